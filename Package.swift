@@ -1,0 +1,59 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift target of ours is built with: no warnings, and each unsafe expression marked.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+/// One direction of import:
+///
+///     swireguard-go ─▶ WireGuardDaemon ─▶ WireGuard ─▶ WireGuardCrypto ─▶ CSodium, CBlake2
+///                            │                └──────────▶ Packets
+///                            └─▶ LinuxIO ─▶ CLinux, Packets
+///
+/// `WireGuard`, `WireGuardCrypto` and `Packets` import no clock, no socket and no Glibc.
+let package = Package(
+    name: "swireguard",
+    products: [
+        .executable(name: "swireguard-go", targets: ["swireguard-go"]),
+        .library(name: "WireGuard", targets: ["WireGuard"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        .systemLibrary(name: "CBlake2", pkgConfig: "libb2", providers: [.apt(["libb2-dev"])]),
+        .target(name: "CLinux"),
+
+        .target(name: "Packets", swiftSettings: settings),
+        .target(
+            name: "WireGuardCrypto", dependencies: ["CSodium", "CBlake2"], swiftSettings: settings),
+        .target(
+            name: "WireGuard", dependencies: ["WireGuardCrypto", "Packets"],
+            swiftSettings: settings),
+        .target(name: "LinuxIO", dependencies: ["CLinux", "Packets"], swiftSettings: settings),
+        .target(
+            name: "WireGuardDaemon", dependencies: ["WireGuard", "LinuxIO"],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "swireguard-go",
+            dependencies: [
+                "WireGuardDaemon",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+
+        .testTarget(name: "PacketsTests", dependencies: ["Packets"], swiftSettings: settings),
+        .testTarget(
+            name: "WireGuardCryptoTests", dependencies: ["WireGuardCrypto"],
+            swiftSettings: settings),
+        .testTarget(name: "WireGuardTests", dependencies: ["WireGuard"], swiftSettings: settings),
+        .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"], swiftSettings: settings),
+    ]
+)
