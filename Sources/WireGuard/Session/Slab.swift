@@ -1,0 +1,66 @@
+/// Slots for values that stay where they are: keypairs and the shared half of peers.
+///
+/// Threads of the packet path hold slot numbers, not references, so nothing is counted for a packet.
+/// A value is made and destroyed by the control thread while all gates are held
+/// (``DataPath/exclusively(_:)``); between that, any thread that holds its gate may borrow it.
+/// Memory comes in chunks of 64 and stays with the slab, for the next value.
+@safe
+struct Slab<Element: ~Copyable>: ~Copyable {
+    private static var chunkLength: Int { 64 }
+    private var chunks: [UnsafeMutablePointer<Element>] = []
+    private var isOccupied: [Bool] = []
+    private var free: [UInt32] = []
+    /// Values that live in the slab.
+    private(set) var count = 0
+
+    init() {}
+
+    deinit {
+        for unsafe (index, occupied) in unsafe isOccupied.enumerated() where occupied {
+            unsafe address(UInt32(index)).deinitialize(count: 1)
+        }
+        for unsafe chunk in unsafe chunks { unsafe chunk.deallocate() }
+    }
+
+    /// Moves a value in and tells its slot.
+    mutating func insert(_ element: consuming Element) -> UInt32 {
+        if free.isEmpty { grow() }
+        let slot = free.removeLast()
+        // A slot from the free list lies in a chunk and holds no value.
+        unsafe address(slot).initialize(to: element)
+        isOccupied[Int(slot)] = true
+        count += 1
+        return slot
+    }
+
+    /// Destroys the value of a slot.
+    mutating func remove(_ slot: UInt32) {
+        precondition(isOccupied[Int(slot)])
+        unsafe address(slot).deinitialize(count: 1)
+        isOccupied[Int(slot)] = false
+        free.append(slot)
+        count -= 1
+    }
+
+    /// The value of an occupied slot, in place.
+    subscript(slot: UInt32) -> Element {
+        @inline(__always)
+        unsafeAddress {
+            precondition(isOccupied[Int(slot)])
+            return unsafe UnsafePointer(address(slot))
+        }
+    }
+
+    @inline(__always)
+    private func address(_ slot: UInt32) -> UnsafeMutablePointer<Element> {
+        unsafe chunks[Int(slot) / Self.chunkLength] + Int(slot) % Self.chunkLength
+    }
+
+    private mutating func grow() {
+        let start = UInt32(chunks.count * Self.chunkLength)
+        unsafe chunks.append(.allocate(capacity: Self.chunkLength))
+        isOccupied.append(contentsOf: repeatElement(false, count: Self.chunkLength))
+        // The lowest slot is taken first: slots stay dense.
+        for offset in (0..<UInt32(Self.chunkLength)).reversed() { free.append(start + offset) }
+    }
+}
