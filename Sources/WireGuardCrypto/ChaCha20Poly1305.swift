@@ -1,0 +1,81 @@
+import CSodium
+
+/// ChaCha20-Poly1305 (RFC 8439) with WireGuard's nonce: four zero bytes, then a counter of 64 bits,
+/// little-endian.
+///
+/// Here is the single shot with additional data, for handshakes. Transport data is sealed and opened
+/// by the batch: see `ChaCha20Poly1305+Batch.swift`.
+package enum ChaCha20Poly1305 {
+    /// The bytes that sealing adds.
+    package static let tagSize = 16
+
+    /// Seals `plaintext` to `output[offset...]`, the tag behind it: `plaintext.byteCount + 16` bytes.
+    package static func seal(
+        _ plaintext: RawSpan, additionalData: RawSpan, counter: UInt64, key: borrowing Secret32,
+        into output: inout MutableRawSpan, at offset: Int = 0
+    ) {
+        precondition(
+            offset >= 0 && offset <= output.byteCount
+                && plaintext.byteCount <= output.byteCount - offset - tagSize)
+        let nonce = Nonce(counter: counter)
+        unsafe output.withUnsafeMutableBytes { output in
+            unsafe plaintext.withUnsafeBytes { plaintext in
+                unsafe additionalData.withUnsafeBytes { data in
+                    unsafe nonce.withUnsafeBytes { nonce in
+                        // Ciphertext and tag fit behind `offset`, as checked above.
+                        _ = unsafe crypto_aead_chacha20poly1305_ietf_encrypt(
+                            output.address + offset, nil,
+                            plaintext.octets, UInt64(plaintext.count),
+                            data.octets, UInt64(data.count), nil, nonce, key.address)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens `ciphertext`, tag included, to `output[offset...]`: `ciphertext.byteCount - 16` bytes.
+    /// Throws ``CryptographyError/notAuthentic`` if the tag is wrong or missing, and then releases
+    /// nothing.
+    package static func open(
+        _ ciphertext: RawSpan, additionalData: RawSpan, counter: UInt64, key: borrowing Secret32,
+        into output: inout MutableRawSpan, at offset: Int = 0
+    ) throws(CryptographyError) {
+        guard ciphertext.byteCount >= tagSize else { throw .notAuthentic }
+        precondition(
+            offset >= 0 && offset <= output.byteCount
+                && ciphertext.byteCount - tagSize <= output.byteCount - offset)
+        let nonce = Nonce(counter: counter)
+        let status = unsafe output.withUnsafeMutableBytes { output in
+            unsafe ciphertext.withUnsafeBytes { ciphertext in
+                unsafe additionalData.withUnsafeBytes { data in
+                    unsafe nonce.withUnsafeBytes { nonce in
+                        // The plaintext fits behind `offset`, as checked above. libsodium compares
+                        // the tag first, and zeroes the output if it is wrong.
+                        unsafe crypto_aead_chacha20poly1305_ietf_decrypt(
+                            output.octets.map { unsafe $0 + offset }, nil, nil,
+                            ciphertext.address, UInt64(ciphertext.count),
+                            data.octets, UInt64(data.count), nonce, key.address)
+                    }
+                }
+            }
+        }
+        guard status == 0 else { throw .notAuthentic }
+    }
+
+    /// The 12 bytes of the nonce.
+    struct Nonce {
+        private let words: InlineArray<3, UInt32>
+
+        init(counter: UInt64) {
+            words = [
+                0, UInt32(truncatingIfNeeded: counter).littleEndian,
+                UInt32(truncatingIfNeeded: counter >> 32).littleEndian,
+            ]
+        }
+
+        @inline(always)
+        func withUnsafeBytes<R>(_ body: (UnsafePointer<UInt8>) -> R) -> R {
+            unsafe words.span.withUnsafeBytes { unsafe body($0.address) }
+        }
+    }
+}
