@@ -1,0 +1,277 @@
+import Packets
+
+/// Which peer owns which addresses: where a packet goes, and who may send from an address.
+///
+/// A prefix has one owner, the peer that claimed it last, and of the prefixes in which an address
+/// lies the longest decides ("cryptokey routing", §2 of the paper). Besides the tries for looking up
+/// there is a list of its prefixes for each peer, oldest first, as the kernel has it.
+///
+/// A look-up allocates, retains and writes nothing, so several threads may look up at once; who
+/// changes the table sees to it that nobody does so meanwhile.
+package struct AllowedIPs: ~Copyable, Sendable {
+    private var trie4 = PrefixTrie<UInt32>()
+    private var trie6 = PrefixTrie<UInt128>()
+    private var entries4 = BlockPool<Entry<UInt32>>()
+    private var entries6 = BlockPool<Entry<UInt128>>()
+    /// The list of each peer slot.
+    private var lists: [List] = []
+    /// The number of prefixes of all peers.
+    package private(set) var count = 0
+
+    /// Makes an empty table.
+    package init() {}
+
+    /// The peer that owns the longest prefix in which an IPv4 address lies.
+    ///
+    /// - Parameter address: in host byte order.
+    package borrowing func lookup(v4 address: UInt32) -> PeerSlot? {
+        let owner = trie4.lookup(address)
+        return owner == noIndex ? nil : PeerSlot(rawValue: owner)
+    }
+
+    /// The peer that owns the longest prefix in which an IPv6 address lies, given by its halves in
+    /// host byte order.
+    package borrowing func lookup(v6High high: UInt64, low: UInt64) -> PeerSlot? {
+        let owner = trie6.lookup(UInt128(high: high, low: low))
+        return owner == noIndex ? nil : PeerSlot(rawValue: owner)
+    }
+
+    /// The peer that owns the longest prefix in which `address` lies.
+    package borrowing func lookup(_ address: IPAddress) -> PeerSlot? {
+        switch address {
+        case .v4(let address): lookup(v4: address.bits)
+        case .v6(let address): lookup(v6High: address.high, low: address.low)
+        }
+    }
+
+    /// Gives a prefix to a peer, taking it from its present owner; it becomes the newest of the
+    /// peer's prefixes.
+    package mutating func insert(_ prefix: IPPrefix, owner: PeerSlot) {
+        precondition(owner.rawValue < Self.slotLimit)
+        let length = Int(prefix.length)
+        let claim = claim(on: prefix)
+        let link = claim?.entry ?? addEntry(prefix)
+        if let claim { unlink(link, from: claim.owner) }
+        append(link, to: owner.rawValue)
+        switch (prefix.address, claim) {
+        case (.v4(let address), nil):
+            let claim = PrefixTrie<UInt32>.Claim(owner: owner.rawValue, entry: link)
+            trie4.insert(address.bits, length: length, claim: claim)
+        case (.v6(let address), nil):
+            let claim = PrefixTrie<UInt128>.Claim(owner: owner.rawValue, entry: link)
+            trie6.insert(address.bits, length: length, claim: claim)
+        case (.v4(let address), _):
+            let claim = PrefixTrie<UInt32>.Claim(owner: owner.rawValue, entry: link)
+            trie4.replaceClaim(on: address.bits, length: length, with: claim)
+        case (.v6(let address), _):
+            let claim = PrefixTrie<UInt128>.Claim(owner: owner.rawValue, entry: link)
+            trie6.replaceClaim(on: address.bits, length: length, with: claim)
+        }
+    }
+
+    /// Takes a prefix away from a peer, unless somebody else owns it, or nobody.
+    ///
+    /// - Returns: whether the peer owned it.
+    @discardableResult
+    package mutating func remove(_ prefix: IPPrefix, ifOwnedBy owner: PeerSlot) -> Bool {
+        guard let claim = claim(on: prefix), claim.owner == owner.rawValue else { return false }
+        removeClaimed(prefix)
+        unlink(claim.entry, from: claim.owner)
+        release(claim.entry)
+        return true
+    }
+
+    /// Takes all prefixes away from a peer.
+    package mutating func removeAll(ownedBy owner: PeerSlot) {
+        guard owner.rawValue < lists.count else { return }
+        let list = lists[Int(owner.rawValue)]
+        lists[Int(owner.rawValue)] = List()
+        count -= Int(list.count)
+        var link = list.first
+        while link != noIndex {
+            let next = neighbours(of: link).next
+            removeClaimed(prefix(of: link))
+            release(link)
+            link = next
+        }
+    }
+
+    /// Calls `body` with each prefix of a peer, the one that it got first at the start.
+    package borrowing func forEachPrefix(
+        ownedBy owner: PeerSlot, _ body: (IPPrefix) -> Void
+    ) {
+        guard owner.rawValue < lists.count else { return }
+        var link = lists[Int(owner.rawValue)].first
+        while link != noIndex {
+            body(prefix(of: link))
+            link = neighbours(of: link).next
+        }
+    }
+
+    /// The number of prefixes that a peer owns.
+    package borrowing func count(ownedBy owner: PeerSlot) -> Int {
+        owner.rawValue < lists.count ? Int(lists[Int(owner.rawValue)].count) : 0
+    }
+
+    /// The bytes of memory that the table holds, itself included.
+    package var byteCount: Int {
+        MemoryLayout<Self>.size + trie4.byteCount + trie6.byteCount + entries4.byteCount
+            + entries6.byteCount + lists.capacity * MemoryLayout<List>.stride
+    }
+
+    /// The elements of all pools in use, with what rounding adds: two, the roots, in an empty table.
+    package var elementsInUse: Int {
+        trie4.elementsInUse + trie6.elementsInUse + entries4.elementsInUse
+            + entries6.elementsInUse
+    }
+
+    /// Slots are below this: 2^20 peers, and room.
+    private static let slotLimit: UInt32 = 1 << 24
+}
+
+extension AllowedIPs {
+    /// A prefix as a member of its owner's list. A *link* names one: its index in the pool of its
+    /// family, doubled, plus one for IPv6.
+    private struct Entry<Address: BitwiseCopyable>: BitwiseCopyable {
+        var address: Address
+        var previous = noIndex
+        var next = noIndex
+        var length: UInt8
+    }
+
+    /// The ends of a peer's list.
+    private struct List {
+        var first = noIndex
+        var last = noIndex
+        var count: UInt32 = 0
+    }
+
+    private typealias Claim = (owner: UInt32, entry: UInt32)
+
+    private func claim(on prefix: IPPrefix) -> Claim? {
+        switch prefix.address {
+        case .v4(let address):
+            trie4.claim(on: address.bits, length: Int(prefix.length)).map { ($0.owner, $0.entry) }
+        case .v6(let address):
+            trie6.claim(on: address.bits, length: Int(prefix.length)).map { ($0.owner, $0.entry) }
+        }
+    }
+
+    private mutating func removeClaimed(_ prefix: IPPrefix) {
+        switch prefix.address {
+        case .v4(let address): _ = trie4.remove(address.bits, length: Int(prefix.length))
+        case .v6(let address): _ = trie6.remove(address.bits, length: Int(prefix.length))
+        }
+    }
+
+    private mutating func addEntry(_ prefix: IPPrefix) -> UInt32 {
+        switch prefix.address {
+        case .v4(let address):
+            let index = entries4.allocate(1)
+            entries4[index] = Entry(address: address.bits, length: prefix.length)
+            return index << 1
+        case .v6(let address):
+            let index = entries6.allocate(1)
+            entries6[index] = Entry(address: address.bits, length: prefix.length)
+            return index << 1 | 1
+        }
+    }
+
+    private mutating func release(_ link: UInt32) {
+        if link & 1 == 0 {
+            entries4.release(link >> 1, count: 1)
+        } else {
+            entries6.release(link >> 1, count: 1)
+        }
+    }
+
+    private func prefix(of link: UInt32) -> IPPrefix {
+        let address: IPAddress
+        let length: UInt8
+        if link & 1 == 0 {
+            let entry = entries4[link >> 1]
+            (address, length) = (.v4(IPv4Address(bits: entry.address)), entry.length)
+        } else {
+            let entry = entries6[link >> 1]
+            (address, length) = (.v6(IPv6Address(bits: entry.address)), entry.length)
+        }
+        guard let prefix = IPPrefix(address, length: Int(length)) else {
+            preconditionFailure("an entry is made of a prefix")
+        }
+        return prefix
+    }
+
+    private func neighbours(of link: UInt32) -> (previous: UInt32, next: UInt32) {
+        if link & 1 == 0 {
+            let entry = entries4[link >> 1]
+            return (entry.previous, entry.next)
+        }
+        let entry = entries6[link >> 1]
+        return (entry.previous, entry.next)
+    }
+
+    private mutating func setPrevious(of link: UInt32, to previous: UInt32) {
+        if link & 1 == 0 {
+            entries4[link >> 1].previous = previous
+        } else {
+            entries6[link >> 1].previous = previous
+        }
+    }
+
+    private mutating func setNext(of link: UInt32, to next: UInt32) {
+        if link & 1 == 0 {
+            entries4[link >> 1].next = next
+        } else {
+            entries6[link >> 1].next = next
+        }
+    }
+
+    private mutating func append(_ link: UInt32, to owner: UInt32) {
+        let owner = Int(owner)
+        while lists.count <= owner { lists.append(List()) }
+        let last = lists[owner].last
+        setPrevious(of: link, to: last)
+        setNext(of: link, to: noIndex)
+        if last == noIndex {
+            lists[owner].first = link
+        } else {
+            setNext(of: last, to: link)
+        }
+        lists[owner].last = link
+        lists[owner].count += 1
+        count += 1
+    }
+
+    private mutating func unlink(_ link: UInt32, from owner: UInt32) {
+        let owner = Int(owner)
+        let (previous, next) = neighbours(of: link)
+        if previous == noIndex {
+            lists[owner].first = next
+        } else {
+            setNext(of: previous, to: next)
+        }
+        if next == noIndex {
+            lists[owner].last = previous
+        } else {
+            setPrevious(of: next, to: previous)
+        }
+        lists[owner].count -= 1
+        count -= 1
+    }
+}
+
+extension IPv6Address {
+    fileprivate init(bits: UInt128) {
+        self.init(
+            high: UInt64(truncatingIfNeeded: bits >> 64), low: UInt64(truncatingIfNeeded: bits))
+    }
+
+    fileprivate var bits: UInt128 { UInt128(high: high, low: low) }
+}
+
+extension UInt128 {
+    @inline(__always)
+    fileprivate init(high: UInt64, low: UInt64) {
+        self = UInt128(truncatingIfNeeded: high) &<< 64 | UInt128(truncatingIfNeeded: low)
+    }
+}
