@@ -20,6 +20,26 @@ package struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
         unsafe base.deallocate()
     }
 
+    /// The first `length` elements, to read.
+    @inlinable
+    @_lifetime(borrow self)
+    package func prefix(_ length: Int) -> Span<Element> {
+        precondition(length >= 0 && length <= count)
+        // Checked above.
+        let span = unsafe Span(_unsafeStart: base, count: length)
+        return unsafe _overrideLifetime(span, borrowing: self)
+    }
+
+    /// The first `length` elements, to change.
+    @inlinable
+    @_lifetime(&self)
+    package mutating func mutablePrefix(_ length: Int) -> MutableSpan<Element> {
+        precondition(length >= 0 && length <= count)
+        // Checked above.
+        let span = unsafe MutableSpan(_unsafeStart: base, count: length)
+        return unsafe _overrideLifetime(span, mutating: &self)
+    }
+
     /// The element at `index`, which must be below `count`.
     @inlinable
     package subscript(index: Int) -> Element {

@@ -33,4 +33,10 @@ extension MutableRawSpan {
             }
         }
     }
+
+    /// Sets the bytes of `range` to zero.
+    @inlinable @inline(always)
+    package mutating func zero(_ range: Range<Int>) {
+        for offset in range { storeBytes(of: 0, toByteOffset: offset, as: UInt8.self) }
+    }
 }

@@ -4,25 +4,11 @@ public struct Moment: Sendable {
     /// CLOCK_BOOTTIME.
     public var instant: Instant
     /// CLOCK_REALTIME.
-    public var unix: UnixTime
+    public var wall: WallTime
 
     /// Makes a moment of both readings.
-    public init(instant: Instant, unix: UnixTime) {
+    public init(instant: Instant, wall: WallTime) {
         self.instant = instant
-        self.unix = unix
-    }
-}
-
-/// A calendar time: seconds and nanoseconds since 1970-01-01 00:00 UTC.
-public struct UnixTime: Hashable, Sendable {
-    /// Whole seconds.
-    public var seconds: UInt64
-    /// Nanoseconds beyond them, below 1 000 000 000.
-    public var nanoseconds: UInt32
-
-    /// Makes a calendar time.
-    public init(seconds: UInt64, nanoseconds: UInt32 = 0) {
-        self.seconds = seconds
-        self.nanoseconds = nanoseconds
+        self.wall = wall
     }
 }

@@ -9,12 +9,12 @@ extension DataPath {
             drops.count(.stagedOverflow)
             return
         }
-        let packet = [UInt8](unsafeUninitializedCapacity: length) { target, count in
+        let packet = unsafe [UInt8](unsafeUninitializedCapacity: length) { target, count in
             for index in 0..<length {
                 // Below the capacity, which is `length`.
                 unsafe target[index] = bytes.byte(at: offset + index)
             }
-            unsafe count = length
+            count = length
         }
         stage(packet, for: peer)
     }

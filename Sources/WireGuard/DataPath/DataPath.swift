@@ -7,20 +7,39 @@ import Synchronization
 /// on a batch, so gates are hardly ever contended; the control thread takes all of them for the
 /// moment of a change. Handshake mathematics, configuration text and system calls happen outside.
 package final class DataPath: @unchecked Sendable {
-    // Sendable: the four below are written only in `exclusively` and read only under a gate or by
-    // the control thread; everything else is atomic or locked. The dynamic exclusivity check is
-    // replaced by the gates.
+    // Sendable: the four tables are written only in `exclusively` and read only under a gate or by
+    // the control thread; everything else is atomic or locked. The gates replace the dynamic
+    // exclusivity check, which would be made for every packet.
+    @exclusivity(unchecked) private var routesStorage = AllowedIPs()
+    @exclusivity(unchecked) private var peersStorage = Slab<PeerPath>()
+    @exclusivity(unchecked) private var keypairsStorage = Slab<Keypair>()
+    @exclusivity(unchecked) private var indicesStorage = IndexTable()
 
     /// Which peer an inner address belongs to.
-    @exclusivity(unchecked) var routes = AllowedIPs()
-    /// The peers' shared halves.
-    @exclusivity(unchecked) var peers = Slab<PeerPath>()
-    /// All sessions.
-    @exclusivity(unchecked) var keypairs = Slab<Keypair>()
-    /// Which keypair a receiver index means.
-    @exclusivity(unchecked) var indices = IndexTable()
+    var routes: AllowedIPs {
+        @inline(__always) _read { yield unsafe routesStorage }
+        @inline(__always) _modify { yield unsafe &routesStorage }
+    }
 
-    package let handshakes = HandshakeQueue()
+    /// The peers' shared halves.
+    var peers: Slab<PeerPath> {
+        @inline(__always) _read { yield unsafe peersStorage }
+        @inline(__always) _modify { yield unsafe &peersStorage }
+    }
+
+    /// All sessions.
+    var keypairs: Slab<Keypair> {
+        @inline(__always) _read { yield unsafe keypairsStorage }
+        @inline(__always) _modify { yield unsafe &keypairsStorage }
+    }
+
+    /// Which keypair a receiver index means.
+    var indices: IndexTable {
+        @inline(__always) _read { yield unsafe indicesStorage }
+        @inline(__always) _modify { yield unsafe &indicesStorage }
+    }
+
+    let handshakes = HandshakeQueue()
     let drops = DropCounters()
     /// The MTU of the tunnel, to which padding is capped.
     let mtu = Atomic<Int>(Constants.defaultMTU)
@@ -52,13 +71,13 @@ package final class DataPath: @unchecked Sendable {
     }
 
     /// Runs `body` while no thread of the packet path looks at shared state.
-    func exclusively<Result: ~Copyable>(_ body: () -> Result) -> Result {
-        locking(gatesFrom: 0, body)
+    func exclusively(_ body: () -> Void) {
+        lock(gatesFrom: 0, body)
     }
 
-    private func locking<Result: ~Copyable>(gatesFrom index: Int, _ body: () -> Result) -> Result {
+    private func lock(gatesFrom index: Int, _ body: () -> Void) {
         guard index < gates.count else { return body() }
-        return gates[index].mutex.withLock { _ in locking(gatesFrom: index + 1, body) }
+        gates[index].mutex.withLock { _ in lock(gatesFrom: index + 1, body) }
     }
 
     /// Puts a peer on the control thread's list; true if that thread must be woken.
@@ -113,5 +132,12 @@ package final class DataPath: @unchecked Sendable {
         // Threads read the clock before they come here: a little behind is no step.
         if behind > 1_000_000_000 { setBack.wrappingAdd(behind, ordering: .relaxed) }
         return Instant(nanoseconds: last)
+    }
+
+    /// What the caller's clock will show at a time of ``steady(_:)``.
+    func unsteady(_ instant: Instant) -> Instant {
+        let offset = setBack.load(ordering: .relaxed)
+        return Instant(
+            nanoseconds: instant.nanoseconds >= offset ? instant.nanoseconds - offset : 0)
     }
 }

@@ -62,10 +62,13 @@ final class HandshakeQueue: Sendable {
             guard ring.count > 0 else { return nil }
             let entry = ring.entries[ring.head]
             let start = ring.head * Ring.stride
-            let bytes = ring.bytes.bytes
-            let message = Message(
-                bytes: (0..<entry.length).map { bytes.byte(at: start + $0) },
-                remote: entry.remote, source: entry.source, waiting: ring.count)
+            let waiting = ring.count
+            var message = Message(
+                bytes: [], remote: entry.remote, source: entry.source, waiting: waiting)
+            message.bytes.reserveCapacity(entry.length)
+            for byte in start..<start + entry.length {
+                message.bytes.append(ring.bytes.bytes.byte(at: byte))
+            }
             ring.head = (ring.head + 1) % ring.entries.count
             ring.count -= 1
             return message

@@ -136,10 +136,11 @@ package struct InboundPath: ~Copyable {
             path.drops.count(.expiredKeypair, packetCount)
             return
         }
+        let path = path
+        let keypair = run.keypair
         do {
-            var span = packets.mutableSpan(0..<packetCount)
-            ChaCha20Poly1305.open(
-                &span, in: &buffer, key: path.keypairs[run.keypair].receiving)
+            var span = packets.mutablePrefix(packetCount)
+            ChaCha20Poly1305.open(&span, in: &buffer, key: path.keypairs[keypair].receiving)
         }
         let accepted = refuseReplays()
         guard accepted > 0 else { return }
@@ -239,7 +240,7 @@ package struct InboundPath: ~Copyable {
             byteCount += messageLength
             ECN.decapsulate(
                 outer: run.trafficClass, packet: &buffer, at: packet.offset, length: total)
-            coalescer.append(offset: packet.offset, length: total, in: &buffer)
+            coalescer.append(offset: packet.offset, length: total, in: buffer.bytes)
         }
         path.peers[slot.rawValue].receivedBytes.wrappingAdd(
             UInt64(byteCount), ordering: .relaxed)

@@ -113,7 +113,8 @@ package struct OutboundPath: ~Copyable {
             return false
         }
         do {
-            plan = try SegmentPlan(header: header, packet: packet, at: offset, length: length)
+            plan = try SegmentPlan(
+                header, packet: packet, offset: offset, length: length)
         } catch {
             path.drops.count(.malformedPacket)
             return false
@@ -140,7 +141,8 @@ package struct OutboundPath: ~Copyable {
                 path.drops.count(.malformedPacket)
                 break
             }
-            plan.cut(nextSegment, from: packet, into: &buffer, at: used + TransportData.packet)
+            _ = plan.cut(
+                nextSegment, from: packet, into: &buffer, at: used + TransportData.packet)
             entries[entryCount] = Entry(
                 offset: used, length: length, paddedLength: padded, ecn: planECN,
                 isContinuation: nextSegment > 0 && entryCount > 0, isUDP: planIsUDP)
@@ -257,7 +259,7 @@ package struct OutboundPath: ~Copyable {
         let offset = bounceCount * Self.bounceStride + Self.bounceHeaderRoom
         guard
             let length = ICMPUnreachable.write(
-                answering: buffer.bytes, at: entry.offset + TransportData.packet,
+                for: buffer.bytes, at: entry.offset + TransportData.packet,
                 length: entry.length, into: &bounceBuffer, at: offset)
         else { return }
         VirtioNetHeader().store(in: &bounceBuffer, at: offset - VirtioNetHeader.byteCount)
@@ -289,7 +291,7 @@ package struct OutboundPath: ~Copyable {
                 offset: packet, length: entry.paddedLength, counter: counter)
         }
         ChaCha20Poly1305.seal(
-            sealing.span(0..<run.count), in: &buffer, key: path.keypairs[keypairSlot].sending)
+            sealing.prefix(run.count), in: &buffer, key: path.keypairs[keypairSlot].sending)
         return finishRun(run, to: slot, under: keypairSlot, now: now)
     }
 

@@ -13,15 +13,13 @@ extension Device {
         case .cookieReply:
             consumeCookieReply(bytes, at: moment)
         case .handshakeInitiation:
-            guard passesChecker(message, mac1At: HandshakeInitiation.mac1, at: moment) else {
-                return
-            }
-            accept(at: message) { () throws(HandshakeError) in
+            guard passesChecker(message, at: moment) else { return }
+            accept(from: message) { () throws(HandshakeError) in
                 try consumeInitiation(message, at: moment)
             }
         case .handshakeResponse:
-            guard passesChecker(message, mac1At: HandshakeResponse.mac1, at: moment) else { return }
-            accept(at: message) { () throws(HandshakeError) in
+            guard passesChecker(message, at: moment) else { return }
+            accept(from: message) { () throws(HandshakeError) in
                 try consumeResponse(message, at: moment)
             }
         case .transportData, nil:
@@ -30,7 +28,7 @@ extension Device {
     }
 
     private func accept(
-        at message: HandshakeQueue.Message, _ body: () throws(HandshakeError) -> Void
+        from message: HandshakeQueue.Message, _ body: () throws(HandshakeError) -> Void
     ) {
         do throws(HandshakeError) {
             try body()
@@ -44,45 +42,54 @@ extension Device {
 
     /// mac1 always; under load mac2 and the source's rate too, and a cookie where mac2 is missing
     /// (§5.3).
-    private func passesChecker(
-        _ message: HandshakeQueue.Message, mac1At offset: Int, at moment: Moment
-    ) -> Bool {
+    private func passesChecker(_ message: HandshakeQueue.Message, at moment: Moment) -> Bool {
         guard checker != nil else {
             path.drops.count(.refusedHandshake)
             return false
         }
-        let isUnderLoad = load.isUnderLoad(waiting: message.waiting, now: moment.instant)
-        // Bytes have no padding.
-        let bytes = unsafe message.bytes.span.bytes
-        switch checker?.check(
-            bytes, mac1At: offset, from: message.remote, underLoad: isUnderLoad,
-            now: moment.instant, random: &random)
-        {
-        case .validMAC1 where !isUnderLoad:
+        let isUnderLoad = load.isUnderLoad(
+            queued: message.waiting, capacity: Constants.handshakeQueueLength, now: moment.instant)
+        switch verdict(on: message, isUnderLoad: isUnderLoad, at: moment) {
+        case .passes:
             return true
-        case .validMAC1:
-            sendCookieReply(message, mac1At: offset, at: moment)
-            return false
-        case .validMAC2:
-            if limiter.allow(message.remote.address, now: moment.instant) { return true }
-        case .invalid, nil:
-            break
+        case .needsCookie:
+            sendCookieReply(message, at: moment)
+        case .refused:
+            path.drops.count(.refusedHandshake)
+            trace(.handshakeRefused(message.remote, nil))
         }
-        path.drops.count(.refusedHandshake)
-        trace(.handshakeRefused(message.remote, nil))
         return false
     }
 
-    private func sendCookieReply(
-        _ message: HandshakeQueue.Message, mac1At offset: Int, at moment: Moment
-    ) {
+    private enum Verdict {
+        case passes
+        case needsCookie
+        case refused
+    }
+
+    private func verdict(
+        on message: HandshakeQueue.Message, isUnderLoad: Bool, at moment: Moment
+    ) -> Verdict {
         // Bytes have no padding.
         let bytes = unsafe message.bytes.span.bytes
-        guard
-            let reply = checker?.makeReply(
-                to: bytes, mac1At: offset, from: message.remote, now: moment.instant,
-                random: &random)
-        else { return }
+        guard checker?.hasValidMAC1(bytes) == true else { return .refused }
+        guard isUnderLoad else { return .passes }
+        guard checker?.hasValidMAC2(bytes, from: message.remote, now: moment.instant) == true
+        else { return .needsCookie }
+        return limiter.admits(message.remote.address, now: moment.instant) ? .passes : .refused
+    }
+
+    private func sendCookieReply(_ message: HandshakeQueue.Message, at moment: Moment) {
+        // Bytes have no padding.
+        let bytes = unsafe message.bytes.span.bytes
+        var reply = [UInt8](repeating: 0, count: CookieReply.byteCount)
+        var span = reply.mutableSpan
+        // Bytes have no padding.
+        var replyBytes = unsafe span.mutableBytes
+        checker?.makeReply(
+            to: bytes,
+            receiver: bytes.loadLittleEndian(at: HandshakeInitiation.sender, as: UInt32.self),
+            from: message.remote, now: moment.instant, random: &random, into: &replyBytes)
         trace(.cookieReplySent(message.remote))
         send(
             Datagram(
@@ -97,7 +104,7 @@ extension Device {
             handshakes[index]
             ?? path.indices.lookup(index).flatMap { self.peer(path.keypairs[$0].peer) }
         guard let peer else { return path.drops.count(.unknownIndex) }
-        guard peer.cookie.consume(bytes, from: peer.publicKey, now: moment.instant) else {
+        guard peer.cookie.consume(reply: bytes, now: moment.instant) else {
             return path.drops.count(.invalidHandshake)
         }
         trace(.cookieReplyConsumed(peer.publicKey))
@@ -159,9 +166,7 @@ extension Device {
         var bytes = unsafe span.mutableBytes
         let keys = try handshake.createResponse(
             ephemeral: ephemeral, presharedKey: peer.presharedKey, localIndex: index, into: &bytes)
-        peer.cookie.addMACs(
-            to: &bytes, mac1At: HandshakeResponse.mac1, responder: peer.publicKey,
-            now: moment.instant)
+        peer.cookie.addMACs(to: &bytes, now: moment.instant)
         return keys
     }
 
@@ -216,7 +221,7 @@ extension Device {
 
     private func noteHandshakeComplete(_ peer: Peer, at moment: Moment) {
         path.peers[peer.slot.rawValue].timers.handshakeComplete()
-        peer.lastHandshake = moment.unix
+        peer.lastHandshake = moment.wall
     }
 
     // MARK: Sessions
@@ -261,7 +266,11 @@ extension Device {
     ) {
         var added: Keypair? = keypair
         path.exclusively {
-            let slot = added.take().map { path.keypairs.insert($0) }
+            let slot: UInt32? =
+                switch added.take() {
+                case .some(let keypair): path.keypairs.insert(keypair)
+                case .none: nil
+                }
             for freed in change(&peer.keypairs, slot) {
                 path.indices.remove(path.keypairs[freed].localIndex)
                 path.keypairs.remove(freed)
@@ -272,13 +281,5 @@ extension Device {
             path.peers[shared].next.store(
                 peer.keypairs.next ?? PeerPath.noKeypair, ordering: .releasing)
         }
-    }
-}
-
-extension SessionKeys {
-    consuming func makeKeypair(peer: PeerSlot, created: Instant) -> Keypair {
-        Keypair(
-            peer: peer, role: role, localIndex: localIndex, remoteIndex: remoteIndex,
-            created: created, sending: sending, receiving: receiving)
     }
 }

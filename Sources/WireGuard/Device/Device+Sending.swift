@@ -29,7 +29,7 @@ extension Device {
     private func writeInitiation(
         to peer: Peer, into message: inout [UInt8], at moment: Moment
     ) -> Bool {
-        let timestamp = timestamps.next(moment.unix)
+        let timestamp = timestamps.next(at: moment.wall)
         let index = makeIndex()
         let ephemeral = makePrivateKey()
         var span = message.mutableSpan
@@ -46,9 +46,7 @@ extension Device {
             return false
         }
         handshakes[index] = peer
-        peer.cookie.addMACs(
-            to: &bytes, mac1At: HandshakeInitiation.mac1, responder: peer.publicKey,
-            now: moment.instant)
+        peer.cookie.addMACs(to: &bytes, now: moment.instant)
         return true
     }
 
@@ -111,11 +109,11 @@ extension Device {
         var bytes = unsafe span.mutableBytes
         TransportData.storeHeader(
             receiver: path.keypairs[keypair].remoteIndex, counter: counter, at: 0, into: &bytes)
-        var batch = FixedArray(
+        let batch = FixedArray(
             repeating: AEADPacket(offset: TransportData.packet, length: padded, counter: counter),
             count: 1)
         ChaCha20Poly1305.seal(
-            batch.span(0..<1), in: &bytes, key: path.keypairs[keypair].sending)
+            batch.prefix(1), in: &bytes, key: path.keypairs[keypair].sending)
         return message
     }
 
@@ -189,6 +187,6 @@ extension Device {
     /// Computes DH(our static key, the peer's) if it is not there yet.
     func establishStaticStatic(of peer: Peer) throws(HandshakeError) {
         guard peer.staticStatic == nil, let identity else { return }
-        peer.staticStatic = try identity.privateKey.sharedSecret(with: peer.publicKey)
+        peer.staticStatic = try StaticStatic(identity, peer.publicKey)
     }
 }

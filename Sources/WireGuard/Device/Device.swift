@@ -18,10 +18,10 @@ package final class Device {
     /// Handshakes that wait for a response, by the index that it will name.
     var handshakes: [ReceiverIndex: Peer] = [:]
     var deadlines = DeadlineHeap()
-    var timestamps = TimestampSource()
+    var timestamps = InitiationTimestamps()
     var checker: CookieChecker?
     var limiter = HandshakeRateLimiter()
-    var load = LoadDetector(queueLength: Constants.handshakeQueueLength)
+    var load = LoadDetector()
     private var outbox: [Datagram] = []
     /// What happened, for whoever wants to know; empty unless ``isTracing``.
     private var events: [TraceEvent] = []
@@ -70,7 +70,7 @@ package final class Device {
     }
 
     func steady(_ moment: Moment) -> Moment {
-        Moment(instant: path.steady(moment.instant), unix: moment.unix)
+        Moment(instant: path.steady(moment.instant), wall: moment.wall)
     }
 
     func send(_ datagram: Datagram) {

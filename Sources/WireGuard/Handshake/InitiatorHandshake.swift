@@ -21,8 +21,8 @@ struct InitiatorHandshake: ~Copyable {
     ///   - staticStatic: DH(our static key, the peer's).
     ///   - ephemeral: a key made for this message alone.
     static func create(
-        identity: borrowing StaticIdentity, responder: PublicKey,
-        staticStatic: borrowing Secret32, ephemeral: consuming PrivateKey, timestamp: TAI64N,
+        identity: StaticIdentity, responder: PublicKey,
+        staticStatic: StaticStatic, ephemeral: consuming PrivateKey, timestamp: TAI64N,
         localIndex: ReceiverIndex, into message: inout MutableRawSpan
     ) throws(HandshakeError) -> InitiatorHandshake {
         var state = SymmetricState(responder: responder)
@@ -45,14 +45,17 @@ struct InitiatorHandshake: ~Copyable {
             at: HandshakeInitiation.encryptedStatic)
 
         // ss: (C, k) := Kdf2(C, DH(s_i, S_r))
-        let timestampKey = state.mixKeyDerivingKey(staticStatic.bytes)
+        let timestampKey = state.mixKeyDerivingKey(staticStatic.secret.bytes)
 
         // {t}: AEAD(k, 0, timestamp, H)
-        timestamp.withBytes { bytes in
-            state.seal(
-                bytes, key: timestampKey, into: &message,
-                at: HandshakeInitiation.encryptedTimestamp)
-        }
+        var timestampStorage = InlineArray<12, UInt8>(repeating: 0)
+        var timestampSpan = timestampStorage.mutableSpan
+        // Bytes have no padding.
+        var timestampBytes = unsafe timestampSpan.mutableBytes
+        timestamp.store(to: &timestampBytes)
+        state.seal(
+            timestampBytes.bytes, key: timestampKey, into: &message,
+            at: HandshakeInitiation.encryptedTimestamp)
         return InitiatorHandshake(localIndex: localIndex, state: state, ephemeral: ephemeral)
     }
 
@@ -61,7 +64,7 @@ struct InitiatorHandshake: ~Copyable {
     ///
     /// - Parameter message: as long as a response, its MACs checked.
     borrowing func consumeResponse(
-        _ message: RawSpan, identity: borrowing StaticIdentity,
+        _ message: RawSpan, identity: StaticIdentity,
         presharedKey: borrowing PresharedKey
     ) throws(HandshakeError) -> SessionKeys {
         var state = state.copy()
@@ -88,11 +91,9 @@ struct InitiatorHandshake: ~Copyable {
             message.extracting(HandshakeResponse.encryptedNothing..<HandshakeResponse.mac1),
             key: key, into: &nothing)
 
-        let (first, second) = state.split()
         return SessionKeys(
-            sending: first, receiving: second, localIndex: localIndex,
+            state.split(), role: .initiator, localIndex: localIndex,
             remoteIndex: ReceiverIndex(
-                rawValue: message.loadLittleEndian(at: HandshakeResponse.sender, as: UInt32.self)),
-            role: .initiator)
+                rawValue: message.loadLittleEndian(at: HandshakeResponse.sender, as: UInt32.self)))
     }
 }

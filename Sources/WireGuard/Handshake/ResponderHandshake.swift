@@ -17,7 +17,7 @@ struct ResponderHandshake: ~Copyable {
     /// Opens the static key of an initiation: tokens e, es, s.
     ///
     /// - Parameter message: as long as an initiation, its MACs checked.
-    init(initiation message: RawSpan, identity: borrowing StaticIdentity) throws(HandshakeError) {
+    init(initiation message: RawSpan, identity: StaticIdentity) throws(HandshakeError) {
         var state = SymmetricState(responder: identity.publicKey)
 
         // e: C := Kdf1(C, E_i), H := Hash(H ‖ E_i)
@@ -30,14 +30,16 @@ struct ResponderHandshake: ~Copyable {
         let key = state.mixKeyDerivingKey(es.bytes)
 
         // s: AEAD(k, 0, S_i, H)
-        var initiator = Bytes32()
-        var initiatorBytes = initiator.mutableBytes
+        var initiator = InlineArray<32, UInt8>(repeating: 0)
+        var initiatorSpan = initiator.mutableSpan
+        // Bytes have no padding.
+        var initiatorBytes = unsafe initiatorSpan.mutableBytes
         try state.open(
             message.extracting(
                 HandshakeInitiation.encryptedStatic..<HandshakeInitiation.encryptedTimestamp),
             key: key, into: &initiatorBytes)
 
-        self.initiator = PublicKey(message: initiator.bytes, at: 0)
+        self.initiator = PublicKey(message: initiatorBytes.bytes, at: 0)
         self.state = state
         remoteEphemeral = ephemeral
         remoteIndex = ReceiverIndex(
@@ -46,10 +48,10 @@ struct ResponderHandshake: ~Copyable {
 
     /// Opens the timestamp, tokens ss and {t}: from here on the initiator is who it says.
     mutating func openTimestamp(
-        _ message: RawSpan, staticStatic: borrowing Secret32
+        _ message: RawSpan, staticStatic: StaticStatic
     ) throws(HandshakeError) -> TAI64N {
         // ss: (C, k) := Kdf2(C, DH(s_r, S_i))
-        let key = state.mixKeyDerivingKey(staticStatic.bytes)
+        let key = state.mixKeyDerivingKey(staticStatic.secret.bytes)
         // {t}: AEAD(k, 0, timestamp, H)
         var timestamp = InlineArray<12, UInt8>(repeating: 0)
         var span = timestamp.mutableSpan
@@ -58,7 +60,7 @@ struct ResponderHandshake: ~Copyable {
         try state.open(
             message.extracting(HandshakeInitiation.encryptedTimestamp..<HandshakeInitiation.mac1),
             key: key, into: &bytes)
-        return TAI64N(bytes: unsafe timestamp.span.bytes)
+        return TAI64N(unsafe timestamp.span.bytes)
     }
 
     /// Writes a response, without its MACs, to the first bytes of `message`, and derives the keys.
@@ -91,9 +93,7 @@ struct ResponderHandshake: ~Copyable {
         // {}: AEAD(k, 0, ε, H)
         state.seal(RawSpan(), key: key, into: &message, at: HandshakeResponse.encryptedNothing)
 
-        let (first, second) = state.split()
         return SessionKeys(
-            sending: second, receiving: first, localIndex: localIndex, remoteIndex: remoteIndex,
-            role: .responder)
+            state.split(), role: .responder, localIndex: localIndex, remoteIndex: remoteIndex)
     }
 }

@@ -1,3 +1,4 @@
+import Packets
 import WireGuardCrypto
 
 /// What a finished handshake leaves: two keys and the indices of both ends.
@@ -7,6 +8,30 @@ struct SessionKeys: ~Copyable {
     let localIndex: ReceiverIndex
     let remoteIndex: ReceiverIndex
     let role: Keypair.Role
+
+    init(
+        _ keys: consuming SymmetricState.TransportKeys, role: Keypair.Role,
+        localIndex: ReceiverIndex, remoteIndex: ReceiverIndex
+    ) {
+        switch role {
+        case .initiator:
+            sending = keys.initiator
+            receiving = keys.responder
+        case .responder:
+            sending = keys.responder
+            receiving = keys.initiator
+        }
+        self.role = role
+        self.localIndex = localIndex
+        self.remoteIndex = remoteIndex
+    }
+
+    /// The keypair of the session, which begins to age now.
+    consuming func makeKeypair(peer: PeerSlot, created: Instant) -> Keypair {
+        Keypair(
+            peer: peer, role: role, localIndex: localIndex, remoteIndex: remoteIndex,
+            created: created, sending: sending, receiving: receiving)
+    }
 }
 
 extension PrivateKey {

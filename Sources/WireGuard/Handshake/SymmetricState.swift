@@ -19,10 +19,11 @@ struct SymmetricState: ~Copyable {
 
     /// What both handshakes of the world begin with.
     private static let start: (chainingKey: Bytes32, hash: Bytes32) = {
-        let construction = BLAKE2s.hash(
-            Array("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s".utf8).span.bytes)
+        let construction = Array("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s".utf8)
         let identifier = Array("WireGuard v1 zx2c4 Jason@zx2c4.com".utf8)
-        return (construction, BLAKE2s.hash(construction.bytes, identifier.span.bytes))
+        // Bytes have no padding.
+        let chainingKey = BLAKE2s.hash(unsafe construction.span.bytes)
+        return (chainingKey, BLAKE2s.hash(chainingKey.bytes, unsafe identifier.span.bytes))
     }()
 
     /// A copy to work on, so that a message that turns out forged leaves the original alone.
@@ -81,10 +82,16 @@ struct SymmetricState: ~Copyable {
     }
 
     /// (T1, T2) := Kdf2(C, ε): the initiator sends under T1, the responder under T2 (§5.4.5).
-    consuming func split() -> (SymmetricKey, SymmetricKey) {
+    consuming func split() -> TransportKeys {
         var first = Secret32()
         var second = Secret32()
         KDF.kdf2(key: chainingKey.bytes, input: RawSpan(), into: &first, &second)
-        return (SymmetricKey(first), SymmetricKey(second))
+        return TransportKeys(initiator: SymmetricKey(first), responder: SymmetricKey(second))
+    }
+
+    /// The keys of both directions, by who sends under them.
+    struct TransportKeys: ~Copyable {
+        let initiator: SymmetricKey
+        let responder: SymmetricKey
     }
 }

@@ -9,7 +9,7 @@ final class Peer {
     let serial: UInt64
     var presharedKey = PresharedKey()
     /// DH(our static key, the peer's), computed when it is first needed.
-    var staticStatic: Secret32?
+    var staticStatic: StaticStatic?
     /// The handshake that we began and that waits for its response.
     var handshake: InitiatorHandshake?
     /// The greatest timestamp that an initiation of the peer carried.
@@ -17,13 +17,14 @@ final class Peer {
     /// When the last initiation was accepted.
     var lastInitiation: Instant?
     /// When the last handshake was complete, for `wg show`.
-    var lastHandshake: UnixTime?
-    var cookie = LatestCookie()
+    var lastHandshake: WallTime?
+    var cookie: LatestCookie
     var keypairs = Keypairs()
 
     init(publicKey: PublicKey, slot: PeerSlot, serial: UInt64) {
         self.publicKey = publicKey
         self.slot = slot
         self.serial = serial
+        cookie = LatestCookie(publicKey: publicKey)
     }
 }

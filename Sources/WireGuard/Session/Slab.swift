@@ -7,7 +7,7 @@
 @safe
 struct Slab<Element: ~Copyable>: ~Copyable {
     private static var chunkLength: Int { 64 }
-    private var chunks: [UnsafeMutablePointer<Element>] = []
+    private var chunks: [UnsafeMutablePointer<Element>] = unsafe []
     private var isOccupied: [Bool] = []
     private var free: [UInt32] = []
     /// Values that live in the slab.
@@ -16,7 +16,7 @@ struct Slab<Element: ~Copyable>: ~Copyable {
     init() {}
 
     deinit {
-        for unsafe (index, occupied) in unsafe isOccupied.enumerated() where occupied {
+        for (index, occupied) in isOccupied.enumerated() where occupied {
             unsafe address(UInt32(index)).deinitialize(count: 1)
         }
         for unsafe chunk in unsafe chunks { unsafe chunk.deallocate() }
@@ -45,9 +45,10 @@ struct Slab<Element: ~Copyable>: ~Copyable {
     /// The value of an occupied slot, in place.
     subscript(slot: UInt32) -> Element {
         @inline(__always)
-        unsafeAddress {
+        _read {
             precondition(isOccupied[Int(slot)])
-            return unsafe UnsafePointer(address(slot))
+            // An occupied slot holds a value, which only the control thread ends.
+            yield unsafe address(slot).pointee
         }
     }
 
@@ -58,7 +59,8 @@ struct Slab<Element: ~Copyable>: ~Copyable {
 
     private mutating func grow() {
         let start = UInt32(chunks.count * Self.chunkLength)
-        unsafe chunks.append(.allocate(capacity: Self.chunkLength))
+        let chunk = unsafe UnsafeMutablePointer<Element>.allocate(capacity: Self.chunkLength)
+        unsafe chunks.append(chunk)
         isOccupied.append(contentsOf: repeatElement(false, count: Self.chunkLength))
         // The lowest slot is taken first: slots stay dense.
         for offset in (0..<UInt32(Self.chunkLength)).reversed() { free.append(start + offset) }
