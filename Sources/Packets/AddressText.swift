@@ -137,13 +137,16 @@ extension IPv6Address {
 }
 
 extension IPAddress: CustomStringConvertible {
+    /// The text of ``AddressText``.
     public var description: String { AddressText(self).string }
 }
 
 extension IPPrefix: CustomStringConvertible {
+    /// The text of ``AddressText``.
     public var description: String { AddressText(self).string }
 }
 
 extension SocketAddress: CustomStringConvertible {
+    /// The text of ``AddressText``.
     public var description: String { AddressText(self).string }
 }

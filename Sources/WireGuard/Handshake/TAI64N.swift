@@ -11,14 +11,11 @@ package struct TAI64N: Hashable, Comparable, Sendable {
     /// The number of bytes.
     package static let byteCount = 12
 
-    /// The stamp of a wall time.
-    ///
-    /// - Parameters:
-    ///   - unixSeconds: seconds since 1970; what lies before it is taken for 1970.
-    ///   - nanoseconds: the rest, below 10^9; what is above is taken for the last one below.
-    package init(unixSeconds: Int64, nanoseconds: UInt32) {
-        seconds = Self.base &+ UInt64(max(unixSeconds, 0))
-        self.nanoseconds = min(nanoseconds, 999_999_999) & ~(Self.step - 1)
+    /// The stamp of a wall time. What lies before 1970 is taken for 1970, and nanoseconds from 10^9
+    /// on for the last ones below.
+    package init(_ time: WallTime) {
+        seconds = Self.base &+ UInt64(max(time.seconds, 0))
+        nanoseconds = min(time.nanoseconds, 999_999_999) & ~(Self.step - 1)
     }
 
     /// Any 12 bytes from `offset` on; they have to be there.
@@ -70,8 +67,8 @@ package struct InitiationTimestamps: Sendable {
     }
 
     /// The stamp for an initiation that is sent at a wall time.
-    package mutating func next(unixSeconds: Int64, nanoseconds: UInt32) -> TAI64N {
-        var stamp = TAI64N(unixSeconds: unixSeconds, nanoseconds: nanoseconds)
+    package mutating func next(at time: WallTime) -> TAI64N {
+        var stamp = TAI64N(time)
         if let last, stamp <= last { stamp = last.successor }
         last = stamp
         return stamp

@@ -1,0 +1,95 @@
+import Packets
+import WireGuardCrypto
+
+/// The text of the answers to `get=1` and `set=1`.
+///
+/// The answer to a get is made of a device, then for each peer the peer and its prefixes, then an
+/// errno. Whoever sends it may do so after each part, and then call ``removeAll()``: an answer of any
+/// length needs the memory of one part.
+public struct UAPIWriter: ~Copyable, Sendable {
+    private var text = WipedText()
+
+    /// Makes a writer that has written nothing.
+    public init() {}
+
+    /// What was written since the start or the last ``removeAll()``; it may contain keys.
+    public var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get { text.bytes }
+    }
+
+    /// The number of ``bytes``.
+    public var byteCount: Int { text.byteCount }
+
+    /// Writes private_key, listen_port and fwmark, without those that there are not.
+    public mutating func append(_ device: borrowing DeviceSnapshot) {
+        switch device.privateKey {
+        case .none: break
+        case .some(let key):
+            text.append("private_key=")
+            text.append(hexadecimal: key.bytes)
+            text.append(.newline)
+        }
+        if device.listenPort != 0 { appendLine("listen_port", UInt64(device.listenPort)) }
+        if device.firewallMark != 0 { appendLine("fwmark", UInt64(device.firewallMark)) }
+    }
+
+    /// Writes public_key and what else there is to a peer, but for its prefixes.
+    public mutating func append(_ peer: borrowing PeerSnapshot) {
+        text.append("public_key=")
+        text.append(hexadecimal: peer.publicKey.bytes)
+        text.append("\npreshared_key=")
+        text.append(hexadecimal: peer.presharedKey.bytes)
+        text.append("\nprotocol_version=1\n")
+        if let endpoint = peer.endpoint {
+            text.append("endpoint=")
+            text.append(AddressText(endpoint).bytes)
+            text.append(.newline)
+        }
+        let seconds = max(peer.lastHandshake?.seconds ?? 0, 0)
+        appendLine("last_handshake_time_sec", UInt64(seconds))
+        appendLine("last_handshake_time_nsec", UInt64(peer.lastHandshake?.nanoseconds ?? 0))
+        appendLine("tx_bytes", peer.txBytes)
+        appendLine("rx_bytes", peer.rxBytes)
+        appendLine("persistent_keepalive_interval", UInt64(peer.persistentKeepalive))
+    }
+
+    /// Writes a prefix of the peer that was written last.
+    public mutating func append(_ prefix: IPPrefix) {
+        text.append("allowed_ip=")
+        text.append(AddressText(prefix).bytes)
+        text.append(.newline)
+    }
+
+    /// Writes a number of our own; clients ignore keys that they do not know.
+    public mutating func append(statistic name: StaticString, _ value: UInt64) {
+        appendLine(name, value)
+    }
+
+    /// Ends the answer.
+    ///
+    /// - Parameter errno: 0, a negative number for a set, a positive one for a get.
+    public mutating func append(errno: Int32) {
+        text.append("errno=")
+        if errno < 0 { text.append(UInt8(ascii: "-")) }
+        text.append(decimal: UInt64(errno.magnitude))
+        text.append("\n\n")
+    }
+
+    /// Wipes what was written, and keeps the memory.
+    public mutating func removeAll() {
+        text.removeAll()
+    }
+
+    private mutating func appendLine(_ key: StaticString, _ value: UInt64) {
+        text.append(key)
+        text.append(UInt8(ascii: "="))
+        text.append(decimal: value)
+        text.append(.newline)
+    }
+}
+
+extension UInt8 {
+    static let newline = UInt8(ascii: "\n")
+    static let carriageReturn = UInt8(ascii: "\r")
+}
