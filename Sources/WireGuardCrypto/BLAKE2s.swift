@@ -66,7 +66,7 @@ package enum BLAKE2s {
     }
 
     /// BLAKE2s of any output length from 1 to 32 bytes and any key of at most 32.
-    static func digest(
+    package static func digest(
         key: RawSpan, _ a: RawSpan, _ b: RawSpan, _ c: RawSpan,
         into output: inout MutableRawSpan
     ) {

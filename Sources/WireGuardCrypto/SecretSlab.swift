@@ -47,15 +47,23 @@ package struct SecretSlab: ~Copyable, Sendable {
 
     /// The address of 32 bytes in a slab. Whoever holds it guards the access to them.
     @safe
-    package struct Slot: @unchecked Sendable {
+    package struct Slot: Hashable, @unchecked Sendable {
         let address: UnsafeMutableRawPointer
 
-        /// Whether the bytes are zero now; for tests, which may ask even after the release.
+        package static func == (left: Slot, right: Slot) -> Bool {
+            unsafe left.address == right.address
+        }
+
+        package func hash(into hasher: inout Hasher) {
+            unsafe hasher.combine(address)
+        }
+
+        /// Whether the bytes are zero now; for tests, which ask even after the release.
         package var isZero: Bool { unsafe sodium_is_zero(address, SecretSlab.slotSize) == 1 }
 
-        /// Whether both are the same place.
-        package static func === (left: Slot, right: Slot) -> Bool {
-            unsafe left.address == right.address
+        /// Writes one value to all bytes; for tests.
+        package func fillForTests(with byte: UInt8) {
+            unsafe address.initializeMemory(as: UInt8.self, repeating: byte, count: slotSize)
         }
     }
 
