@@ -57,8 +57,9 @@ package enum ICMPUnreachable {
     private static func mayBeAnswered6(
         _ bytes: RawSpan, at offset: Int, header: IPHeader
     ) -> Bool {
-        guard let transport = IPv6Transport(
-            bytes, at: offset, next: header.protocolNumber, length: header.totalLength),
+        guard
+            let transport = IPv6Transport(
+                bytes, at: offset, next: header.protocolNumber, length: header.totalLength),
             !transport.isLaterFragment
         else { return false }
         guard transport.protocolNumber == .icmpv6 else { return true }
