@@ -7,6 +7,7 @@ when its holder dies the kernel kills whatever runs inside, even if the tests ar
 
 import contextlib
 import ctypes
+import itertools
 import os
 import subprocess
 import time
@@ -15,6 +16,7 @@ CLONE_NEWNET = 0x40000000
 TIMEOUT = 20  # seconds that any one command may take
 
 libc = ctypes.CDLL(None, use_errno=True)
+cable_ends = itertools.count(100, 2)
 
 HOLDER = """
 mount -t tmpfs -o mode=755 tmpfs /run && mount -t sysfs sysfs /sys && ip link set lo up || exit 1
@@ -134,9 +136,13 @@ def set_namespace(file):
 
 def connect(left, left_name, right, right_name, left_addresses=(), right_addresses=(), mtu=1500):
     """Lays a cable (a veth pair) between two machines, brings it up and gives it addresses."""
+    # With equal interface indices on both ends, as two fresh namespaces would give, the kernel
+    # takes a second to notice the carrier, and IPv6 addresses are dead until then.
+    index = next(cable_ends)
     subprocess.run(
-        ["ip", "link", "add", left_name, "netns", str(left.pid), "mtu", str(mtu), "type", "veth",
-         "peer", "name", right_name, "mtu", str(mtu), "netns", str(right.pid)],
+        ["ip", "link", "add", left_name, "netns", str(left.pid), "index", str(index),
+         "mtu", str(mtu), "type", "veth", "peer", "name", right_name, "netns", str(right.pid),
+         "index", str(index + 1), "mtu", str(mtu)],
         check=True, timeout=TIMEOUT)
     for machine, name, addresses in [(left, left_name, left_addresses),
                                      (right, right_name, right_addresses)]:
