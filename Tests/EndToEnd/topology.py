@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import time
 from dataclasses import dataclass, field
 
 from daemon import Daemon, Keys, wg_tool
@@ -87,6 +88,11 @@ OUTER = {
     4: {1: "10.0.0.1", 2: "10.0.0.2"},
     6: {1: "fd00:aa::1", 2: "fd00:aa::2"},
 }
+
+
+def wait_for_the_next_initiation():
+    """A responder accepts an initiation of a peer every 20 ms only; else it comes again after 5 s."""
+    time.sleep(0.05)
 
 
 def socket_address(address, port):
