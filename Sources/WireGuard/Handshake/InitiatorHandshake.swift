@@ -37,7 +37,7 @@ struct InitiatorHandshake: ~Copyable {
 
         // es: (C, k) := Kdf2(C, DH(e_i, S_r))
         let es = try ephemeral.sharedSecret(with: responder)
-        let staticKey = state.mixKeyDerivingKey(es.bytes)
+        let staticKey = state.mixKeyDerivingKey(es)
 
         // s: AEAD(k, 0, S_i, H)
         state.seal(
@@ -45,7 +45,7 @@ struct InitiatorHandshake: ~Copyable {
             at: HandshakeInitiation.encryptedStatic)
 
         // ss: (C, k) := Kdf2(C, DH(s_i, S_r))
-        let timestampKey = state.mixKeyDerivingKey(staticStatic.secret.bytes)
+        let timestampKey = state.mixKeyDerivingKey(staticStatic.secret)
 
         // {t}: AEAD(k, 0, timestamp, H)
         var timestampStorage = InlineArray<12, UInt8>(repeating: 0)

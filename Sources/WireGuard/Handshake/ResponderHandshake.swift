@@ -27,7 +27,7 @@ struct ResponderHandshake: ~Copyable {
 
         // es: (C, k) := Kdf2(C, DH(s_r, E_i))
         let es = try identity.privateKey.sharedSecret(with: ephemeral)
-        let key = state.mixKeyDerivingKey(es.bytes)
+        let key = state.mixKeyDerivingKey(es)
 
         // s: AEAD(k, 0, S_i, H)
         var initiator = InlineArray<32, UInt8>(repeating: 0)
@@ -51,7 +51,7 @@ struct ResponderHandshake: ~Copyable {
         _ message: RawSpan, staticStatic: StaticStatic
     ) throws(HandshakeError) -> TAI64N {
         // ss: (C, k) := Kdf2(C, DH(s_r, S_i))
-        let key = state.mixKeyDerivingKey(staticStatic.secret.bytes)
+        let key = state.mixKeyDerivingKey(staticStatic.secret)
         // {t}: AEAD(k, 0, timestamp, H)
         var timestamp = InlineArray<12, UInt8>(repeating: 0)
         var span = timestamp.mutableSpan

@@ -42,9 +42,9 @@ struct SymmetricState: ~Copyable {
     }
 
     /// (C, k) := Kdf2(C, `input`).
-    mutating func mixKeyDerivingKey(_ input: RawSpan) -> Secret32 {
+    mutating func mixKeyDerivingKey(_ input: borrowing Secret32) -> Secret32 {
         var key = Secret32()
-        KDF.kdf2(chainingKey: &chainingKey, input: input, key: &key)
+        KDF.kdf2(chainingKey: &chainingKey, input: input.bytes, key: &key)
         return key
     }
 

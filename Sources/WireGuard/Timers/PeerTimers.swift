@@ -98,6 +98,11 @@ package struct PeerTimers: ~Copyable, Sendable {
         return start(zeroKeyMaterial, at: now + Constants.zeroKeyMaterialAfterTime)
     }
 
+    /// Should be called after the persistent keepalive was turned off.
+    package func persistentKeepaliveStopped() {
+        stop(persistentKeepalive)
+    }
+
     // MARK: Expiry
 
     /// The timers that ran out by `now`; each is stopped.
