@@ -7,7 +7,7 @@ import Synchronization
 /// secrets share one. A chunk comes from `sodium_malloc`: between guard pages, locked into memory
 /// where the limit allows it, left out of core dumps, with a canary that `sodium_free` checks.
 ///
-///     guard page │ canary 16, 16 unused │ slot 0 │ slot 1 │ … │ slot 2046 │ guard page
+///     guard page │ 16 unused, canary 16 │ slot 0 │ slot 1 │ … │ slot 2046 │ guard page
 ///                └──────────────────────── 64 KiB ────────────────────────┘
 ///
 /// Every free slot is all zero. The slab grows by chunks and never shrinks. Any thread may use it.
