@@ -23,7 +23,8 @@ let package = Package(
         .library(name: "WireGuard", targets: ["WireGuard"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     ],
     targets: [
         .systemLibrary(
@@ -39,7 +40,10 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "LinuxIO", dependencies: ["CLinux", "Packets"], swiftSettings: settings),
         .target(
-            name: "WireGuardDaemon", dependencies: ["WireGuard", "LinuxIO"],
+            name: "WireGuardDaemon",
+            dependencies: [
+                "WireGuard", "LinuxIO", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "swireguard-go",

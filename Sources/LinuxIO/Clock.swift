@@ -21,4 +21,10 @@ package enum Clock {
         precondition(result == 0)
         return time
     }
+
+    /// Holds up the calling thread.
+    package static func pause(milliseconds: Int) {
+        var interval = timespec(tv_sec: 0, tv_nsec: min(milliseconds, 999) * 1_000_000)
+        unsafe nanosleep(&interval, nil)
+    }
 }

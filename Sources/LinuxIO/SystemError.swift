@@ -34,3 +34,21 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
         return unsafe String(cString: text)
     }
 }
+
+extension SystemError {
+    /// EADDRINUSE.
+    package var isAddressInUse: Bool { code == EADDRINUSE }
+
+    /// The kernel lacks the address family, or all its addresses are switched off.
+    package var isFamilyMissing: Bool { code == EAFNOSUPPORT || code == EADDRNOTAVAIL }
+
+    /// EAFNOSUPPORT of socket(2).
+    package static var addressFamilyNotSupported: SystemError {
+        SystemError(call: "socket", code: EAFNOSUPPORT)
+    }
+}
+
+extension SystemError {
+    /// EMSGSIZE: a datagram does not fit the path.
+    package var isMessageTooLong: Bool { code == EMSGSIZE }
+}

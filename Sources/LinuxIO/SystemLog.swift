@@ -29,3 +29,13 @@ package enum SystemLog {
         unsafe clinux_syslog(priority, message)
     }
 }
+
+/// Standard error, a whole line at a time.
+package enum StandardError {
+    /// Writes a line in one call, so that lines of several threads do not mix.
+    package static func writeLine(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        // Nobody may be there to read it, or the disk is full: a log line is worth no more.
+        _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}

@@ -409,7 +409,7 @@ extension FlowCoalescer {
                 && segment.sequence == nextSequence
                 && segment.payloadLength <= first.payloadLength
                 && length &+ segment.payloadLength <= 65_535
-                && count < (segment.isTCP ? 1024 : 64)
+                && count < (segment.isTCP ? 1000 : 64)
                 && (count == 1 ? step == 1 || step == 0 && first.isAtomic : step == self.step)
         }
 

@@ -238,6 +238,8 @@ package struct InboundPath: ~Copyable {
                 known = source
             }
             byteCount += messageLength
+            // More packets in one batch than the kernel ever joins: a bound, not a case.
+            guard !coalescer.isFull else { continue }
             ECN.decapsulate(
                 outer: run.trafficClass, packet: &buffer, at: packet.offset, length: total)
             coalescer.append(offset: packet.offset, length: total, in: buffer.bytes)

@@ -192,6 +192,23 @@ package struct OutboundPath: ~Copyable {
         return wakes
     }
 
+    /// A segmented send to a peer was too large for its path: from now on, datagrams one by one.
+    package func stopSegmentation(to slot: PeerSlot) {
+        gate.mutex.withLock { _ in
+            guard path.peers.contains(slot.rawValue) else { return }
+            path.peers[slot.rawValue].usesSegmentation.store(false, ordering: .relaxed)
+        }
+    }
+
+    /// A send from a peer's cached source was refused.
+    package func clearSource(of slot: PeerSlot) {
+        gate.mutex.withLock { _ in
+            // The peer may have been removed since its batch was sealed.
+            guard path.peers.contains(slot.rawValue) else { return }
+            path.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
+        }
+    }
+
     // MARK: Routing
 
     private enum Route: Equatable {
@@ -314,7 +331,11 @@ package struct OutboundPath: ~Copyable {
         let ecn = entries[run.lowerBound].ecn
         var limits: DatagramRun.Limits =
             if case .v4 = endpoint.remote.address { .v4 } else { .v6 }
-        if !usesSegmentation { limits.segments = 1 }
+        if !usesSegmentation
+            || !path.peers[slot.rawValue].usesSegmentation.load(ordering: .relaxed)
+        {
+            limits.segments = 1
+        }
 
         var byteCount = 0
         var datagrams: DatagramRun?

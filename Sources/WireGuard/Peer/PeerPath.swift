@@ -24,6 +24,8 @@ struct PeerPath: ~Copyable, Sendable {
     let receiveErrors = Atomic<UInt64>(0)
     /// When the last initiation or response went out, in nanoseconds; 0 for not within the limit.
     let lastHandshakeSent = Atomic<UInt64>(0)
+    /// False once a segmented send to the peer was too large for its path.
+    let usesSegmentation = Atomic<Bool>(true)
     /// What the packet path asked of the control thread and it has not looked at yet.
     private let requests = Atomic<UInt8>(0)
 

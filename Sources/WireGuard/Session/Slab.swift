@@ -42,6 +42,11 @@ struct Slab<Element: ~Copyable>: ~Copyable {
         count -= 1
     }
 
+    /// Whether a slot holds a value.
+    func contains(_ slot: UInt32) -> Bool {
+        Int(slot) < isOccupied.count && isOccupied[Int(slot)]
+    }
+
     /// The value of an occupied slot, in place.
     subscript(slot: UInt32) -> Element {
         @inline(__always)
@@ -58,8 +63,8 @@ struct Slab<Element: ~Copyable>: ~Copyable {
     }
 
     private mutating func grow() {
-        let start = UInt32(chunks.count * Self.chunkLength)
-        let chunk = unsafe UnsafeMutablePointer<Element>.allocate(capacity: Self.chunkLength)
+        let start = unsafe UInt32(chunks.count * Self.chunkLength)
+        let chunk = UnsafeMutablePointer<Element>.allocate(capacity: Self.chunkLength)
         unsafe chunks.append(chunk)
         isOccupied.append(contentsOf: repeatElement(false, count: Self.chunkLength))
         // The lowest slot is taken first: slots stay dense.
