@@ -1,27 +1,30 @@
 import LinuxIO
 
+/// A socket that a worker and the control thread share; it closes with its last owner.
+final class SharedSocket: Sendable {
+    let socket: UDPSocket
+
+    init(_ socket: consuming UDPSocket) {
+        self.socket = socket
+    }
+}
+
 /// The UDP sockets of one worker, both families on one port. Shared with the control thread, which
 /// sends handshakes from those of the first worker.
-final class Sockets: Sendable {
+struct Sockets: Sendable {
     /// nil where the kernel has no IPv4.
-    let v4: UDPSocket?
+    let v4: SharedSocket?
     /// nil where the kernel has no IPv6.
-    let v6: UDPSocket?
-
-    private init(v4: consuming UDPSocket?, v6: consuming UDPSocket?) {
-        self.v4 = v4
-        self.v6 = v6
-    }
+    let v6: SharedSocket?
 
     var port: UInt16 {
-        if let port = v4?.port { return port }
-        return v6?.port ?? 0
+        v4?.socket.port ?? v6?.socket.port ?? 0
     }
 
     /// Sets the firewall mark of both.
     func set(mark: UInt32) throws(SystemError) {
-        try v4?.set(mark: mark)
-        try v6?.set(mark: mark)
+        try v4?.socket.set(mark: mark)
+        try v6?.socket.set(mark: mark)
     }
 
     /// Binds a pair for each worker to one port.
@@ -52,7 +55,7 @@ final class Sockets: Sendable {
         port: UInt16, sharing: UDPSocket.Sharing, options: UDPSocket.Options
     ) throws(SystemError) -> Sockets {
         let v4 = try bindIfSupported(.v4, port: port, sharing: sharing, options: options)
-        let bound = v4?.port ?? port
+        let bound = v4?.socket.port ?? port
         let v6 = try bindIfSupported(.v6, port: bound, sharing: sharing, options: options)
         if v4 == nil, v6 == nil { throw .addressFamilyNotSupported }
         return Sockets(v4: v4, v6: v6)
@@ -61,9 +64,10 @@ final class Sockets: Sendable {
     private static func bindIfSupported(
         _ family: AddressFamily, port: UInt16, sharing: UDPSocket.Sharing,
         options: UDPSocket.Options
-    ) throws(SystemError) -> UDPSocket? {
+    ) throws(SystemError) -> SharedSocket? {
         do throws(SystemError) {
-            return try UDPSocket(family, port: port, sharing: sharing, options: options)
+            return SharedSocket(
+                try UDPSocket(family, port: port, sharing: sharing, options: options))
         } catch {
             if error.isFamilyMissing { return nil }
             throw error

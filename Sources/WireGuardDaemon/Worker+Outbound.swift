@@ -7,17 +7,17 @@ extension Worker {
     private static let readsPerTurn = 64
 
     /// Reads what the TUN has, and sends it.
-    mutating func drainTun() {
+    mutating func drainTun(
+        _ tun: inout MutableRawSpan, sending outgoing: inout MutableRawSpan,
+        bouncing bounces: inout MutableRawSpan
+    ) {
         outbound.removeAll()
         var reads = Self.readsPerTurn
         while reads > 0 {
             reads -= 1
-            let result = tunBuffer.withBytes { bytes in
-                queue.read(into: &bytes, at: 0, count: Self.tunBufferByteCount)
-            }
-            switch result {
+            switch queue.read(into: &tun, at: 0, count: tun.byteCount) {
             case .bytes(let count):
-                take(count)
+                take(count, of: tun, sending: &outgoing, bouncing: &bounces)
             case .wouldBlock:
                 reads = 0
             case .gone:
@@ -28,43 +28,41 @@ extension Worker {
                 reads = 0
             }
         }
-        flush()
+        flush(&outgoing, bouncing: &bounces)
     }
 
     /// Takes one delivery of the TUN into the batch.
-    private mutating func take(_ count: Int) {
+    private mutating func take(
+        _ count: Int, of tun: borrowing MutableRawSpan, sending outgoing: inout MutableRawSpan,
+        bouncing bounces: inout MutableRawSpan
+    ) {
         var start = 0
         var header = VirtioNetHeader()
         if queue.capabilities.hasVirtioNetHeader {
             guard count > VirtioNetHeader.byteCount,
-                let read = VirtioNetHeader(tunBuffer.bytes, at: 0)
+                let read = VirtioNetHeader(tun.bytes, at: 0)
             else { return }
             header = read
             start = VirtioNetHeader.byteCount
         }
-        guard outbound.load(tunBuffer.bytes, header: header, at: start, length: count - start)
+        guard outbound.load(tun.bytes, header: header, at: start, length: count - start)
         else { return }
-        while true {
-            var buffer = sendBuffer.mutableBytes
-            if outbound.cut(from: tunBuffer.bytes, into: &buffer) { break }
-            flush()
+        while !outbound.cut(from: tun.bytes, into: &outgoing) {
+            flush(&outgoing, bouncing: &bounces)
         }
-        if !outbound.hasRoom { flush() }
+        if !outbound.hasRoom { flush(&outgoing, bouncing: &bounces) }
     }
 
     /// Seals the batch and sends it; what has no peer goes back to the TUN as an ICMP error.
-    private mutating func flush() {
+    private mutating func flush(
+        _ outgoing: inout MutableRawSpan, bouncing bounces: inout MutableRawSpan
+    ) {
         guard !outbound.isEmpty else { return }
         let now = Instant(nanoseconds: Clock.boottime())
-        var wakes = false
-        do {
-            var buffer = sendBuffer.mutableBytes
-            var bounces = bounceBuffer.mutableBytes
-            wakes = outbound.seal(in: &buffer, bouncing: &bounces, now: now)
-        }
+        let wakes = outbound.seal(in: &outgoing, bouncing: &bounces, now: now)
         for index in 0..<outbound.transmitCount { append(outbound.transmits[index]) }
-        send()
-        for index in 0..<outbound.bounceCount { bounce(outbound.bounces[index]) }
+        send(outgoing.bytes)
+        for index in 0..<outbound.bounceCount { bounce(outbound.bounces[index], of: bounces.bytes) }
         outbound.removeAll()
         if wakes { control.ring() }
     }
@@ -86,23 +84,18 @@ extension Worker {
         }
     }
 
-    private mutating func send() {
-        let sockets = sockets
+    private mutating func send(_ bytes: RawSpan) {
         if send4.count > 0 {
-            switch sockets?.v4 {
-            case .some(let socket):
-                let outcome = send4.flush(to: socket, from: sendBuffer.bytes)
-                note(outcome, family: .v4)
-            case .none: send4.removeAll()
+            if let shared = sockets?.v4 {
+                note(send4.flush(to: shared.socket, from: bytes), family: .v4)
             }
+            send4.removeAll()
         }
         if send6.count > 0 {
-            switch sockets?.v6 {
-            case .some(let socket):
-                let outcome = send6.flush(to: socket, from: sendBuffer.bytes)
-                note(outcome, family: .v6)
-            case .none: send6.removeAll()
+            if let shared = sockets?.v6 {
+                note(send6.flush(to: shared.socket, from: bytes), family: .v6)
             }
+            send6.removeAll()
         }
     }
 
@@ -129,19 +122,11 @@ extension Worker {
         }
     }
 
-    private mutating func bounce(_ bounce: OutboundPath.Bounce) {
+    private mutating func bounce(_ bounce: OutboundPath.Bounce, of bytes: RawSpan) {
         let header = queue.capabilities.hasVirtioNetHeader ? VirtioNetHeader.byteCount : 0
         pieces.removeAll()
         pieces.append(offset: bounce.offset - header, length: bounce.length + header)
         // An error that does not get through is no loss.
-        _ = queue.write(header: RawSpan(), pieces: &pieces, of: bounceBuffer.bytes)
-    }
-}
-
-extension PacketBuffer {
-    /// Lends the bytes, so that no access to the owner's other fields is held meanwhile.
-    mutating func withBytes<Result>(_ body: (inout MutableRawSpan) -> Result) -> Result {
-        var bytes = mutableBytes
-        return body(&bytes)
+        _ = queue.write(header: RawSpan(), pieces: &pieces, of: bytes)
     }
 }

@@ -20,10 +20,6 @@ struct Worker: ~Copyable, Sendable {
     var outbound: OutboundPath
     var inbound: InboundPath
     var coalescer: FlowCoalescer
-    var tunBuffer: PacketBuffer
-    var sendBuffer: PacketBuffer
-    var receiveBuffer: PacketBuffer
-    var bounceBuffer: PacketBuffer
     var received: ReceiveBatch
     var messages: FixedArray<InboundMessage>
     var send4: SendBatch
@@ -71,11 +67,6 @@ struct Worker: ~Copyable, Sendable {
         if granted.contains(.segments) { joined.insert(.tcp) }
         if granted.contains(.datagrams) { joined.insert(.udp) }
         coalescer = FlowCoalescer(maximumPackets: Self.maximumPackets, coalescing: joined)
-        tunBuffer = PacketBuffer(byteCount: Self.tunBufferByteCount)
-        sendBuffer = PacketBuffer(byteCount: OutboundPath.bufferByteCount)
-        receiveBuffer = PacketBuffer(
-            byteCount: ReceiveBatch.bufferByteCount(slots: Self.slots))
-        bounceBuffer = PacketBuffer(byteCount: OutboundPath.bounceByteCount)
         received = ReceiveBatch(slots: Self.slots)
         messages = FixedArray(repeating: InboundMessage(), count: Self.slots)
         send4 = SendBatch(capacity: OutboundPath.maximumPackets, family: .v4)
@@ -90,6 +81,17 @@ struct Worker: ~Copyable, Sendable {
     /// Works until it is told to stop or the TUN is gone.
     mutating func run() {
         var events = EpollEvents(capacity: 8)
+        // Lent out for the whole life of the worker: a span of a stored property would be an access
+        // to all of `self`.
+        var tunBuffer = PacketBuffer(byteCount: Self.tunBufferByteCount)
+        var sendBuffer = PacketBuffer(byteCount: OutboundPath.bufferByteCount)
+        var bounceBuffer = PacketBuffer(byteCount: OutboundPath.bounceByteCount)
+        var receiveBuffer = PacketBuffer(
+            byteCount: ReceiveBatch.bufferByteCount(slots: Self.slots))
+        var tun = tunBuffer.mutableBytes
+        var outgoing = sendBuffer.mutableBytes
+        var bounces = bounceBuffer.mutableBytes
+        var incoming = receiveBuffer.mutableBytes
         while !isOver {
             let count: Int
             do throws(SystemError) {
@@ -100,8 +102,9 @@ struct Worker: ~Copyable, Sendable {
             }
             for index in 0..<count where !isOver {
                 switch events.token(index) {
-                case Token.tun: drainTun()
-                case Token.v4, Token.v6: drain(events.token(index) == Token.v4 ? .v4 : .v6)
+                case Token.tun: drainTun(&tun, sending: &outgoing, bouncing: &bounces)
+                case Token.v4: drain(.v4, &incoming)
+                case Token.v6: drain(.v6, &incoming)
                 default: readMail()
                 }
             }
@@ -118,32 +121,15 @@ struct Worker: ~Copyable, Sendable {
         let (sockets, isLast) = mailbox.take()
         if isLast { return end() }
         guard let sockets else { return }
-        // The old ones close with their last owner, which takes them out of the epoll set.
         do throws(SystemError) {
-            if let old = self.sockets { try forget(old) }
-            switch sockets.v4 {
-            case .some(let socket): try epoll.add(socket.descriptor, token: Token.v4)
-            case .none: break
-            }
-            switch sockets.v6 {
-            case .some(let socket): try epoll.add(socket.descriptor, token: Token.v6)
-            case .none: break
-            }
+            if let old = self.sockets?.v4 { try epoll.remove(old.socket.descriptor) }
+            if let old = self.sockets?.v6 { try epoll.remove(old.socket.descriptor) }
+            if let new = sockets.v4 { try epoll.add(new.socket.descriptor, token: Token.v4) }
+            if let new = sockets.v6 { try epoll.add(new.socket.descriptor, token: Token.v6) }
         } catch {
             log.error("a worker cannot listen on its new sockets: \(error)")
         }
         self.sockets = sockets
-    }
-
-    private func forget(_ sockets: Sockets) throws(SystemError) {
-        switch sockets.v4 {
-        case .some(let socket): try epoll.remove(socket.descriptor)
-        case .none: break
-        }
-        switch sockets.v6 {
-        case .some(let socket): try epoll.remove(socket.descriptor)
-        case .none: break
-        }
     }
 }
 

@@ -11,7 +11,7 @@ import WireGuardCrypto
 /// the coalescer where it lies.
 package struct InboundPath: ~Copyable {
     /// What messages must share to be opened together.
-    private struct Run: BitwiseCopyable {
+    struct Run: BitwiseCopyable {
         var keypair = PeerPath.noKeypair
         var remote = SocketAddress(address: .v4(IPv4Address(bits: 0)), port: 0)
         var source: SourceAddress?

@@ -15,7 +15,7 @@ import WireGuardCrypto
 ///     send buffer: | header 16 | packet | padding | tag 16 | header 16 | packet …
 package struct OutboundPath: ~Copyable {
     /// A packet in the send buffer.
-    private struct Entry: BitwiseCopyable {
+    struct Entry: BitwiseCopyable {
         /// Where the room for its header begins.
         var offset = 0
         /// Its own bytes.
