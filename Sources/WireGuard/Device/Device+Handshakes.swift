@@ -197,8 +197,9 @@ extension Device {
         _ bytes: RawSpan, from peer: Peer
     ) throws(HandshakeError) -> SessionKeys {
         guard let identity, peer.handshake != nil else { throw .unknownIndex }
-        guard let keys = try peer.handshake?.consumeResponse(
-            bytes, identity: identity, presharedKey: peer.presharedKey)
+        guard
+            let keys = try peer.handshake?.consumeResponse(
+                bytes, identity: identity, presharedKey: peer.presharedKey)
         else { throw .unknownIndex }
         return keys
     }

@@ -152,7 +152,9 @@ extension Device {
 
     /// Sends a response to a peer.
     func sendResponse(_ bytes: [UInt8], to peer: Peer, at moment: Moment) {
-        guard let endpoint = path.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else { return }
+        guard let endpoint = path.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else {
+            return
+        }
         noteHandshakeSent(peer, byteCount: bytes.count, at: moment)
         send(datagram(bytes, to: peer, endpoint, trafficClass: Constants.handshakeTrafficClass))
     }
