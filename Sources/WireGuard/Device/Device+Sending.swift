@@ -29,7 +29,8 @@ extension Device {
     private func writeInitiation(
         to peer: Peer, into message: inout [UInt8], at moment: Moment
     ) -> Bool {
-        let timestamp = timestamps.next(at: moment.wall)
+        let timestamp = peer.timestamps.next(at: moment.wall, notBefore: greatestTimestamp)
+        greatestTimestamp = timestamp
         let index = makeIndex()
         let ephemeral = makePrivateKey()
         var span = message.mutableSpan

@@ -18,7 +18,9 @@ package final class Device {
     /// Handshakes that wait for a response, by the index that it will name.
     var handshakes: [ReceiverIndex: Peer] = [:]
     var deadlines = DeadlineHeap()
-    var timestamps = InitiationTimestamps()
+    /// The greatest timestamp that any initiation of ours carried, lest a clock that is set back
+    /// reach a peer that was removed and added again.
+    var greatestTimestamp: TAI64N?
     var checker: CookieChecker?
     var limiter = HandshakeRateLimiter()
     var load = LoadDetector()
