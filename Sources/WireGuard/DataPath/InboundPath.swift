@@ -185,6 +185,7 @@ package struct InboundPath: ~Copyable {
             endpoint = Endpoint(remote: remote, source: source, sourceGeneration: generation)
         }
         if path.peers[slot.rawValue].next.load(ordering: .acquiring) == run.keypair {
+            path.keypairs[run.keypair].wasUsedByPeer.store(true, ordering: .relaxed)
             ask(.keyConfirmed, slot)
         }
         if path.keypairs[run.keypair].takeRekeyOnReceive(now: now),

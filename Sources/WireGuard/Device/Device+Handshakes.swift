@@ -242,7 +242,10 @@ extension Device {
 
     /// The first message under the next keypair came: the peer has it (§5.4.5, key confirmation).
     func confirmNextKeypair(of peer: Peer, at moment: Moment) {
-        guard peer.keypairs.next != nil else { return }
+        // Another handshake may have replaced the keypair that the request was about.
+        guard let next = peer.keypairs.next,
+            path.keypairs[next].wasUsedByPeer.load(ordering: .relaxed)
+        else { return }
         changeKeypairs(of: peer, adding: nil) { keypairs, _ in keypairs.confirmNext() }
         noteHandshakeComplete(peer, at: moment)
         trace(.keyConfirmed(peer.publicKey))
