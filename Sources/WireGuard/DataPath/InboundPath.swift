@@ -188,7 +188,11 @@ package struct InboundPath: ~Copyable {
             path.keypairs[run.keypair].wasUsedByPeer.store(true, ordering: .relaxed)
             ask(.keyConfirmed, slot)
         }
-        if path.keypairs[run.keypair].takeRekeyOnReceive(now: now),
+        // It is the key that would send whose age counts (kernel, keep_key_fresh): what still comes
+        // in under an old one is no reason.
+        let current = path.peers[slot.rawValue].current.load(ordering: .acquiring)
+        if current != PeerPath.noKeypair,
+            path.keypairs[current].takeRekeyOnReceive(now: now),
             path.requestHandshake(of: path.peers[slot.rawValue], slot, now: now)
         {
             wakes = true
