@@ -116,7 +116,8 @@ package final class Device {
     /// The interface went down: keys and handshakes are wiped, timers stop, staged packets go.
     package func bringDown() {
         guard isUp else { return }
-        path.isUp.store(false, ordering: .sequentiallyConsistent)
+        // Under the gates: a batch that is on its way is finished, and the next one sees it.
+        path.exclusively { path.isUp.store(false, ordering: .sequentiallyConsistent) }
         for peer in orderedPeers() {
             stop(peer)
             path.peers[peer.slot.rawValue].lastHandshakeSent.store(0, ordering: .relaxed)
