@@ -222,6 +222,8 @@ extension Device {
 
     private func noteHandshakeComplete(_ peer: Peer, at moment: Moment) {
         path.peers[peer.slot.rawValue].timers.handshakeComplete()
+        // Our last message is answered, unless another initiation of ours is on its way.
+        if peer.handshake == nil { peer.cookie.expectNoReply() }
         peer.lastHandshake = moment.wall
     }
 
