@@ -48,7 +48,7 @@ let package = Package(
         .executableTarget(
             name: "swireguard-go",
             dependencies: [
-                "WireGuardDaemon",
+                "WireGuardDaemon", "LinuxIO",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
