@@ -342,14 +342,14 @@ extension FlowCoalescer {
 }
 
 extension FlowCoalescer {
-    private struct Packet: BitwiseCopyable, Sendable {
+    struct Packet: BitwiseCopyable, Sendable {
         var offset = 0
         var length = 0
         /// The packet that follows in the same write, unless this is its last.
         var next = 0
     }
 
-    private struct Write: BitwiseCopyable, Sendable {
+    struct Write: BitwiseCopyable, Sendable {
         var first = 0
         var last = 0
         var count = 1
@@ -378,7 +378,7 @@ extension FlowCoalescer {
     }
 
     /// The end of a write, as far as it decides what comes next.
-    private struct Flow: BitwiseCopyable, Sendable {
+    struct Flow: BitwiseCopyable, Sendable {
         var first = Segment()
         var write = 0
         var count = 0
