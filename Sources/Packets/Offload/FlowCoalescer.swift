@@ -79,16 +79,17 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         packetCount &+= 1
         packets[packet] = Packet(offset: offset, length: length)
 
-        switch Segment.parse(buffer, at: offset, length: length, coalescing: coalescing) {
-        case .segment(let segment):
+        let segment = Segment(buffer, at: offset, length: length, coalescing: coalescing)
+        switch segment.role {
+        case .segment:
             append(segment, packet: packet, in: buffer)
-        case .flow(let key):
+        case .loner:
             startWrite(packet)
-            if let flow = find(key) { flows[flow].isOpen = false }
-        case .unknownFlow(let key):
+            if let flow = find(segment.key) { flows[flow].isOpen = false }
+        case .stranger:
             startWrite(packet)
-            closeFlows(betweenAddressesOf: key)
-        case .noFlow:
+            closeFlows(betweenAddressesOf: segment.key)
+        case .outsider:
             startWrite(packet)
         }
     }
@@ -165,6 +166,7 @@ package struct FlowCoalescer: ~Copyable, Sendable {
 }
 
 extension FlowCoalescer {
+    @inline(__always)
     private mutating func append(_ segment: Segment, packet: Int, in buffer: RawSpan) {
         guard let flow = find(segment.key) else {
             let flow = slotForNewFlow()
@@ -192,6 +194,7 @@ extension FlowCoalescer {
         join(segment, to: flow, packet: packet)
     }
 
+    @inline(__always)
     private mutating func join(_ segment: Segment, to flow: Int, packet: Int) {
         let index = flows[flow].write
         packets[writes[index].last].next = packet
@@ -222,6 +225,7 @@ extension FlowCoalescer {
         return index
     }
 
+    @inline(__always)
     private mutating func find(_ key: FlowKey) -> Int? {
         guard flowCount > 0 else { return nil }
         if flows[latestFlow].first.key == key { return latestFlow }
@@ -250,6 +254,7 @@ extension FlowCoalescer {
     }
 
     /// Whether the TCP options equal those of the flow's first packet, byte for byte.
+    @inline(__always)
     private func options(of segment: Segment, match flow: Int, in buffer: RawSpan) -> Bool {
         var at = segment.transport &+ 20
         let first = flows[flow].first.offset
@@ -402,6 +407,7 @@ extension FlowCoalescer {
             lastIdentification = segment.identification
         }
 
+        @inline(__always)
         func accepts(_ segment: Segment) -> Bool {
             let step = segment.identification &- lastIdentification
             return isOpen && segment.constants == first.constants
@@ -413,6 +419,7 @@ extension FlowCoalescer {
                 && (count == 1 ? step == 1 || step == 0 && first.isAtomic : step == self.step)
         }
 
+        @inline(__always)
         mutating func advance(over segment: Segment) {
             step = segment.identification &- lastIdentification
             lastIdentification = segment.identification

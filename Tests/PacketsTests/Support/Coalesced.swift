@@ -50,6 +50,7 @@ struct Coalesced {
     /// The packets of each write, cut by our own segmentation.
     func cutAgain() throws -> [[[UInt8]]] {
         try writes.map { write in
+            guard write.count > 10 else { return [[]] }
             let header = VirtioNetHeader(PacketBuffer(write).bytes, at: 0)
             return try cut(Array(write.dropFirst(10)), header ?? VirtioNetHeader())
         }
