@@ -287,7 +287,8 @@ def test_authentic_packets_that_are_no_ip(open_site):
         shorts = [bytes([version << 4 | 5]).ljust(length, b"\0")[:length]
                   for version in range(16) for length in range(1, 41)]
         # Each would make the daemon arm its keepalive, which is due long after this test.
-        for plaintext in bad_lengths + versions + shorts + [bytes(length) for length in (1, 16, 80)]:
+        zeros = [bytes(length) for length in (1, 16, 80)]
+        for plaintext in bad_lengths + versions + shorts + zeros:
             tunnel.send(tunnel.peer.current.seal_exactly(plaintext))
     # Only the three pings of `harmless` that came after.
     assert site.tun_packets() - written == 3

@@ -13,10 +13,12 @@ import pytest
 
 from paper.aead import Forged
 from paper.cookies import CookieMaker, encoded_source
-from paper.fixtures import INNER, MTU, open_site  # noqa: F401
+from paper.curve import KeyPair
+from paper.fixtures import INNER, MTU, base64_of, open_site  # noqa: F401
 from paper.messages import CookieReply, HandshakeInitiation, HandshakeResponse, TransportData
 from paper.noise import NO_PRESHARED_KEY
 from paper.packets import Echo
+from paper.peer import Peer
 from paper.session import REJECT_AFTER_MESSAGES, WINDOW, padded
 from paper.timestamps import unix_nanoseconds
 from paper.tunnel import Datagram, Silence, Tunnel
@@ -53,6 +55,33 @@ def test_the_daemon_initiates_for_a_ping_and_sends_it_first(open_site, family, p
         assert ping.wait(5) == 0
     assert initiation.source[0] == site.tunnel.remote[0]
     assert HandshakeInitiation.parse(initiation.data).mac2 == bytes(16)
+
+
+def test_a_late_response_is_taken(open_site):
+    site = open_site()
+    with site.daemon.ping(INNER[4][1], "-W", "9") as ping:
+        initiation = site.tunnel.await_initiation()
+        response = site.tunnel.peer.respond(initiation.data)
+        time.sleep(4.7)  # the daemon tries again only after 5 s
+        site.tunnel.send(response)
+        _, plaintext = site.tunnel.receive_transport()
+        site.tunnel.send(site.tunnel.peer.seal(Echo.parse(plaintext).answer().encode()))
+        assert ping.wait(5) == 0
+
+
+def test_the_last_128_packets_wait_for_the_handshake(open_site):
+    site = open_site()
+    with site.daemon_namespace.udp_socket(4) as sender:
+        for number in range(200):
+            sender.sendto(struct.pack(">L", number), (INNER[4][1], 9))
+    initiation = site.tunnel.await_initiation()
+    time.sleep(0.3)  # all 200 have been read from the TUN by then
+    site.tunnel.send(site.tunnel.peer.respond(initiation.data))
+    plaintexts = [site.tunnel.receive_transport()[1] for _ in range(128)]
+    # The payload is behind 20 bytes of IPv4 and 8 of UDP.
+    assert [struct.unpack_from(">L", plaintext, 28)[0] for plaintext in plaintexts] == [
+        *range(72, 200)]
+    assert site.tunnel.hears_nothing(0.3)
 
 
 def test_a_persistent_keepalive_starts_a_handshake_and_is_repeated(open_site):
@@ -127,11 +156,13 @@ def test_an_interface_that_is_down_is_silent(open_site):
     site.tunnel.handshake()
     site.tunnel.ping()
     site.daemon_namespace.ip(f"link set {site.name} down")
+    time.sleep(0.1)  # to notice it
     with site.silence():
         site.tunnel.send(site.tunnel.peer.initiate())
         site.tunnel.send(site.tunnel.peer.seal(site.tunnel.echo().encode()))
     before = site.tunnel.peer.current
     site.daemon_namespace.ip(f"link set {site.name} up")
+    time.sleep(0.1)
     with site.silence():
         site.tunnel.send(before.seal(site.tunnel.echo().encode()))
     site.tunnel.handshake()
@@ -228,6 +259,7 @@ def test_a_mac1_takes_one_cookie_reply(open_site):
     first = tunnel.await_initiation()
     source = encoded_source(*first.source)
     tunnel.send(peer.cookie_reply(first.data, source))
+    time.sleep(0.1)  # whoever handles handshakes in parallel has handled it by then
     other = CookieMaker(peer.static.public, os.urandom(32))
     tunnel.send(other.reply(first.data, source, os.urandom(24)).encode())
     retry = tunnel.await_initiation(6)
@@ -296,6 +328,32 @@ def test_the_load_passes(open_site):
     assert response.type == HandshakeResponse.TYPE
     site.tunnel.peer.consume_response(response.data)
     site.tunnel.ping()
+
+
+def test_under_load_a_source_gets_20_handshakes_a_second_and_5_at_once(open_site):
+    site = open_site()
+    tunnel, peer = site.tunnel, site.tunnel.peer
+    under_load(site)
+    peer.consume_cookie_reply(cookie_reply_to_fresh_initiation(tunnel).data)
+    tunnel.drop_received()
+    start = time.monotonic()
+    for number in range(40):
+        if number % 10 == 0:
+            under_load(site)
+        tunnel.send(peer.initiate())
+        time.sleep(0.025)
+    seconds = time.monotonic() - start
+    answers = received_types(tunnel)
+    assert set(answers) == {HandshakeResponse.TYPE}
+    assert 5 <= len(answers) <= 5 + 20 * seconds + 1 < 40
+
+
+def test_an_idle_daemon_limits_no_source(open_site):
+    site = open_site()
+    for _ in range(40):
+        site.tunnel.send(site.tunnel.peer.initiate())
+        time.sleep(0.025)  # a peer may initiate once in 20 ms
+    assert received_types(site.tunnel) == [HandshakeResponse.TYPE] * 40
 
 
 def test_a_wrong_mac2_is_ignored_by_an_idle_daemon(open_site):
@@ -410,6 +468,20 @@ def test_a_source_outside_the_allowed_ips_is_dropped(open_site):
     tunnel.ping()
 
 
+def test_a_source_that_another_peer_owns_is_dropped(open_site):
+    # The longest prefix on the whole device decides, not the sender's own list.
+    site = open_site()
+    tunnel = site.tunnel
+    site.set_peer("allowed-ips", "192.168.77.0/24,fd78::/64")
+    site.daemon.set("peer", base64_of(os.urandom(32)), "allowed-ips", "192.168.77.5/32,fd78::5/128")
+    tunnel.handshake()
+    for version, own, others in ((4, "192.168.77.6", "192.168.77.5"), (6, "fd78::6", "fd78::5")):
+        spoofed = Echo(others, INNER[version][0], 1, 1)
+        assert not tunnel.answers(tunnel.peer.seal(spoofed.encode()), spoofed, 0.3)
+        honest = Echo(own, INNER[version][0], 1, 1)
+        assert tunnel.answers(tunnel.peer.seal(honest.encode()), honest, 2)
+
+
 def test_data_that_nothing_answers_gets_a_keepalive_after_ten_seconds(open_site):
     site = open_site()
     tunnel = site.tunnel
@@ -485,9 +557,10 @@ def under_load(site) -> None:
     """Makes the daemon take itself to be under load, from a socket that nothing else uses.
 
     Every initiation has a right mac1 and costs the daemon a Diffie-Hellman; in segments they come
-    faster than anyone computes those.
+    faster than anyone computes those.  They are a stranger's, so that none has a consequence.
     """
-    flooder = site.another_tunnel()
+    stranger = Peer(KeyPair.of(os.urandom(32)), site.daemon.static.public)
+    flooder = site.another_tunnel(peer=stranger)
     initiation = flooder.peer.initiate()
     for _ in range(48):
         flooder.send_segments(initiation * 64, len(initiation))
@@ -513,6 +586,16 @@ def cookie_reply_to(tunnel: Tunnel, message: Callable[[], bytes]) -> Datagram:
         assert reply.type == CookieReply.TYPE, "the daemon was not under load"
         return reply
     raise AssertionError("no answer under load")
+
+
+def received_types(tunnel: Tunnel) -> list[int | None]:
+    """The types of all that has come, and comes until it is quiet."""
+    types = []
+    while True:
+        try:
+            types.append(tunnel.receive(0.3).type)
+        except Silence:
+            return types
 
 
 def wait_until(condition) -> None:
