@@ -17,7 +17,6 @@ from paper.cookies import CookieMaker, encoded_source, mac1_of, with_mac1
 from paper.curve import KeyPair
 from paper.fixtures import INNER, open_site  # noqa: F401
 from paper.messages import CookieReply, HandshakeInitiation, HandshakeResponse, TransportData
-from paper.packets import Echo
 from paper.peer import Peer
 from paper.timestamps import tai64n
 from paper.tunnel import Tunnel
@@ -192,8 +191,7 @@ def test_forged_responses_leave_the_pending_handshake_alone(open_site, family):
             for position in (60, 75):
                 tunnel.send(flipped(response.encode(), position))
         tunnel.send(response.encode())
-        _, plaintext = tunnel.receive_transport()
-        tunnel.send(tunnel.peer.seal(Echo.parse(plaintext).answer().encode()))
+        tunnel.answer_echo()
         assert ping.wait(6) == 0
 
 
@@ -204,8 +202,7 @@ def test_a_response_that_comes_twice(open_site):
         initiation = tunnel.await_initiation()
         response = tunnel.peer.respond(initiation.data)
         tunnel.send(response)
-        _, plaintext = tunnel.receive_transport()
-        tunnel.send(tunnel.peer.seal(Echo.parse(plaintext).answer().encode()))
+        tunnel.answer_echo()
         assert ping.wait(5) == 0
     with site.silence():
         for _ in range(5):
@@ -304,9 +301,8 @@ def test_the_daemons_own_messages_sent_back(open_site, family):
     with site.daemon.ping(INNER[4][1], "-W", "5") as ping:
         heard.append(tunnel.await_initiation().data)
         tunnel.send(tunnel.peer.respond(heard[0]))
-        datagram, plaintext = tunnel.receive_transport()
+        datagram = tunnel.answer_echo()
         heard.append(datagram.data)
-        tunnel.send(tunnel.peer.seal(Echo.parse(plaintext).answer().encode()))
         assert ping.wait(5) == 0
     tunnel.send(tunnel.peer.initiate())
     heard.append(tunnel.receive(2, HandshakeResponse.TYPE).data)

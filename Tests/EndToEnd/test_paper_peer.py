@@ -49,9 +49,8 @@ def test_the_daemon_initiates_for_a_ping_and_sends_it_first(open_site, family, p
     site = open_site(family, preshared)
     with site.daemon.ping(INNER[family][1], "-W", "5") as ping:
         initiation = site.tunnel.answer_handshake()
-        datagram, plaintext = site.tunnel.receive_transport()
+        datagram = site.tunnel.answer_echo()
         assert TransportData.parse(datagram.data).counter == 0
-        site.tunnel.send(site.tunnel.peer.seal(Echo.parse(plaintext).answer().encode()))
         assert ping.wait(5) == 0
     assert initiation.source[0] == site.tunnel.remote[0]
     assert HandshakeInitiation.parse(initiation.data).mac2 == bytes(16)
@@ -64,8 +63,7 @@ def test_a_late_response_is_taken(open_site):
         response = site.tunnel.peer.respond(initiation.data)
         time.sleep(4.7)  # the daemon tries again only after 5 s
         site.tunnel.send(response)
-        _, plaintext = site.tunnel.receive_transport()
-        site.tunnel.send(site.tunnel.peer.seal(Echo.parse(plaintext).answer().encode()))
+        site.tunnel.answer_echo()
         assert ping.wait(5) == 0
 
 
@@ -120,8 +118,7 @@ def test_after_a_response_the_daemon_waits_for_the_confirmation(open_site):
         # Neither data under an unconfirmed key, nor an initiation so soon after a response.
         assert site.tunnel.hears_nothing(0.5)
         site.tunnel.send(site.tunnel.peer.seal(b""))
-        _, plaintext = site.tunnel.receive_transport()
-        site.tunnel.send(site.tunnel.peer.seal(Echo.parse(plaintext).answer().encode()))
+        site.tunnel.answer_echo()
         assert ping.wait(5) == 0
 
 
@@ -515,8 +512,7 @@ def test_the_endpoint_follows_data_keepalives_and_initiations(open_site, family)
     assert site.endpoint() == site.endpoint_of(by_initiation)
     with site.daemon.ping(INNER[4][1], "-W", "5") as ping:
         by_initiation.send(peer.seal(b""))
-        _, plaintext = by_initiation.receive_transport()
-        by_initiation.send(peer.seal(Echo.parse(plaintext).answer().encode()))
+        by_initiation.answer_echo()
         assert ping.wait(5) == 0
 
 
@@ -551,7 +547,71 @@ def test_the_endpoint_follows_nothing_that_was_refused(open_site):
     tunnel.ping()
 
 
+# Clocks
+
+@pytest.mark.long
+@pytest.mark.limit(150)
+def test_an_initiator_that_sends_after_120_seconds_initiates(open_site):
+    site = open_site()
+    answer_ping(site)
+    established = time.monotonic()
+    for seconds in (30, 60, 90, 118):
+        time.sleep(established + seconds - time.monotonic())
+        site.tunnel.drop_received()
+        with site.daemon.ping(INNER[4][1], "-W", "1") as ping:
+            site.tunnel.answer_echo()
+            assert ping.wait(2) == 0
+        assert site.tunnel.hears_nothing(0.1, HandshakeInitiation.TYPE), seconds
+    time.sleep(established + 121 - time.monotonic())
+    site.tunnel.drop_received()
+    with site.daemon.ping(INNER[4][1], "-W", "1"):
+        # The packet goes at once, under the key that is still good.
+        assert {site.tunnel.receive(1).type, site.tunnel.receive(1).type} == {
+            TransportData.TYPE, HandshakeInitiation.TYPE}
+
+
+@pytest.mark.long
+@pytest.mark.limit(210)
+def test_a_session_ends_after_180_seconds(open_site):
+    site = open_site()
+    site.tunnel.handshake()
+    established = time.monotonic()
+    time.sleep(established + 178 - time.monotonic())
+    site.tunnel.ping()
+    time.sleep(established + 181 - time.monotonic())
+    with site.silence():
+        site.tunnel.send(site.tunnel.peer.seal(site.tunnel.echo().encode()))
+    site.tunnel.handshake()
+    site.tunnel.ping()
+
+
+@pytest.mark.long
+@pytest.mark.limit(150)
+def test_the_daemon_initiates_20_times_and_gives_up(open_site):
+    site = open_site()
+    ping = site.daemon.ping(INNER[4][1], "-W", "1")
+    times = [site.tunnel.await_initiation().time]
+    while True:
+        try:
+            times.append(site.tunnel.await_initiation(12).time)
+        except Silence:
+            break
+    gaps = [after - before for before, after in zip(times, times[1:])]
+    assert len(times) == 20
+    assert all(RETRY_AFTER < gap < RETRY_BEFORE for gap in gaps), gaps
+    assert ping.wait(5) == 1
+    answer_ping(site)
+
+
 # Steps
+
+def answer_ping(site) -> None:
+    """The daemon's host pings, which makes the daemon initiate; all of it is answered."""
+    with site.daemon.ping(INNER[4][1], "-W", "5") as ping:
+        site.tunnel.answer_handshake()
+        site.tunnel.answer_echo()
+        assert ping.wait(5) == 0
+
 
 def under_load(site) -> None:
     """Makes the daemon take itself to be under load, from a socket that nothing else uses.

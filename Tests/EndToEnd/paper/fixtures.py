@@ -90,8 +90,6 @@ class Daemon:
     def stop(self) -> None:
         """Ends it; that it had ended on its own is a failure of the test."""
         ended = self.process.poll()
-        if ended is not None:
-            pytest.fail(f"the daemon ended during the test, with {ended}")
         self.process.terminate()
         try:
             self.process.wait(5)
@@ -99,6 +97,8 @@ class Daemon:
             self.process.kill()
             self.process.wait()
         self._socket.unlink(missing_ok=True)
+        if ended is not None:
+            pytest.fail(f"the daemon ended on its own, with {ended}")
 
     @property
     def _socket(self) -> Path:
