@@ -5,7 +5,7 @@ import CBlake2
 /// Each takes up to three inputs, hashed as if joined. The state of a hash lives in one place on the
 /// stack and is wiped there: messages pass through it that are secret.
 package enum BLAKE2s {
-    /// The bytes of ``hash(_:_:_:into:)`` and ``HMAC(key:_:_:_:into:)``.
+    /// The bytes of ``hash(_:_:_:into:)`` and ``hmac(key:_:_:into:)``.
     package static let hashSize = 32
     /// The bytes of ``mac(key:_:_:_:into:)``.
     package static let macSize = 16
@@ -66,7 +66,7 @@ package enum BLAKE2s {
     }
 
     /// BLAKE2s of any output length from 1 to 32 bytes and any key of at most 32.
-    static func digest(
+    package static func digest(
         key: RawSpan, _ a: RawSpan, _ b: RawSpan, _ c: RawSpan,
         into output: inout MutableRawSpan
     ) {

@@ -14,10 +14,19 @@ package enum ChaCha20Poly1305 {
         _ plaintext: RawSpan, additionalData: RawSpan, counter: UInt64, key: borrowing Secret32,
         into output: inout MutableRawSpan, at offset: Int = 0
     ) {
+        seal(
+            plaintext, additionalData: additionalData, nonce: Nonce(counter: counter), key: key,
+            into: &output, at: offset)
+    }
+
+    /// As above, under any nonce of RFC 8439.
+    package static func seal(
+        _ plaintext: RawSpan, additionalData: RawSpan, nonce: Nonce, key: borrowing Secret32,
+        into output: inout MutableRawSpan, at offset: Int = 0
+    ) {
         precondition(
             offset >= 0 && offset <= output.byteCount
                 && plaintext.byteCount <= output.byteCount - offset - tagSize)
-        let nonce = Nonce(counter: counter)
         unsafe output.withUnsafeMutableBytes { output in
             unsafe plaintext.withUnsafeBytes { plaintext in
                 unsafe additionalData.withUnsafeBytes { data in
@@ -40,11 +49,20 @@ package enum ChaCha20Poly1305 {
         _ ciphertext: RawSpan, additionalData: RawSpan, counter: UInt64, key: borrowing Secret32,
         into output: inout MutableRawSpan, at offset: Int = 0
     ) throws(CryptographyError) {
+        try open(
+            ciphertext, additionalData: additionalData, nonce: Nonce(counter: counter), key: key,
+            into: &output, at: offset)
+    }
+
+    /// As above, under any nonce of RFC 8439.
+    package static func open(
+        _ ciphertext: RawSpan, additionalData: RawSpan, nonce: Nonce, key: borrowing Secret32,
+        into output: inout MutableRawSpan, at offset: Int = 0
+    ) throws(CryptographyError) {
         guard ciphertext.byteCount >= tagSize else { throw .notAuthentic }
         precondition(
             offset >= 0 && offset <= output.byteCount
                 && ciphertext.byteCount - tagSize <= output.byteCount - offset)
-        let nonce = Nonce(counter: counter)
         let status = unsafe output.withUnsafeMutableBytes { output in
             unsafe ciphertext.withUnsafeBytes { ciphertext in
                 unsafe additionalData.withUnsafeBytes { data in
@@ -62,13 +80,14 @@ package enum ChaCha20Poly1305 {
         guard status == 0 else { throw .notAuthentic }
     }
 
-    /// The 12 bytes of the nonce.
-    struct Nonce {
+    /// The 12 bytes of a nonce.
+    package struct Nonce: BitwiseCopyable, Sendable {
         private let words: InlineArray<3, UInt32>
 
-        init(counter: UInt64) {
+        /// A nonce of a 32-bit word, zero in WireGuard, and a counter.
+        package init(common: UInt32 = 0, counter: UInt64) {
             words = [
-                0, UInt32(truncatingIfNeeded: counter).littleEndian,
+                common.littleEndian, UInt32(truncatingIfNeeded: counter).littleEndian,
                 UInt32(truncatingIfNeeded: counter >> 32).littleEndian,
             ]
         }

@@ -7,7 +7,7 @@ import Synchronization
 /// secrets share one. A chunk comes from `sodium_malloc`: between guard pages, locked into memory
 /// where the limit allows it, left out of core dumps, with a canary that `sodium_free` checks.
 ///
-///     guard page │ canary 16, 16 unused │ slot 0 │ slot 1 │ … │ slot 2046 │ guard page
+///     guard page │ 16 unused, canary 16 │ slot 0 │ slot 1 │ … │ slot 2046 │ guard page
 ///                └──────────────────────── 64 KiB ────────────────────────┘
 ///
 /// Every free slot is all zero. The slab grows by chunks and never shrinks. Any thread may use it.
@@ -47,15 +47,23 @@ package struct SecretSlab: ~Copyable, Sendable {
 
     /// The address of 32 bytes in a slab. Whoever holds it guards the access to them.
     @safe
-    package struct Slot: @unchecked Sendable {
+    package struct Slot: Hashable, @unchecked Sendable {
         let address: UnsafeMutableRawPointer
 
-        /// Whether the bytes are zero now; for tests, which may ask even after the release.
+        package static func == (left: Slot, right: Slot) -> Bool {
+            unsafe left.address == right.address
+        }
+
+        package func hash(into hasher: inout Hasher) {
+            unsafe hasher.combine(address)
+        }
+
+        /// Whether the bytes are zero now; for tests, which ask even after the release.
         package var isZero: Bool { unsafe sodium_is_zero(address, SecretSlab.slotSize) == 1 }
 
-        /// Whether both are the same place.
-        package static func === (left: Slot, right: Slot) -> Bool {
-            unsafe left.address == right.address
+        /// Writes one value to all bytes; for tests.
+        package func fillForTests(with byte: UInt8) {
+            unsafe address.initializeMemory(as: UInt8.self, repeating: byte, count: slotSize)
         }
     }
 
