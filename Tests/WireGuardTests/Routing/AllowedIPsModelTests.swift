@@ -20,7 +20,8 @@ struct AllowedIPsModelTests {
                 for mutation in 0...scaled(release: 100, debug: 20) {
                     let changed = mutation == 0 ? address : generator.mutate(address)
                     let prefix = generator.prefix(of: changed, atLeast: 1)
-                    let owner = PeerSlot(rawValue: .random(in: 0..<UInt32(peers), using: &generator))
+                    let owner = PeerSlot(
+                        rawValue: .random(in: 0..<UInt32(peers), using: &generator))
                     table.insert(prefix, owner: owner)
                     model.insert(prefix, owner: owner)
                 }
@@ -49,7 +50,8 @@ struct AllowedIPsModelTests {
         expect(table.elementsInUse, is: 2)
     }
 
-    @Test("random insertions and removals, prefix by prefix", arguments: 1...4 as ClosedRange<UInt64>)
+    @Test(
+        "random insertions and removals, prefix by prefix", arguments: 1...4 as ClosedRange<UInt64>)
     func churn(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         var table = AllowedIPs()
@@ -100,7 +102,9 @@ struct AllowedIPsModelTests {
         let owner = PeerSlot(rawValue: 0)
         var bytes = 0
         for round in 0..<20 {
-            for prefix in prefixes.shuffled(using: &generator) { table.insert(prefix, owner: owner) }
+            for prefix in prefixes.shuffled(using: &generator) {
+                table.insert(prefix, owner: owner)
+            }
             for prefix in prefixes.shuffled(using: &generator) {
                 table.remove(prefix, ifOwnedBy: owner)
             }
@@ -119,7 +123,8 @@ struct AllowedIPsModelTests {
         for peer in 0..<peers {
             let address = IPAddress.v4(IPv4Address(bits: 0x0A00_0000 + peer))
             let other = generator.address(isIPv6: false)
-            guard let prefix = IPPrefix(address, length: 32), let other = IPPrefix(other, length: 32)
+            guard let prefix = IPPrefix(address, length: 32),
+                let other = IPPrefix(other, length: 32)
             else { return }
             dense.insert(prefix, owner: PeerSlot(rawValue: peer))
             sparse.insert(other, owner: PeerSlot(rawValue: peer))

@@ -18,7 +18,8 @@ struct ReplayWindowTests {
             (4 * l - (l + 1), .tooOld), (4 * l - (l - 2), .accepted), (4 * l + 1 - l, .duplicate),
             (0, .tooOld), (limit, .beyondLimit), (limit - 1, .accepted), (limit, .beyondLimit),
             (limit - 1, .duplicate), (limit - 2, .accepted), (limit + 1, .beyondLimit),
-            (limit + 2, .beyondLimit), (limit - 2, .duplicate), (limit - 3, .accepted), (0, .tooOld),
+            (limit + 2, .beyondLimit), (limit - 2, .duplicate), (limit - 3, .accepted),
+            (0, .tooOld),
         ]
         var window = ReplayWindow()
         for (number, step) in steps.enumerated() {

@@ -2,12 +2,12 @@ import Packets
 import WireGuard
 
 /// Calls `body` with the bytes of a text.
-func withBytes<Result>(_ text: String, _ body: (RawSpan) -> Result) -> Result {
+func withBytes<Result: ~Copyable>(_ text: String, _ body: (RawSpan) -> Result) -> Result {
     withBytes(Array(text.utf8), body)
 }
 
 /// Calls `body` with the bytes of an array.
-func withBytes<Result>(_ bytes: [UInt8], _ body: (RawSpan) -> Result) -> Result {
+func withBytes<Result: ~Copyable>(_ bytes: [UInt8], _ body: (RawSpan) -> Result) -> Result {
     // Bytes have no padding.
     let span = unsafe bytes.span.bytes
     return body(span)
