@@ -57,7 +57,9 @@ let package = Package(
         .testTarget(
             name: "WireGuardCryptoTests", dependencies: ["WireGuardCrypto"],
             swiftSettings: settings),
-        .testTarget(name: "WireGuardTests", dependencies: ["WireGuard"], swiftSettings: settings),
+        .testTarget(
+            name: "WireGuardTests", dependencies: ["WireGuard", "WireGuardCrypto", "Packets"],
+            swiftSettings: settings),
         .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"], swiftSettings: settings),
     ]
 )

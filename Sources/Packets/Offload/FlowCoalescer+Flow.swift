@@ -60,8 +60,8 @@ extension FlowCoalescer {
 
         /// The most bytes of an IP packet.
         private static let maximumLength = 65_535
-        /// `UIO_MAXIOV`.
-        private static let maximumPieces = 1024
+        /// Below `UIO_MAXIOV`, so that a header of its own finds room.
+        private static let maximumPieces = 1000
         /// `UDP_MAX_SEGMENTS` of old kernels.
         private static let maximumDatagrams = 64
     }
