@@ -54,6 +54,7 @@ let package = Package(
             name: "WireGuardCryptoTests", dependencies: ["WireGuardCrypto"],
             swiftSettings: settings),
         .testTarget(name: "WireGuardTests", dependencies: ["WireGuard"], swiftSettings: settings),
-        .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"], swiftSettings: settings),
+        .testTarget(
+            name: "LinuxIOTests", dependencies: ["LinuxIO", "CLinux"], swiftSettings: settings),
     ]
 )
