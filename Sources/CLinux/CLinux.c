@@ -149,6 +149,11 @@ int clinux_forbid_dumps(void)
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
+int clinux_allows_dumps(void)
+{
+    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+}
+
 void clinux_openlog(const char *identity)
 {
     // syslog(3) keeps the pointer.

@@ -5,7 +5,8 @@ import Glibc
 ///
 /// The socket belongs to the namespace where the daemon was started. Events of others reach it with
 /// NETLINK_LISTEN_ALL_NSID, which needs CAP_NET_BROADCAST; without it `followsMoves` is false, and
-/// after a move `refresh` has to be called from time to time.
+/// after a move `refresh` has to be called from time to time. A namespace that is deleted takes the
+/// link with it without a message: the descriptor of the TUN is in error then.
 package struct LinkMonitor: ~Copyable {
     /// What happened to the link.
     package enum Event: Equatable, Sendable {
@@ -46,8 +47,9 @@ package struct LinkMonitor: ~Copyable {
     package mutating func events(of tun: borrowing TunDevice) -> [Event] {
         var events: [Event] = []
         while let datagram = NetlinkMonitor.receive(descriptor) {
-            // An overrun: messages are lost, so what is true now has to be asked for.
+            // Messages are lost: the others tell of the past, and the present has to be asked for.
             if datagram.isOverrun {
+                while NetlinkMonitor.receive(descriptor) != nil {}
                 if let event = refresh(tun) { events.append(event) }
                 continue
             }

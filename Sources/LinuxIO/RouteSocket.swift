@@ -35,6 +35,16 @@ package struct RouteSocket: ~Copyable {
             NetlinkMessage.link(type: Int32(RTM_GETLINK), flags: 0, index: index), namespace)
     }
 
+    /// What kind of link has a name.
+    func kind(of name: InterfaceName) throws(SystemError) -> LinkKind {
+        var message = NetlinkMessage.link(type: Int32(RTM_GETLINK), flags: 0, index: 0)
+        message.add(Int(IFLA_IFNAME), name.rawValue)
+        guard let answer = try request(message), answer.type == Int(RTM_NEWLINK) else {
+            throw SystemError(call: "RTM_GETLINK", code: EPROTO)
+        }
+        return LinkKind(answer.payload)
+    }
+
     /// Brings a link up.
     package func bringUp(_ index: UInt32) throws(SystemError) {
         try request(

@@ -42,15 +42,15 @@ enum Host {
 
         init() throws {
             var child: pid_t = 0
-            let arguments = unsafe [strdup("sleep"), strdup("60"), nil]
+            var arguments = unsafe [strdup("sleep"), strdup("60"), nil]
             defer { unsafe arguments.forEach { unsafe free($0) } }
-            try #require(unsafe posix_spawnp(&child, "sleep", nil, nil, arguments, environ) == 0)
+            try #require(unsafe posix_spawnp(&child, "sleep", nil, nil, &arguments, environ) == 0)
             self.child = child
         }
 
         deinit {
             kill(child, SIGKILL)
-            _ = unsafe waitpid(child, nil, 0)
+            _ = waitpid(child, nil, 0)
         }
     }
 
@@ -88,6 +88,14 @@ enum Host {
         let result = String(decoding: text, as: UTF8.self)
         try #require(status == 0, "\(line): status \(status): \(result)")
         return result
+    }
+
+    /// The first bytes of a file; nothing if it cannot be read.
+    static func contents(of path: String) -> String {
+        let fd = FileDescriptor(owning: unsafe open(path, O_RDONLY | O_CLOEXEC))
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = unsafe read(fd.rawValue, &bytes, bytes.count)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
     }
 
     /// Waits until a descriptor is readable; false after five seconds.

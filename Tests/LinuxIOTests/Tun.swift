@@ -44,7 +44,8 @@ struct Tun: ~Copyable {
 
     /// Reads one packet, virtio header first.
     func read() throws -> [UInt8] {
-        try #require(Host.isReadable(queue.descriptor))
+        let isReadable = Host.isReadable(queue.descriptor)
+        try #require(isReadable)
         var buffer = PacketBuffer(byteCount: 70_000)
         var bytes = buffer.mutableBytes
         let result = queue.read(into: &bytes, at: 100, count: 69_000)

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import LinuxIO
 import Packets
@@ -16,9 +17,28 @@ struct TunDeviceTests {
             let firstName = try first.name()
             #expect(firstName == name)
             #expect(throws: TunDeviceError.nameInUse(name)) { _ = try TunDevice.create(name) }
-            try Host.run("ip link add iot1 type dummy")
+            try Host.run("ip link add iot1 type veth peer name iot2")
             let other = try #require(InterfaceName("iot1"))
             #expect(throws: TunDeviceError.nameTaken(other)) { _ = try TunDevice.create(other) }
+        }
+    }
+
+    @Test("a device made beforehand is taken by the first daemon only", arguments: [true, false])
+    func madeBeforehand(multiQueue: Bool) throws {
+        try Host.inNewNamespace {
+            try Host.run(
+                "ip tuntap add iot3 mode tun vnet_hdr \(multiQueue ? "multi_queue" : "")")
+            let name = try #require(InterfaceName("iot3"))
+            let first = try TunDevice.create(name)
+            let capabilities = first.capabilities
+            #expect(capabilities.isMultiQueue == multiQueue)
+            #expect(throws: TunDeviceError.nameInUse(name)) { _ = try TunDevice.create(name) }
+            _ = consume first
+            let second = try TunDevice.create(name)
+            _ = consume second
+            try Host.run("ip tuntap add iot4 mode tap")
+            let tap = try #require(InterfaceName("iot4"))
+            #expect(throws: TunDeviceError.nameTaken(tap)) { _ = try TunDevice.create(tap) }
         }
     }
 
@@ -104,7 +124,7 @@ struct TunDeviceTests {
     func writeErrors() throws {
         try Host.inNewNamespace {
             let tun = try Tun()
-            let refused = tun.write([0x45])
+            let refused = tun.write([0x55])
             #expect(refused == .refused)
             let index = try tun.index()
             let routes = try RouteSocket()

@@ -130,6 +130,8 @@ int clinux_processor_count(void);
 int clinux_has_capability(int capability);
 /// prctl(PR_SET_DUMPABLE, 0).
 int clinux_forbid_dumps(void);
+/// prctl(PR_GET_DUMPABLE).
+int clinux_allows_dumps(void);
 
 void clinux_openlog(const char *_Nonnull identity);
 void clinux_syslog(int priority, const char *_Nonnull message);
