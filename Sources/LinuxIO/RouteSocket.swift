@@ -2,14 +2,14 @@ import CLinux
 import Glibc
 
 /// Asks the kernel about links and changes them (rtnetlink), in the network namespace of the thread
-/// that made it. Requests wait for their answer.
+/// that made it. Requests wait for their answer, at most five seconds (EAGAIN).
 package struct RouteSocket: ~Copyable {
     private let descriptor: FileDescriptor
 
     /// Opens a socket in the present network namespace.
     package init() throws(SystemError) {
         let fd = try SystemCall.socket(AF_NETLINK, Int32(clinux_RAW), NETLINK_ROUTE)
-        var limit = timeval(tv_sec: 2, tv_usec: 0)
+        var limit = timeval(tv_sec: 5, tv_usec: 0)
         let raw = fd.rawValue
         try SystemCall.call("setsockopt") {
             unsafe setsockopt(
@@ -164,6 +164,7 @@ package struct RouteSocket: ~Copyable {
     /// Sends a request and takes its one answer: a message, or nil for an acknowledgement.
     @discardableResult
     private func request(_ message: NetlinkMessage) throws(SystemError) -> NetlinkParts.Part? {
+        discardLateAnswers()
         try SystemCall.write(descriptor, message.bytes)
         let answer = try SystemCall.read(descriptor, count: 65_536)
         var parts = NetlinkParts(.messages, answer[...])
@@ -174,5 +175,11 @@ package struct RouteSocket: ~Copyable {
         let code = part.load(Int32.self) ?? -EPROTO
         if code != 0 { throw SystemError(call: "netlink", code: code == .min ? EPROTO : abs(code)) }
         return nil
+    }
+
+    /// Throws away the answer to a request that was given up.
+    private func discardLateAnswers() {
+        var byte: UInt8 = 0
+        while unsafe recv(descriptor.rawValue, &byte, 1, Int32(MSG_DONTWAIT)) >= 0 {}
     }
 }

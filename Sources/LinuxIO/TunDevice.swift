@@ -52,10 +52,7 @@ package struct TunDevice: ~Copyable, Sendable {
             let interface = try SystemCall.tunGetInterface(fd)
             flags = interface.flags
             try fd.setNonBlocking()
-            // A device that is elsewhere cannot be asked about.
-            if let name = InterfaceName(interface.name),
-                let kind = try? RouteSocket().kind(of: name), kind.hasPacketInformation
-            {
+            if try hasPacketInformation(fd, interface.name) {
                 throw SystemError(call: "TUNGETIFF", code: EINVAL)
             }
         } catch {
@@ -67,6 +64,21 @@ package struct TunDevice: ~Copyable, Sendable {
             capabilities: (
                 virtio: flags & IFF_VNET_HDR != 0, multiQueue: flags & IFF_MULTI_QUEUE != 0
             ), offloads: offloads)
+    }
+
+    /// Whether packets are preceded by four bytes that we do not read. Of a device in another
+    /// namespace that is not known.
+    private static func hasPacketInformation(_ fd: borrowing FileDescriptor, _ name: String)
+        throws(SystemError) -> Bool
+    {
+        let raw = fd.rawValue
+        let present = try NetworkNamespace.current()
+        guard let name = InterfaceName(name),
+            let namespace = try? SystemCall.open(
+                "TUNGETDEVNETNS", { clinux_tun_get_namespace(raw) }),
+            try FileIdentity(namespace) == FileIdentity(present)
+        else { return false }
+        return try RouteSocket().kind(of: name).hasPacketInformation
     }
 
     private init(descriptor: consuming FileDescriptor, capabilities: Capabilities) {

@@ -43,7 +43,7 @@ package struct UDPSocketPair: ~Copyable, Sendable {
         }
     }
 
-    /// Changes the firewall mark of both; needs CAP_NET_ADMIN. On an error nothing has changed:
+    /// Changes the firewall mark of both. EPERM without the right to. On an error nothing has changed:
     /// the right to do it is the same for both.
     package func set(mark: UInt32) throws(SystemError) {
         try v4.set(mark: mark)

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import LinuxIO
 import Testing
@@ -52,6 +53,17 @@ enum Host {
             kill(child, SIGKILL)
             _ = waitpid(child, nil, 0)
         }
+    }
+
+    /// Runs `body` while the calling thread lacks some capabilities.
+    static func without(_ capabilities: Int32..., body: () throws -> Void) throws {
+        defer {
+            for capability in capabilities { _ = clinux_set_capability(capability, 1) }
+        }
+        for capability in capabilities {
+            try #require(clinux_set_capability(capability, 0) == 0)
+        }
+        try body()
     }
 
     /// Runs a command line of words in the namespace of the calling thread; throws if it fails.

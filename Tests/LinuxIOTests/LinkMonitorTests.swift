@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import LinuxIO
 import Testing
@@ -84,6 +85,30 @@ struct LinkMonitorTests {
                     let namespace = monitor.state.namespace
                     #expect(namespace == nil)
                 }
+            }
+        }
+    }
+
+    @Test("without CAP_NET_BROADCAST a move is told, and what follows can be asked for")
+    func movedWithoutBroadcast() throws {
+        try Host.inNewNamespace {
+            let device = try TunDevice.create(try #require(InterfaceName("iot0")))
+            var made: LinkMonitor?
+            try Host.without(CAP_NET_BROADCAST) { made = try LinkMonitor(device) }
+            guard var monitor = made.take() else { return }
+            let followsMoves = monitor.followsMoves
+            #expect(!followsMoves)
+            try Host.inNamedNamespace("io-poll") { name in
+                try Host.run("ip link set iot0 netns \(name)")
+                let move = monitor.events(of: device).map(Self.brief)
+                #expect(move == ["moved"])
+                try Host.run("ip -n \(name) link set iot0 up mtu 1300")
+                let silent = monitor.events(of: device)
+                #expect(silent.isEmpty)
+                let event = monitor.refresh(device).map(Self.brief)
+                #expect(event == "up 1300")
+                let again = monitor.refresh(device)
+                #expect(again == nil)
             }
         }
     }

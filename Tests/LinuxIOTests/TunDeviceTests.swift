@@ -201,6 +201,16 @@ struct TunDeviceTests {
         }
     }
 
+    @Test("without CAP_NET_ADMIN nothing is made")
+    func notPermitted() throws {
+        try Host.inNewNamespace {
+            try Host.without(CAP_NET_ADMIN) {
+                let name = try #require(InterfaceName("iot0"))
+                #expect(throws: TunDeviceError.notPermitted) { _ = try TunDevice.create(name) }
+            }
+        }
+    }
+
     @Test("MTU, queue length and superpacket size are set")
     func settings() throws {
         try Host.inNewNamespace {
@@ -237,6 +247,10 @@ struct TunDeviceTests {
                 try Host.run("ip link set iot0 netns \(name)")
                 let loud = try Self.noise("ip netns exec \(name)")
                 #expect(loud.redirects != ["0", "0"])
+                try Host.without(CAP_SYS_ADMIN) {
+                    let errors = device.quietKernel()
+                    #expect(errors == [SystemError(call: "setns", code: EPERM)])
+                }
                 let errors = device.quietKernel()
                 #expect(errors.isEmpty)
                 try Host.run("ip -n \(name) link set iot0 up")

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import LinuxIO
 import Packets
@@ -343,6 +344,27 @@ struct UDPSocketTests {
                 offset: 0, length: 1, segmentSize: 0, to: nowhere, source: nil, trafficClass: 0)
             let unmarked = link.flush()
             #expect(unmarked.lastError == ENETUNREACH)
+        }
+    }
+
+    @Test(
+        "without the right to set a mark or large buffers a socket works, and says so of the mark")
+    func notPermitted() throws {
+        try Host.inNewNamespace {
+            try Host.without(CAP_NET_ADMIN, CAP_NET_RAW) {
+                var link = try Loop(.v4)
+                #expect(throws: SystemError(call: "setsockopt", code: EPERM)) {
+                    try link.sender.set(mark: 7)
+                }
+                #expect(throws: SystemError(call: "setsockopt", code: EPERM)) {
+                    _ = try UDPSocketPair(port: 0, options: UDPSocket.Options(mark: 7))
+                }
+                link.send.append(
+                    offset: 0, length: 1, segmentSize: 0, to: link.destination, source: nil,
+                    trafficClass: 0)
+                let outcome = link.flush()
+                #expect(outcome.sent == 1)
+            }
         }
     }
 
