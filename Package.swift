@@ -60,6 +60,7 @@ let package = Package(
         .testTarget(
             name: "WireGuardTests", dependencies: ["WireGuard", "WireGuardCrypto", "Packets"],
             swiftSettings: settings),
-        .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"], swiftSettings: settings),
+        .testTarget(
+            name: "LinuxIOTests", dependencies: ["LinuxIO", "CLinux"], swiftSettings: settings),
     ]
 )
