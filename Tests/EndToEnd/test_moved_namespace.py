@@ -8,7 +8,6 @@ tunnel, or not at all.
 
 import os
 import signal
-import socket
 import threading
 import time
 from types import SimpleNamespace
@@ -188,25 +187,16 @@ def test_an_idle_tunnel_costs_nothing(world):
     assert cpu_seconds(world.a.daemon.pid) - before <= 0.02
 
 
-def test_without_ipv6_ipv4_works():
-    with two_machines() as (alice, bob):
-        for machine in (alice, bob):
-            machine.sysctl(ipv6__conf__all__disable_ipv6=1, ipv6__conf__default__disable_ipv6=1)
-        with Site(alice, 1, port=PORT + 1) as a, Site(bob, 2, port=PORT + 2) as b:
-            a.configure(b.as_peer(endpoint=f"10.0.0.2:{b.port}"))
-            b.configure(a.as_peer())
-            for site in (a, b):
-                site.machine.ip(f"address add {site.inner[4]}/24 dev wg0\nlink set wg0 mtu 1420 up")
-            ping(alice, b.inner[4], count=3)
-            send_stream(alice, bob, b.inner[4], size=5_000_000)
-            assert a.daemon.show().listen_port == a.port
-            # An endpoint that cannot be reached hurts nobody.
-            a.daemon.wg("set", "peer", "A" * 42 + "E=", "endpoint", "[2001:db8::1]:51820",
-                        "allowed-ips", "192.168.241.9/32", "persistent-keepalive", "1")
-            assert_no_answer(alice, "192.168.241.9")
-            ping(alice, b.inner[4], count=3)
-            with alice.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.sendto(b"noise", ("127.0.0.1", a.port))
-            before = cpu_seconds(a.daemon.pid)
-            assert_no_answer(alice, "192.168.241.9")
-            assert cpu_seconds(a.daemon.pid) - before < 0.1
+def test_interfaces_that_crossed_over_end_with_their_namespaces():
+    """S40: each interface in the other's namespace, and both deleted."""
+    with Machine("alice") as alice, Machine("bob") as bob, \
+            Site(alice, 1, name="wg1", port=1) as a, Site(bob, 2, name="wg2", port=2) as b:
+        alice.ip(f"link set wg1 netns {bob.pid}")
+        bob.ip(f"link set wg2 netns {alice.pid}")
+        a.machine, b.machine = bob, alice
+        for site in (a, b):
+            site.bring_up()
+        for machine, name in ((bob, "wg1"), (alice, "wg2")):
+            machine.ip(f"link del {name}")
+        for site in (a, b):
+            site.daemon.assert_ends_cleanly(within=1)
