@@ -21,6 +21,7 @@ let package = Package(
     products: [
         .executable(name: "swireguard-go", targets: ["swireguard-go"]),
         .library(name: "WireGuard", targets: ["WireGuard"]),
+        .library(name: "WireGuardTestSupport", targets: ["WireGuardTestSupport"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -38,6 +39,8 @@ let package = Package(
         .target(
             name: "WireGuard", dependencies: ["WireGuardCrypto", "Packets"],
             swiftSettings: settings),
+        .target(
+            name: "WireGuardTestSupport", dependencies: ["WireGuard"], swiftSettings: settings),
         .target(name: "LinuxIO", dependencies: ["CLinux", "Packets"], swiftSettings: settings),
         .target(
             name: "WireGuardDaemon",
@@ -58,7 +61,8 @@ let package = Package(
             name: "WireGuardCryptoTests", dependencies: ["WireGuardCrypto"],
             swiftSettings: settings),
         .testTarget(
-            name: "WireGuardTests", dependencies: ["WireGuard", "WireGuardCrypto", "Packets"],
+            name: "WireGuardTests",
+            dependencies: ["WireGuard", "WireGuardCrypto", "Packets", "WireGuardTestSupport"],
             swiftSettings: settings),
         .testTarget(
             name: "LinuxIOTests", dependencies: ["LinuxIO", "CLinux"], swiftSettings: settings),

@@ -3,9 +3,12 @@ import Synchronization
 import WireGuardCrypto
 
 /// Why a set was refused; nothing has changed then.
-package enum ConfigurationError: Error, Equatable {
-    /// There would be more than ``Constants/maximumPeers``.
+public enum ConfigurationError: Error, Equatable, Sendable {
+    /// There would be more than 2^20 peers.
     case tooManyPeers
+
+    /// The answer to a set: E2BIG.
+    public var errno: Int32 { -7 }
 }
 
 extension Device {

@@ -17,7 +17,7 @@ extension Device {
         writer.append(errno: 0)
     }
 
-    private func snapshot(of peer: Peer) -> PeerSnapshot {
+    func snapshot(of peer: Peer) -> PeerSnapshot {
         let slot = peer.slot.rawValue
         var snapshot = PeerSnapshot(publicKey: peer.publicKey)
         snapshot.presharedKey = peer.presharedKey.copy()

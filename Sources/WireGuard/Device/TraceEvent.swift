@@ -2,7 +2,7 @@ import Packets
 import WireGuardCrypto
 
 /// Something that happened in the protocol, for a log or a test. Keys in it are public ones.
-package enum TraceEvent: Equatable, Sendable {
+public enum TraceEvent: Equatable, Sendable {
     /// An initiation went out, on demand or once more.
     case initiationSent(PublicKey, retry: Bool)
     /// A peer's initiation was accepted and answered.
