@@ -51,7 +51,7 @@ let package = Package(
         .executableTarget(
             name: "swireguard-go",
             dependencies: [
-                "WireGuardDaemon",
+                "WireGuardDaemon", "LinuxIO",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -61,8 +61,10 @@ let package = Package(
             name: "WireGuardCryptoTests", dependencies: ["WireGuardCrypto"],
             swiftSettings: settings),
         .testTarget(
-            name: "WireGuardTests", dependencies: ["WireGuard", "WireGuardTestSupport"],
+            name: "WireGuardTests",
+            dependencies: ["WireGuard", "WireGuardCrypto", "Packets", "WireGuardTestSupport"],
             swiftSettings: settings),
-        .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"], swiftSettings: settings),
+        .testTarget(
+            name: "LinuxIOTests", dependencies: ["LinuxIO", "CLinux"], swiftSettings: settings),
     ]
 )

@@ -144,9 +144,27 @@ int clinux_has_capability(int capability)
     return (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
 }
 
+int clinux_set_capability(int capability, int is_effective)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    if (syscall(SYS_capget, &header, data) < 0)
+        return -1;
+    if (is_effective)
+        data[CAP_TO_INDEX(capability)].effective |= CAP_TO_MASK(capability);
+    else
+        data[CAP_TO_INDEX(capability)].effective &= ~CAP_TO_MASK(capability);
+    return (int)syscall(SYS_capset, &header, data);
+}
+
 int clinux_forbid_dumps(void)
 {
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+int clinux_allows_dumps(void)
+{
+    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 }
 
 void clinux_openlog(const char *identity)

@@ -2,14 +2,14 @@ import CLinux
 import Glibc
 
 /// Asks the kernel about links and changes them (rtnetlink), in the network namespace of the thread
-/// that made it. Requests wait for their answer.
+/// that made it. Requests wait for their answer, at most five seconds (EAGAIN).
 package struct RouteSocket: ~Copyable {
     private let descriptor: FileDescriptor
 
     /// Opens a socket in the present network namespace.
     package init() throws(SystemError) {
         let fd = try SystemCall.socket(AF_NETLINK, Int32(clinux_RAW), NETLINK_ROUTE)
-        var limit = timeval(tv_sec: 2, tv_usec: 0)
+        var limit = timeval(tv_sec: 5, tv_usec: 0)
         let raw = fd.rawValue
         try SystemCall.call("setsockopt") {
             unsafe setsockopt(
@@ -33,6 +33,16 @@ package struct RouteSocket: ~Copyable {
     package func link(index: UInt32, namespace: Int32? = nil) throws(SystemError) -> LinkState {
         try link(
             NetlinkMessage.link(type: Int32(RTM_GETLINK), flags: 0, index: index), namespace)
+    }
+
+    /// What kind of link has a name.
+    func kind(of name: InterfaceName) throws(SystemError) -> LinkKind {
+        var message = NetlinkMessage.link(type: Int32(RTM_GETLINK), flags: 0, index: 0)
+        message.add(Int(IFLA_IFNAME), name.rawValue)
+        guard let answer = try request(message), answer.type == Int(RTM_NEWLINK) else {
+            throw SystemError(call: "RTM_GETLINK", code: EPROTO)
+        }
+        return LinkKind(answer.payload)
     }
 
     /// Brings a link up.
@@ -154,6 +164,7 @@ package struct RouteSocket: ~Copyable {
     /// Sends a request and takes its one answer: a message, or nil for an acknowledgement.
     @discardableResult
     private func request(_ message: NetlinkMessage) throws(SystemError) -> NetlinkParts.Part? {
+        discardLateAnswers()
         try SystemCall.write(descriptor, message.bytes)
         let answer = try SystemCall.read(descriptor, count: 65_536)
         var parts = NetlinkParts(.messages, answer[...])
@@ -164,5 +175,11 @@ package struct RouteSocket: ~Copyable {
         let code = part.load(Int32.self) ?? -EPROTO
         if code != 0 { throw SystemError(call: "netlink", code: code == .min ? EPROTO : abs(code)) }
         return nil
+    }
+
+    /// Throws away the answer to a request that was given up.
+    private func discardLateAnswers() {
+        var byte: UInt8 = 0
+        while unsafe recv(descriptor.rawValue, &byte, 1, Int32(MSG_DONTWAIT)) >= 0 {}
     }
 }

@@ -140,11 +140,8 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
             }
             let code = Int32(-result)
             if code == EAGAIN, patience.wait(for: fd) { continue }
-            if code == EAGAIN
-                || !(unsafe sendOtherwise(index, to: fd, buffer, code, &patience, &outcome))
-            {
-                outcome.drop(code)
-            }
+            let loss = unsafe sendOtherwise(index, to: fd, buffer, code, &patience, &outcome)
+            if loss == 0 { outcome.sent += 1 } else { outcome.drop(loss) }
             index += 1
         }
     }
@@ -155,40 +152,36 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
     /// the kernel answers EIO for a device that cannot checksum, EINVAL for some that cannot
     /// segment, EMSGSIZE where a datagram does not fit the path and would need fragments.
     ///
-    /// - Returns: whether it was sent, in part at least; the rest is counted.
+    /// - Returns: 0 if it was sent, in part at least, else the errno.
     private func sendOtherwise(
         _ index: Int, to fd: Int32, _ buffer: UnsafeRawBufferPointer, _ code: Int32,
         _ patience: inout Patience, _ outcome: inout SendOutcome
-    ) -> Bool {
+    ) -> Int32 {
         let entry = unsafe entries[index]
         var code = code
-        var source = entry.source
-        if source != nil, Self.blamesSource(code) {
+        if entry.source != nil, Self.blamesSource(code) {
             describe(index, source: nil, segmentSize: entry.segmentSize)
             let result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
             if result > 0 {
                 outcome.staleSources |= 1 << UInt128(index)
-                outcome.sent += 1
-                return true
+                return 0
             }
-            // Refused all the same: whether the source was to blame shows below.
+            // Refused all the same: whether the source was to blame as well shows below.
             code = Int32(-result)
-            source = Self.blamesSegmentation(code) ? entry.source : nil
         }
-        guard entry.segmentSize > 0, Self.blamesSegmentation(code) else { return false }
-        var sent = false
+        guard entry.segmentSize > 0, Self.blamesSegmentation(code) else { return code }
+        var source = entry.source
+        var isSent = false
         var offset = 0
         while offset < entry.length {
             let length = min(entry.segmentSize, entry.length - offset)
             unsafe aim(index, buffer, entry.offset + offset, length)
             offset += length
-            if sendOne(index, to: fd, &source, &patience, &outcome) { sent = true }
+            if sendOne(index, to: fd, &source, &patience, &outcome) { isSent = true }
         }
-        if sent {
-            outcome.segmentationFailure = outcome.segmentationFailure ?? (index, code)
-            outcome.sent += 1
-        }
-        return sent
+        guard isSent else { return outcome.lastError }
+        outcome.segmentationFailure = outcome.segmentationFailure ?? (index, code)
+        return 0
     }
 
     /// Sends one datagram of a run by itself.

@@ -4,7 +4,8 @@ package struct SendOutcome: Sendable {
     package internal(set) var sent = 0
     /// How many messages were lost.
     package internal(set) var dropped = 0
-    /// The errno of the last loss, 0 if there was none. EAGAIN means that the socket stayed full.
+    /// The errno of the last loss, of a message or of a part of one that left as single datagrams; 0
+    /// if there was none. EAGAIN means that the socket stayed full.
     package internal(set) var lastError: Int32 = 0
     /// The first message that was refused as a run and has left as single datagrams, and the errno.
     ///

@@ -52,3 +52,16 @@ extension SystemError {
     /// EMSGSIZE: a datagram does not fit the path.
     package var isMessageTooLong: Bool { code == EMSGSIZE }
 }
+
+extension SystemError {
+    /// E2BIG: more than there may be.
+    package static var tooBig: SystemError { SystemError(call: "set", code: E2BIG) }
+
+    /// EINVAL: makes no sense.
+    package static var invalidArgument: SystemError { SystemError(call: "set", code: EINVAL) }
+}
+
+extension SignalDescriptor {
+    /// The signals that end a daemon.
+    package static var endings: [Int32] { [SIGINT, SIGTERM] }
+}

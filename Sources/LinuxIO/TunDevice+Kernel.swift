@@ -72,3 +72,23 @@ extension TunDevice {
         let list = Mutex<[SystemError]>([])
     }
 }
+
+extension TunDevice {
+    /// Sets the MTU, in bytes, of a device in the present network namespace.
+    package func setMTU(_ mtu: Int) throws(TunDeviceError) {
+        do throws(SystemError) {
+            let routes = try RouteSocket()
+            try routes.set(mtu: mtu, of: try routes.link(named: try name()).index)
+        } catch {
+            throw .system(error)
+        }
+    }
+}
+
+extension TunDeviceError {
+    /// The errno behind it, for whoever tells of it in other words.
+    package var asSystemError: SystemError {
+        if case .system(let error) = self { return error }
+        return SystemError(call: "TUNSETIFF", code: EINVAL)
+    }
+}

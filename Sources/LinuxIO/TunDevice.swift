@@ -15,21 +15,30 @@ package struct TunDevice: ~Copyable, Sendable {
         package var offloads: TunOffloads
     }
 
-    /// A descriptor of the device, in error (`EpollEvents.isBroken`) when it has been deleted.
+    /// A descriptor of the device, in error (`EpollEvents.isBroken`) when it has been deleted. The
+    /// kernel tells that only to those who wait for packets (`.readable`).
     package let descriptor: FileDescriptor
     /// What the device is able to do.
     package let capabilities: Capabilities
 
-    /// Makes an interface. Fails if one of that name exists: another daemon, or another kind.
+    /// Makes an interface, or takes one that was made beforehand (`ip tuntap add`) and that nobody
+    /// has open. Fails if another daemon has it, or if the name belongs to another kind of link.
     ///
     /// - Parameter offloads: what to ask for. An old kernel grants less; see `capabilities`.
     package static func create(_ name: InterfaceName, offloads: TunOffloads = .all)
         throws(TunDeviceError) -> TunDevice
     {
         let fd = try openCloneDevice()
-        // Exclusive: without it a second daemon would attach to a multi-queue device in silence and
-        // take half of its packets.
-        try attach(fd, name, flags | IFF_TUN_EXCL)
+        do throws(TunDeviceError) {
+            // Exclusive: without it a second daemon would attach to a multi-queue device in silence
+            // and take half of its packets.
+            try attach(fd, name, flags | IFF_TUN_EXCL)
+        } catch {
+            guard error == .nameInUse(name) else { throw error }
+            let isMultiQueue = try attachExisting(fd, name)
+            return try finish(
+                fd, capabilities: (virtio: true, multiQueue: isMultiQueue), offloads: offloads)
+        }
         return try finish(fd, capabilities: (virtio: true, multiQueue: true), offloads: offloads)
     }
 
@@ -40,21 +49,36 @@ package struct TunDevice: ~Copyable, Sendable {
     {
         let flags: Int32
         do throws(SystemError) {
-            flags = try SystemCall.tunGetInterface(fd).flags
+            let interface = try SystemCall.tunGetInterface(fd)
+            flags = interface.flags
+            try fd.setNonBlocking()
+            if try hasPacketInformation(fd, interface.name) {
+                throw SystemError(call: "TUNGETIFF", code: EINVAL)
+            }
         } catch {
             throw .notATun
         }
-        guard flags & IFF_TUN != 0, flags & IFF_NO_PI != 0 else { throw .notATun }
-        do throws(SystemError) {
-            try fd.setNonBlocking()
-        } catch {
-            throw .system(error)
-        }
+        guard flags & IFF_TUN != 0 else { throw .notATun }
         return try finish(
             fd,
             capabilities: (
                 virtio: flags & IFF_VNET_HDR != 0, multiQueue: flags & IFF_MULTI_QUEUE != 0
             ), offloads: offloads)
+    }
+
+    /// Whether packets are preceded by four bytes that we do not read. Of a device in another
+    /// namespace that is not known.
+    private static func hasPacketInformation(_ fd: borrowing FileDescriptor, _ name: String)
+        throws(SystemError) -> Bool
+    {
+        let raw = fd.rawValue
+        let present = try NetworkNamespace.current()
+        guard let name = InterfaceName(name),
+            let namespace = try? SystemCall.open(
+                "TUNGETDEVNETNS", { clinux_tun_get_namespace(raw) }),
+            try FileIdentity(namespace) == FileIdentity(present)
+        else { return false }
+        return try RouteSocket().kind(of: name).hasPacketInformation
     }
 
     private init(descriptor: consuming FileDescriptor, capabilities: Capabilities) {
@@ -66,20 +90,12 @@ package struct TunDevice: ~Copyable, Sendable {
     /// the kernel spreads inner flows over them.
     package func openQueue(_ index: Int) throws(TunDeviceError) -> TunQueue {
         if index == 0 {
-            do throws(SystemError) {
-                return TunQueue(descriptor: try descriptor.duplicate(), capabilities: capabilities)
-            } catch {
-                throw .system(error)
-            }
+            let copy = try Self.system { () throws(SystemError) in try descriptor.duplicate() }
+            return TunQueue(descriptor: copy, capabilities: capabilities)
         }
         guard capabilities.isMultiQueue else { throw .singleQueue }
         let fd = try Self.openCloneDevice()
-        let name: InterfaceName
-        do throws(SystemError) {
-            name = try self.name()
-        } catch {
-            throw .system(error)
-        }
+        let name = try Self.system { () throws(SystemError) in try self.name() }
         try Self.attach(
             fd, name, Self.flags & ~(capabilities.hasVirtioNetHeader ? 0 : IFF_VNET_HDR))
         return TunQueue(descriptor: fd, capabilities: capabilities)
@@ -126,13 +142,31 @@ package struct TunDevice: ~Copyable, Sendable {
             }
         } catch {
             switch error.code {
-            // EINVAL: the name belongs to a link of another kind, or to a TUN made otherwise.
+            // EINVAL: a link of another kind, or a TUN that was made with other flags.
             case EBUSY, EEXIST: throw .nameInUse(name)
             case EINVAL: throw .nameTaken(name)
             case EPERM, EACCES: throw .notPermitted
             default: throw .system(error)
             }
         }
+    }
+
+    /// Attaches to a device that exists and that nobody has open. Returns whether it can have several
+    /// queues.
+    private static func attachExisting(_ fd: borrowing FileDescriptor, _ name: InterfaceName)
+        throws(TunDeviceError) -> Bool
+    {
+        let kind = try system { () throws(SystemError) in try RouteSocket().kind(of: name) }
+        guard kind.name == "tun", !kind.isTap else { throw .nameTaken(name) }
+        // A device with one queue refuses a second user by itself.
+        guard kind.isPersistent, !kind.isMultiQueue || kind.queues == 0 else {
+            throw .nameInUse(name)
+        }
+        try attach(fd, name, kind.isMultiQueue ? flags : flags & ~IFF_MULTI_QUEUE)
+        // Two daemons at the same time: both step back.
+        let now = try system { () throws(SystemError) in try RouteSocket().kind(of: name) }
+        guard !kind.isMultiQueue || now.queues == 1 else { throw .nameInUse(name) }
+        return kind.isMultiQueue
     }
 
     private static func finish(
@@ -142,10 +176,8 @@ package struct TunDevice: ~Copyable, Sendable {
         var granted: TunOffloads = []
         if capabilities.virtio {
             let raw = fd.rawValue
-            do throws(SystemError) {
+            _ = try system { () throws(SystemError) in
                 try SystemCall.call("TUNSETVNETHDRSZ") { clinux_tun_set_header_size(raw, 10) }
-            } catch {
-                throw .system(error)
             }
             granted = try agree(on: offloads, fd)
         }
@@ -154,6 +186,17 @@ package struct TunDevice: ~Copyable, Sendable {
             capabilities: Capabilities(
                 hasVirtioNetHeader: capabilities.virtio, isMultiQueue: capabilities.multiQueue,
                 offloads: granted))
+    }
+
+    /// Runs `body`; its errors need no other explanation.
+    private static func system<Result: ~Copyable>(
+        _ body: () throws(SystemError) -> Result
+    ) throws(TunDeviceError) -> Result {
+        do throws(SystemError) {
+            return try body()
+        } catch {
+            throw .system(error)
+        }
     }
 
     /// Asks for everything, then for what older kernels know, then for nothing.
@@ -173,60 +216,6 @@ package struct TunDevice: ~Copyable, Sendable {
             }
         }
         throw .system(last)
-    }
-}
-
-/// What the kernel may hand over unfinished when a TUN is read (TUN_F_*).
-package struct TunOffloads: OptionSet, Sendable {
-    package let rawValue: UInt32
-
-    package init(rawValue: UInt32) {
-        self.rawValue = rawValue
-    }
-
-    /// Transport checksums left to us; the others need it.
-    package static let checksum = TunOffloads(rawValue: UInt32(TUN_F_CSUM))
-    /// TCP superpackets of both families, up to 64 KiB.
-    package static let segments = TunOffloads(rawValue: UInt32(TUN_F_TSO4 | TUN_F_TSO6))
-    /// UDP superpackets of both families, from Linux 6.2.
-    package static let datagrams = TunOffloads(
-        rawValue: UInt32(clinux_TUN_F_USO4 | clinux_TUN_F_USO6))
-    /// All of these.
-    package static let all: TunOffloads = [.checksum, .segments, .datagrams]
-}
-
-/// Why a TUN could not be had.
-package enum TunDeviceError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// There is no /dev/net/tun.
-    case noDriver
-    /// Neither root nor CAP_NET_ADMIN.
-    case notPermitted
-    /// Another daemon holds a TUN of that name.
-    case nameInUse(InterfaceName)
-    /// A link of another kind has that name.
-    case nameTaken(InterfaceName)
-    /// The descriptor is no TUN without packet information (IFF_TUN | IFF_NO_PI).
-    case notATun
-    /// The device was made without IFF_MULTI_QUEUE: it has one queue only.
-    case singleQueue
-    /// Anything else.
-    case system(SystemError)
-
-    /// One line that says what is wrong and how to mend it.
-    package var description: String {
-        switch self {
-        case .noDriver:
-            "there is no /dev/net/tun: load the tun module (modprobe tun), or pass the device to the container"
-        case .notPermitted:
-            "no permission to make a TUN interface: run as root or with CAP_NET_ADMIN"
-        case .nameInUse(let name):
-            "the interface \(name) is in use by another process: choose another name or end that one"
-        case .nameTaken(let name):
-            "there is another interface named \(name): delete it (ip link delete \(name)) or choose another name"
-        case .notATun: "the descriptor given is no TUN made with IFF_TUN and IFF_NO_PI"
-        case .singleQueue: "the TUN was made without IFF_MULTI_QUEUE"
-        case .system(let error): "cannot set up the TUN interface: \(error)"
-        }
     }
 }
 

@@ -24,7 +24,8 @@ package struct UDPSocket: ~Copyable, Sendable {
 
     /// What is asked of a socket, and what the environment may forbid.
     package struct Options: Sendable {
-        /// The firewall mark, 0 for none; another needs CAP_NET_ADMIN.
+        /// The firewall mark, 0 for none; another needs CAP_NET_ADMIN or (from Linux 5.17)
+        /// CAP_NET_RAW.
         package var mark: UInt32
         /// Whether datagrams of one flow may arrive as one (UDP_GRO).
         package var receiveOffload: ReceiveOffload
@@ -82,7 +83,7 @@ package struct UDPSocket: ~Copyable, Sendable {
         descriptor = fd
     }
 
-    /// Changes the firewall mark; needs CAP_NET_ADMIN.
+    /// Changes the firewall mark. EPERM without the right to.
     package func set(mark: UInt32) throws(SystemError) {
         try SystemCall.setsockopt(descriptor, SOL_SOCKET, SO_MARK, Int32(bitPattern: mark))
     }

@@ -5,19 +5,19 @@
 /// except that a packet is never dropped: a CE mark on a packet that cannot carry it is ignored.
 package enum ECN {
     /// Not ECN-capable.
-    package static let notCapable: UInt8 = 0b00
+    @inlinable package static var notCapable: UInt8 { 0b00 }
     /// ECT(1).
-    package static let capable1: UInt8 = 0b01
+    @inlinable package static var capable1: UInt8 { 0b01 }
     /// ECT(0).
-    package static let capable0: UInt8 = 0b10
+    @inlinable package static var capable0: UInt8 { 0b10 }
     /// Congestion experienced.
-    package static let congestionExperienced: UInt8 = 0b11
+    @inlinable package static var congestionExperienced: UInt8 { 0b11 }
 
     /// The ECN bits of the outer header for a packet whose traffic class is `inner`.
     @inlinable
     package static func encapsulated(inner: UInt8) -> UInt8 {
         let bits = inner & 0b11
-        return bits == 0b11 ? 0b10 : bits
+        return bits == congestionExperienced ? capable0 : bits
     }
 
     /// The outer ECN bits for the IP packet at `offset`; 0 for what is no IP packet.

@@ -5,7 +5,7 @@
 /// martian when it comes in through the TUN.
 package enum ICMPUnreachable {
     /// The most bytes that an answer takes.
-    package static let maximumLength = 1280
+    package static var maximumLength: Int { 1280 }
 
     /// Writes the answer to the IP packet at `offset`, of which `length` bytes are there, to
     /// `target` in `answer`, where `maximumLength` bytes must be left.

@@ -144,7 +144,7 @@ package struct IPHeader: Equatable, Sendable {
     }
 
     /// The bytes of an IPv4 header without options.
-    package static let shortestLength4 = 20
+    @inlinable package static var shortestLength4: Int { 20 }
     /// The bytes of the fixed IPv6 header.
-    package static let length6 = 40
+    @inlinable package static var length6: Int { 40 }
 }

@@ -32,28 +32,45 @@ package struct InternetChecksum: Sendable {
         precondition(offset >= 0 && count >= 0 && count <= bytes.byteCount &- offset)
         var at = offset
         let end = offset &+ count
-        var lanes = Lanes()
-        while at &+ 64 <= end {
-            lanes.add(bytes.loadWords(at: at))
-            at &+= 64
+        var sum: UInt64 = 0
+        if count >= 64 {
+            var lanes = Lanes()
+            while at &+ 128 <= end {
+                let (first, second) = bytes.loadWordPair(at: at)
+                lanes.add(first)
+                lanes.add(second)
+                at &+= 128
+            }
+            if at &+ 64 <= end {
+                lanes.add(bytes.loadWords(at: at))
+                at &+= 64
+            }
+            sum = lanes.sum
         }
-        words &+= lanes.sum
-        while at &+ 8 <= end {
-            add(memoryOrder: bytes.loadNative(at: at, as: UInt64.self))
+        while at &+ 16 <= end {
+            let pair = bytes.loadTwoWords(at: at)
+            let halves = (pair & 0xFFFF_FFFF) &+ (pair &>> 32)
+            sum &+= halves[0] &+ halves[1]
+            at &+= 16
+        }
+        if at &+ 8 <= end {
+            let word = bytes.loadNative(at: at, as: UInt64.self)
+            sum &+= (word & 0xFFFF_FFFF) &+ (word >> 32)
             at &+= 8
         }
         if at &+ 4 <= end {
-            words &+= UInt64(bytes.loadNative(at: at, as: UInt32.self))
+            sum &+= UInt64(bytes.loadNative(at: at, as: UInt32.self))
             at &+= 4
         }
         if at &+ 2 <= end {
-            words &+= UInt64(bytes.loadNative(at: at, as: UInt16.self))
+            sum &+= UInt64(bytes.loadNative(at: at, as: UInt16.self))
             at &+= 2
         }
         if at < end {
             // RFC 1071: an odd byte is the first of a word whose second is zero.
-            add(UInt16(bytes.byte(at: at)) << 8)
+            sum &+= UInt64((UInt16(bytes.byte(at: at)) << 8).bigEndian)
         }
+        words &+= sum
     }
 
     /// Adds `count` bytes of `source` from `offset` on, and copies them to `target` in `destination`:
@@ -66,28 +83,56 @@ package struct InternetChecksum: Sendable {
         precondition(offset >= 0 && count >= 0 && count <= source.byteCount &- offset)
         precondition(target >= 0 && count <= destination.byteCount &- target)
         var done = 0
-        var lanes = Lanes()
-        while done &+ 64 <= count {
-            let vector = source.loadWords(at: offset &+ done)
-            destination.storeBytes(
-                of: vector, toByteOffset: target &+ done, as: SIMD8<UInt64>.self)
-            lanes.add(vector)
-            done &+= 64
+        var sum: UInt64 = 0
+        if count >= 64 {
+            var lanes = Lanes()
+            while done &+ 128 <= count {
+                let (first, second) = source.loadWordPair(at: offset &+ done)
+                destination.storeWordPair(first, second, at: target &+ done)
+                lanes.add(first)
+                lanes.add(second)
+                done &+= 128
+            }
+            if done &+ 64 <= count {
+                let vector = source.loadWords(at: offset &+ done)
+                destination.storeBytes(
+                    of: vector, toByteOffset: target &+ done, as: SIMD8<UInt64>.self)
+                lanes.add(vector)
+                done &+= 64
+            }
+            sum = lanes.sum
         }
-        words &+= lanes.sum
-        while done &+ 8 <= count {
+        while done &+ 16 <= count {
+            let pair = source.loadTwoWords(at: offset &+ done)
+            destination.storeBytes(of: pair, toByteOffset: target &+ done, as: SIMD2<UInt64>.self)
+            let halves = (pair & 0xFFFF_FFFF) &+ (pair &>> 32)
+            sum &+= halves[0] &+ halves[1]
+            done &+= 16
+        }
+        if done &+ 8 <= count {
             let word = source.loadNative(at: offset &+ done, as: UInt64.self)
             destination.storeBytes(of: word, toByteOffset: target &+ done, as: UInt64.self)
-            add(memoryOrder: word)
+            sum &+= (word & 0xFFFF_FFFF) &+ (word >> 32)
             done &+= 8
         }
-        while done < count {
+        if done &+ 4 <= count {
+            let word = source.loadNative(at: offset &+ done, as: UInt32.self)
+            destination.storeBytes(of: word, toByteOffset: target &+ done, as: UInt32.self)
+            sum &+= UInt64(word)
+            done &+= 4
+        }
+        if done &+ 2 <= count {
+            let word = source.loadNative(at: offset &+ done, as: UInt16.self)
+            destination.storeBytes(of: word, toByteOffset: target &+ done, as: UInt16.self)
+            sum &+= UInt64(word)
+            done &+= 2
+        }
+        if done < count {
             let byte = source.byte(at: offset &+ done)
             destination.store(byte: byte, at: target &+ done)
-            // The tail starts at an even place: even bytes are the first of their word.
-            add(done & 1 == 0 ? UInt16(byte) << 8 : UInt16(byte))
-            done &+= 1
+            sum &+= UInt64((UInt16(byte) << 8).bigEndian)
         }
+        words &+= sum
     }
 
     /// The one's complement sum in host order, not inverted: what a partial checksum field holds.
@@ -129,6 +174,7 @@ package struct InternetChecksum: Sendable {
         return ~UInt16(truncatingIfNeeded: sum)
     }
 
+    /// Adds eight bytes in memory order.
     @inlinable @inline(always)
     mutating func add(memoryOrder word: UInt64) {
         words &+= (word & 0xFFFF_FFFF) &+ (word >> 32)

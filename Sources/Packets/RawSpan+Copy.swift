@@ -1,5 +1,16 @@
 /// Loads and stores wider than an integer, beside those of `ByteOrder.swift`.
 extension RawSpan {
+    /// Sixteen 64-bit words in memory order: one check of the bounds for 128 bytes.
+    @inlinable @inline(always)
+    package func loadWordPair(at offset: Int) -> (SIMD8<UInt64>, SIMD8<UInt64>) {
+        precondition(offset >= 0 && offset &+ 128 <= byteCount)
+        // Checked above; any bits are a valid vector.
+        return unsafe (
+            unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: SIMD8<UInt64>.self),
+            unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 64, as: SIMD8<UInt64>.self)
+        )
+    }
+
     /// Eight 64-bit words in memory order.
     @inlinable @inline(always)
     package func loadWords(at offset: Int) -> SIMD8<UInt64> {
@@ -18,6 +29,20 @@ extension RawSpan {
 }
 
 extension MutableRawSpan {
+    /// Stores sixteen 64-bit words in memory order: one check of the bounds for 128 bytes.
+    @inlinable @inline(always)
+    package mutating func storeWordPair(
+        _ first: SIMD8<UInt64>, _ second: SIMD8<UInt64>, at offset: Int
+    ) {
+        precondition(offset >= 0 && offset &+ 128 <= byteCount)
+        unsafe withUnsafeMutableBytes { bytes in
+            // Checked above, so the base exists; the stores need no alignment.
+            let base = unsafe bytes.baseAddress.unsafelyUnwrapped
+            unsafe base.storeBytes(of: first, toByteOffset: offset, as: SIMD8<UInt64>.self)
+            unsafe base.storeBytes(of: second, toByteOffset: offset &+ 64, as: SIMD8<UInt64>.self)
+        }
+    }
+
     /// Copies `count` bytes of `source` from `offset` on to `target` in this span.
     @inlinable @inline(always)
     package mutating func copy(_ count: Int, from source: RawSpan, at offset: Int, to target: Int) {

@@ -28,6 +28,11 @@ package struct Settings: Sendable {
     /// Where the socket lies unless told otherwise; the tools of WireGuard look there.
     package static let defaultSocketDirectory = "/var/run/wireguard"
 
+    /// The MTU of a new interface: 1500 less 40 (IPv6), 8 (UDP) and 32 (a message's overhead).
+    static let defaultMTU = 1420
+    /// More threads than these are not started unless asked for.
+    static let maximumWorkers = 8
+
     /// Reads the environment for what the command line leaves open.
     package init(
         interface: InterfaceName, foreground: Bool, socketDirectory: String

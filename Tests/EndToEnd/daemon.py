@@ -77,18 +77,21 @@ class Daemon:
 
     recent = []  # for the report of a test that failed
 
-    def __init__(self, machine, program=None, name="wg0", arguments=("-f",), environment=None):
+    def __init__(self, machine, program=None, name="wg0", arguments=("-f",), environment=None,
+                 before=()):
+        """before: a command that executes the daemon in the end, in the same process."""
         self.machine = machine
         self.program = program or OURS
         self.name = name
         self.arguments = arguments
+        self.before = before
         self.environment = {"LOG_LEVEL": "verbose", **(environment or {})}
         self.log = tempfile.NamedTemporaryFile(prefix=f"swireguard-{machine.name}-")
         Daemon.recent.append(self)
 
     def __enter__(self):
         self.process = self.machine.popen(
-            self.program, *self.arguments, self.name, environment=self.environment,
+            *self.before, self.program, *self.arguments, self.name, environment=self.environment,
             stdout=self.log, stderr=self.log)
         wait_until(self.answers_or_ended, f"{self.name} of {self.machine.name} answers", within=10)
         assert self.process.poll() is None, f"the daemon ended at once:\n{self.log_text()}"

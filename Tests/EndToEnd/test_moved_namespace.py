@@ -8,7 +8,8 @@ tunnel, or not at all.
 
 import os
 import signal
-import socket
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -33,8 +34,7 @@ def world():
                               endpoint=f"{OUTER[4][2]}:{b.port}"))
         a.machine = jail  # where its interface is; its daemon is still alice's
         a.bring_up()
-        jail.ip("route add default dev wg0\nroute add default dev wg0 metric 1".splitlines()[0])
-        jail.run("ip", "-6", "route", "add", "default", "dev", "wg0")
+        jail.ip("route add default dev wg0\nroute add ::/0 dev wg0")
         yield SimpleNamespace(alice=alice, jail=jail, bob=bob, a=a, b=b)
 
 
@@ -88,7 +88,7 @@ def test_while_down_nothing_is_sent(world):
     wait_until(lambda: sent() > before, "a keepalive peer is sent to at once", within=0.5)
 
 
-@pytest.mark.parametrize("mtu", [1280, 1299, 1300, 1420, 9000, 65535])
+@pytest.mark.parametrize("mtu", [1280, 1299, 1300, 1420, 9000, 34736])
 def test_the_mtu_is_followed(world, mtu):
     """S7 for a TUN: padding never takes a packet over the MTU, whatever that is at the time."""
     for interface in (world.jail, world.bob):
@@ -99,6 +99,13 @@ def test_the_mtu_is_followed(world, mtu):
     assert world.a.peer_status(world.b).tx - before == 32 + mtu
     send_stream(world.jail, world.bob, PUBLIC[4], size=5_000_000)
     send_stream(world.bob, world.jail, world.a.inner[6], size=5_000_000)
+
+
+def test_the_largest_mtu_is_followed(world):
+    """A packet that fills it fits into no datagram: it is lost, and nothing else is."""
+    world.jail.ip("link set wg0 mtu 65535")
+    world.jail.attempt("ping", "-c", 2, "-i", 0.1, "-W", 0.2, "-s", 65507, PUBLIC[4])
+    ping(world.jail, PUBLIC[4], count=3, within=1)
 
 
 @pytest.mark.parametrize("mtu", [68, 576])
@@ -118,7 +125,6 @@ def test_the_mtu_changes_under_a_stream(world):
                 interface.ip(f"link set wg0 mtu {mtu}")
 
     ping(world.jail, PUBLIC[4])
-    import threading
     changing = threading.Thread(target=change)
     changing.start()
     send_stream(world.jail, world.bob, PUBLIC[4], size=50_000_000)
@@ -175,32 +181,22 @@ def test_stopped_and_continued_it_goes_on(world):
 
 
 def test_an_idle_tunnel_costs_nothing(world):
-    import time
     ping(world.jail, PUBLIC[4])
     before = cpu_seconds(world.a.daemon.pid)
     time.sleep(2)
     assert cpu_seconds(world.a.daemon.pid) - before <= 0.02
 
 
-def test_without_ipv6_ipv4_works():
-    with two_machines() as (alice, bob):
-        for machine in (alice, bob):
-            machine.sysctl(ipv6__conf__all__disable_ipv6=1, ipv6__conf__default__disable_ipv6=1)
-        with Site(alice, 1, port=PORT + 1) as a, Site(bob, 2, port=PORT + 2) as b:
-            a.configure(b.as_peer(endpoint=f"10.0.0.2:{b.port}"))
-            b.configure(a.as_peer())
-            for site in (a, b):
-                site.machine.ip(f"address add {site.inner[4]}/24 dev wg0\nlink set wg0 mtu 1420 up")
-            ping(alice, b.inner[4], count=3)
-            send_stream(alice, bob, b.inner[4], size=5_000_000)
-            assert a.daemon.show().listen_port == a.port
-            # An endpoint that cannot be reached hurts nobody.
-            a.daemon.wg("set", "peer", "A" * 42 + "E=", "endpoint", "[2001:db8::1]:51820",
-                        "allowed-ips", "192.168.241.9/32", "persistent-keepalive", "1")
-            assert_no_answer(alice, "192.168.241.9")
-            ping(alice, b.inner[4], count=3)
-            with alice.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.sendto(b"noise", ("127.0.0.1", a.port))
-            before = cpu_seconds(a.daemon.pid)
-            assert_no_answer(alice, "192.168.241.9")
-            assert cpu_seconds(a.daemon.pid) - before < 0.1
+def test_interfaces_that_crossed_over_end_with_their_namespaces():
+    """S40: each interface in the other's namespace, and both deleted."""
+    with Machine("alice") as alice, Machine("bob") as bob, \
+            Site(alice, 1, name="wg1", port=1) as a, Site(bob, 2, name="wg2", port=2) as b:
+        alice.ip(f"link set wg1 netns {bob.pid}")
+        bob.ip(f"link set wg2 netns {alice.pid}")
+        a.machine, b.machine = bob, alice
+        for site in (a, b):
+            site.bring_up()
+        for machine, name in ((bob, "wg1"), (alice, "wg2")):
+            machine.ip(f"link del {name}")
+        for site in (a, b):
+            site.daemon.assert_ends_cleanly(within=1)

@@ -111,16 +111,15 @@ def two_machines(mtu=1500):
 
 @contextlib.contextmanager
 def two_sites(left=None, right=None, outer=4, preshared=False, mtu=MTU, cable_mtu=1500,
-              right_knows_left=False):
+              **daemon_options):
     """A configured tunnel: the left site knows the right one's endpoint, so it is the initiator."""
     key = wg_tool("genpsk") if preshared else None
     with two_machines(cable_mtu) as (alice, bob), \
-            Site(alice, 1, left, PORT + 1) as a, Site(bob, 2, right, PORT + 2) as b:
+            Site(alice, 1, left, PORT + 1, **daemon_options) as a, \
+            Site(bob, 2, right, PORT + 2, **daemon_options) as b:
         a.configure(b.as_peer(preshared_key=key,
                               endpoint=socket_address(OUTER[outer][2], b.port)))
-        b.configure(a.as_peer(
-            preshared_key=key,
-            endpoint=socket_address(OUTER[outer][1], a.port) if right_knows_left else None))
+        b.configure(a.as_peer(preshared_key=key))
         for site in (a, b):
             site.bring_up(mtu)
         yield a, b

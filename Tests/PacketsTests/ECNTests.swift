@@ -55,7 +55,9 @@ struct ECNTests {
         }
     }
 
-    @Test("what is no IP packet stays as it is", arguments: [[], [0x45], [0x45, 2], [0xF5, 2, 0, 0]])
+    @Test(
+        "what is no IP packet stays as it is",
+        arguments: [[], [0x45], [0x45, 2], [0xF5, 2, 0, 0]])
     func garbage(bytes: [UInt8]) {
         var buffer = PacketBuffer(bytes)
         var span = buffer.mutableBytes

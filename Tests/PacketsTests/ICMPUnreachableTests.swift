@@ -86,7 +86,8 @@ struct ICMPUnreachableTests {
         Row(claim: "v6 from multicast", isVersion6: true, changes: [(8, [0xFF, 2])]),
         Row(claim: "v6 to multicast", isVersion6: true, changes: [(24, [0xFF, 2])]),
         Row(claim: "v6 to ::", isVersion6: true, changes: [(24, zeros)]),
-        Row(claim: "v6 echo", isVersion6: true, changes: [(6, [58]), (40, [128])], isAnswered: true),
+        Row(
+            claim: "v6 echo", isVersion6: true, changes: [(6, [58]), (40, [128])], isAnswered: true),
         Row(claim: "v6 too big", isVersion6: true, changes: [(6, [58]), (40, [2])]),
         Row(claim: "v6 redirect", isVersion6: true, changes: [(6, [58]), (40, [137])]),
         Row(

@@ -128,8 +128,12 @@ void clinux_name_thread(const char *_Nonnull name);
 int clinux_processor_count(void);
 /// 1 if the capability is effective, 0 if not, -1 with errno.
 int clinux_has_capability(int capability);
+/// capset(2): makes a permitted capability of the calling thread effective or not.
+int clinux_set_capability(int capability, int is_effective);
 /// prctl(PR_SET_DUMPABLE, 0).
 int clinux_forbid_dumps(void);
+/// prctl(PR_GET_DUMPABLE).
+int clinux_allows_dumps(void);
 
 void clinux_openlog(const char *_Nonnull identity);
 void clinux_syslog(int priority, const char *_Nonnull message);

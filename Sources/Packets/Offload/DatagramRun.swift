@@ -51,15 +51,16 @@ package struct DatagramRun: Equatable, Sendable {
         package var bytes: Int
 
         /// Limits of other than the kernel's size.
+        @inlinable
         package init(segments: Int, bytes: Int) {
             self.segments = segments
             self.bytes = bytes
         }
 
         /// Linux, IPv4: `UDP_MAX_SEGMENTS` of old kernels, and 65 535 less the IP and UDP headers.
-        package static let v4 = Limits(segments: 64, bytes: 65_507)
-        /// Linux, IPv6: kept below what the fixed header alone would allow.
-        package static let v6 = Limits(segments: 64, bytes: 65_487)
+        @inlinable package static var v4: Limits { Limits(segments: 64, bytes: 65_507) }
+        /// Linux, IPv6. The kernel takes 65 527; kept below, for headers that it may add.
+        @inlinable package static var v6: Limits { Limits(segments: 64, bytes: 65_487) }
     }
 }
 

@@ -79,16 +79,17 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         packetCount &+= 1
         packets[packet] = Packet(offset: offset, length: length)
 
-        switch Segment.parse(buffer, at: offset, length: length, coalescing: coalescing) {
-        case .segment(let segment):
+        let segment = Segment(buffer, at: offset, length: length, coalescing: coalescing)
+        switch segment.role {
+        case .segment:
             append(segment, packet: packet, in: buffer)
-        case .flow(let key):
+        case .loner:
             startWrite(packet)
-            if let flow = find(key) { flows[flow].isOpen = false }
-        case .unknownFlow(let key):
+            if let flow = find(segment.key) { flows[flow].isOpen = false }
+        case .stranger:
             startWrite(packet)
-            closeFlows(betweenAddressesOf: key)
-        case .noFlow:
+            closeFlows(betweenAddressesOf: segment.key)
+        case .outsider:
             startWrite(packet)
         }
     }
@@ -108,7 +109,7 @@ package struct FlowCoalescer: ~Copyable, Sendable {
                 VirtioNetHeader().store(in: &buffer, at: head.offset &- VirtioNetHeader.byteCount)
                 continue
             }
-            join(write, at: head.offset, in: &buffer)
+            write.join(at: head.offset, in: &buffer)
             var next = head.next
             for _ in 1..<write.count {
                 let packet = packets[next]
@@ -142,7 +143,7 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         let write = writes[index]
         guard write.count > 1 else { return }
         let head = packets[write.first]
-        restore(write, at: head.offset, length: head.length, in: &buffer)
+        write.restore(at: head.offset, length: head.length, in: &buffer)
         var next = write.first
         for piece in write.firstPiece..<(write.firstPiece &+ write.count) {
             let packet = packets[next]
@@ -165,6 +166,7 @@ package struct FlowCoalescer: ~Copyable, Sendable {
 }
 
 extension FlowCoalescer {
+    @inline(__always)
     private mutating func append(_ segment: Segment, packet: Int, in buffer: RawSpan) {
         guard let flow = find(segment.key) else {
             let flow = slotForNewFlow()
@@ -192,6 +194,7 @@ extension FlowCoalescer {
         join(segment, to: flow, packet: packet)
     }
 
+    @inline(__always)
     private mutating func join(_ segment: Segment, to flow: Int, packet: Int) {
         let index = flows[flow].write
         packets[writes[index].last].next = packet
@@ -222,6 +225,7 @@ extension FlowCoalescer {
         return index
     }
 
+    @inline(__always)
     private mutating func find(_ key: FlowKey) -> Int? {
         guard flowCount > 0 else { return nil }
         if flows[latestFlow].first.key == key { return latestFlow }
@@ -250,6 +254,7 @@ extension FlowCoalescer {
     }
 
     /// Whether the TCP options equal those of the flow's first packet, byte for byte.
+    @inline(__always)
     private func options(of segment: Segment, match flow: Int, in buffer: RawSpan) -> Bool {
         var at = segment.transport &+ 20
         let first = flows[flow].first.offset
@@ -263,163 +268,6 @@ extension FlowCoalescer {
         return true
     }
 
-    /// Turns the first packet's headers into those of the super-packet.
-    private func join(_ write: Write, at offset: Int, in buffer: inout MutableRawSpan) {
-        setLengths(write, total: write.length, at: offset, in: &buffer)
-        let transport = offset &+ write.transport
-        if write.isPushed {
-            buffer.store(byte: buffer.byte(at: transport &+ 13) | Self.push, at: transport &+ 13)
-        }
-        // The field holds the sum of the pseudo-header: the kernel adds the rest.
-        let sum = pseudoHeader(write, total: write.length, at: offset, in: buffer.bytes)
-        let field = write.isTCP ? 16 : 6
-        buffer.store(bigEndian: sum.folded, at: transport &+ field)
-        let isVersion4 = write.isVersion4
-        VirtioNetHeader(
-            flags: .needsChecksum,
-            segmentation: write.isTCP ? (isVersion4 ? .tcp4 : .tcp6) : .udp,
-            headerLength: UInt16(truncatingIfNeeded: write.headerLength),
-            segmentSize: UInt16(truncatingIfNeeded: write.segmentSize),
-            checksumStart: UInt16(truncatingIfNeeded: write.transport),
-            checksumOffset: UInt16(truncatingIfNeeded: field)
-        ).store(in: &buffer, at: offset &- VirtioNetHeader.byteCount)
-    }
-
-    /// Turns the super-packet's headers into those that the first packet came with.
-    private func restore(
-        _ write: Write, at offset: Int, length: Int, in buffer: inout MutableRawSpan
-    ) {
-        setLengths(write, total: length, at: offset, in: &buffer)
-        let transport = offset &+ write.transport
-        let field = transport &+ (write.isTCP ? 16 : 6)
-        if write.isTCP {
-            // A packet that came with PSH is the last of its write.
-            buffer.store(byte: buffer.byte(at: transport &+ 13) & ~Self.push, at: transport &+ 13)
-        }
-        buffer.store(bigEndian: 0 as UInt16, at: field)
-        var sum = pseudoHeader(write, total: length, at: offset, in: buffer.bytes)
-        sum.add(buffer.bytes, from: transport, count: length &- write.transport)
-        buffer.store(bigEndian: write.isTCP ? sum.checksum : sum.udpChecksum, at: field)
-    }
-
-    private func setLengths(
-        _ write: Write, total: Int, at offset: Int, in buffer: inout MutableRawSpan
-    ) {
-        let length = UInt16(truncatingIfNeeded: total)
-        if write.isVersion4 {
-            let old = buffer.loadBigEndian(at: offset &+ 2, as: UInt16.self)
-            let checksum = buffer.loadBigEndian(at: offset &+ 10, as: UInt16.self)
-            buffer.store(bigEndian: length, at: offset &+ 2)
-            buffer.store(
-                bigEndian: InternetChecksum.updated(checksum, from: old, to: length),
-                at: offset &+ 10)
-        } else {
-            buffer.store(bigEndian: length &- 40, at: offset &+ 4)
-        }
-        guard !write.isTCP else { return }
-        buffer.store(
-            bigEndian: length &- UInt16(truncatingIfNeeded: write.transport),
-            at: offset &+ write.transport &+ 4)
-    }
-
-    private func pseudoHeader(
-        _ write: Write, total: Int, at offset: Int, in buffer: RawSpan
-    ) -> InternetChecksum {
-        var sum = InternetChecksum()
-        if write.isVersion4 {
-            sum.add(buffer, from: offset &+ 12, count: 8)
-        } else {
-            sum.add(buffer, from: offset &+ 8, count: 32)
-        }
-        sum.add(UInt16((write.isTCP ? IPProtocol.tcp : .udp).rawValue))
-        sum.add(UInt16(truncatingIfNeeded: total &- write.transport))
-        return sum
-    }
-
     /// The flows that are told apart at a time.
     private static let maximumFlows = 16
-    private static let push: UInt8 = 0x08
-}
-
-extension FlowCoalescer {
-    struct Packet: BitwiseCopyable, Sendable {
-        var offset = 0
-        var length = 0
-        /// The packet that follows in the same write, unless this is its last.
-        var next = 0
-    }
-
-    struct Write: BitwiseCopyable, Sendable {
-        var first = 0
-        var last = 0
-        var count = 1
-        var firstPiece = 0
-        /// The bytes of the super-packet without its virtio header. Like the rest below only set
-        /// for what may be joined.
-        var length = 0
-        var headerLength = 0
-        var transport = 0
-        var segmentSize = 0
-        var isTCP = false
-        /// Whether the last packet came with PSH.
-        var isPushed = false
-
-        init() {}
-
-        init(packet: Int) {
-            first = packet
-            last = packet
-        }
-
-        /// Neither IPv4 options nor IPv6 extension headers are joined.
-        var isVersion4: Bool {
-            transport == IPHeader.shortestLength4
-        }
-    }
-
-    /// The end of a write, as far as it decides what comes next.
-    struct Flow: BitwiseCopyable, Sendable {
-        var first = Segment()
-        var write = 0
-        var count = 0
-        var length = 0
-        var isOpen = false
-        var isVerified = false
-        var nextSequence: UInt32 = 0
-        var lastIdentification: UInt16 = 0
-        /// By how much the identification grows from packet to packet: 1, or 0.
-        var step: UInt16 = 0
-
-        init() {}
-
-        init(_ segment: Segment, write: Int) {
-            first = segment
-            self.write = write
-            count = 1
-            length = segment.headerLength &+ segment.payloadLength
-            isOpen = !segment.isPushed
-            nextSequence = segment.nextSequence
-            lastIdentification = segment.identification
-        }
-
-        func accepts(_ segment: Segment) -> Bool {
-            let step = segment.identification &- lastIdentification
-            return isOpen && segment.constants == first.constants
-                && segment.acknowledgment == first.acknowledgment
-                && segment.sequence == nextSequence
-                && segment.payloadLength <= first.payloadLength
-                && length &+ segment.payloadLength <= 65_535
-                && count < (segment.isTCP ? 1000 : 64)
-                && (count == 1 ? step == 1 || step == 0 && first.isAtomic : step == self.step)
-        }
-
-        mutating func advance(over segment: Segment) {
-            step = segment.identification &- lastIdentification
-            lastIdentification = segment.identification
-            nextSequence = segment.nextSequence
-            count &+= 1
-            length &+= segment.payloadLength
-            isOpen = segment.payloadLength == first.payloadLength && !segment.isPushed
-        }
-    }
 }

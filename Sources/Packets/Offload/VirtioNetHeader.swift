@@ -2,7 +2,7 @@
 /// (`struct virtio_net_hdr`, 10 bytes). Its fields are in the byte order of the machine.
 package struct VirtioNetHeader: Equatable, Sendable {
     /// The bytes that a header takes.
-    package static let byteCount = 10
+    @inlinable package static var byteCount: Int { 10 }
 
     /// What is said of the checksum.
     package var flags: Flags

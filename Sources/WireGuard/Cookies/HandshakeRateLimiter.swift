@@ -25,9 +25,7 @@ package struct HandshakeRateLimiter: Sendable {
 
     /// Whether a source may have one more handshake now, which it then is charged for.
     package mutating func admits(_ address: IPAddress, now: Instant) -> Bool {
-        if buckets.count >= Self.capacity || now.since(lastSweep) >= Self.sweepInterval {
-            sweep(now: now)
-        }
+        sweep(now: now)
         let source: Source =
             switch address {
             case .v4(let address): .v4(address.bits)

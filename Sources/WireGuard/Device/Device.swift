@@ -34,6 +34,21 @@ package final class Device {
         self.random = random
     }
 
+    /// Whether the primitives work; nothing may be done before it was asked.
+    package static var isCryptographyReady: Bool {
+        (try? Cryptography.initialize()) != nil
+    }
+
+    /// Whether all keys are in locked memory.
+    package static var areSecretsLocked: Bool {
+        SecretSlab.shared.isLocked
+    }
+
+    /// A number for whatever needs no secret: the jitter of the packet path.
+    package func makeSeed() -> UInt64 {
+        random.nextUInt64()
+    }
+
     // MARK: Work of the control thread
 
     /// Does everything that waits: what the packet path asked for, handshake messages, timers.

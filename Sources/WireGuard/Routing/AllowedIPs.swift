@@ -132,6 +132,8 @@ package struct AllowedIPs: ~Copyable, Sendable {
 extension AllowedIPs {
     /// A prefix as a member of its owner's list. A *link* names one: its index in the pool of its
     /// family, doubled, plus one for IPv6.
+    ///
+    /// Not private: a private type here breaks the debug code of other files (Swift 6.3.1).
     struct Entry<Address: BitwiseCopyable>: BitwiseCopyable {
         var address: Address
         var previous = noIndex

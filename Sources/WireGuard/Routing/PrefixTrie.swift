@@ -34,7 +34,7 @@ struct PrefixTrie<Address: FixedWidthInteger & UnsignedInteger & BitwiseCopyable
         var entry: UInt32
     }
 
-    /// Not private: a private type here breaks the debug code of other files (Swift 6.3.1).
+    // Not private: a private type here breaks the debug code of other files (Swift 6.3.1).
     struct Node: BitwiseCopyable {
         /// The prefixes that end here: bit 2^length − 1 + value, with up to five bits of length.
         var prefixes: UInt64 = 0
@@ -158,8 +158,8 @@ extension PrefixTrie {
         }
         let node = nodes[index]
         let bit = 1 &<< Self.position(of: address, length: length)
-        guard node.depth == home, Self.agree(address, node.address, upTo: home),
-            node.prefixes & bit != 0
+        guard node.depth == home, node.prefixes & bit != 0,
+            home == 0 || Self.agree(address, node.address, upTo: home)
         else { return nil }
         return node.claims &+ Self.rank(of: bit, in: node.prefixes)
     }

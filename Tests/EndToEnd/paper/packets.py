@@ -30,7 +30,8 @@ class Echo:
             # The checksum of ICMPv6 covers a pseudo-header (RFC 8200, section 8.1).
             pseudo = source + destination + struct.pack(">LL", len(body), ICMPV6)
             body = with_checksum(body, 2, pseudo)
-            return struct.pack(">LHBB", 6 << 28, len(body), ICMPV6, 64) + source + destination + body
+            header = struct.pack(">LHBB", 6 << 28, len(body), ICMPV6, 64)
+            return header + source + destination + body
         header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, ICMP, 0)
         return with_checksum(header + source + destination, 10) + with_checksum(body, 2)
 

@@ -8,7 +8,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from .cookies import CookieMaker, mac1_of, opened_cookie, with_mac1, with_mac2
+from .cookies import CookieMaker, mac1_of, mac2_of, opened_cookie, with_mac1, with_mac2
 from .curve import KeyPair
 from .messages import CookieReply, Handshake, HandshakeInitiation, HandshakeResponse, TransportData
 from .noise import NO_PRESHARED_KEY, Initiator, Responder
@@ -36,6 +36,7 @@ class Peer:
         self.cookie: bytes | None = None
         self.current: Keypair | None = None
         self.last_mac1: bytes | None = None
+        self.last_index: int | None = None
         self._random = random
         self._clock = clock
         self._pending: dict[int, Initiator] = {}
@@ -114,6 +115,11 @@ class Peer:
         self.cookie = opened_cookie(reply, self.remote_static, self.last_mac1)
         return self.cookie
 
+    def signed_again(self, datagram: bytes) -> bytes:
+        """A handshake message of ours as it was, with the mac2 of a cookie that came since."""
+        assert self.cookie is not None
+        return datagram[:-16] + mac2_of(datagram, self.cookie)
+
     # Transport
 
     def seal(self, packet: bytes) -> bytes:
@@ -133,7 +139,7 @@ class Peer:
 
     def _signed(self, message: Handshake) -> bytes:
         signed = with_mac1(message, self.remote_static)
-        self.last_mac1 = signed.mac1
+        self.last_mac1, self.last_index = signed.mac1, signed.sender
         if self.cookie is not None:
             signed = with_mac2(signed, self.cookie)
         return signed.encode()

@@ -34,7 +34,8 @@ struct SegmentationTests {
         Row(claim: "tcp4 full", packet: .tcp(65_495, at: 7), size: 1380, count: 48),
         Row(claim: "tcp6", packet: .tcp(4000, at: 7).overVersion6, size: 1360, count: 3),
         Row(
-            claim: "tcp6 fin", packet: .tcp(4000, at: 7, flags: 0x11).overVersion6.with {
+            claim: "tcp6 fin",
+            packet: .tcp(4000, at: 7, flags: 0x11).overVersion6.with {
                 $0.flowLabel = 0x54321
                 $0.trafficClass = 0xB9
             }, size: 1360, count: 3),

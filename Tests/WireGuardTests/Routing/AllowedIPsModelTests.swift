@@ -1,0 +1,167 @@
+import Packets
+import Testing
+import WireGuard
+
+/// Random tables against ``LinearTable``.
+@Suite("Allowed IPs against a list")
+struct AllowedIPsModelTests {
+    @Test("a peer after the other removed from random prefixes and mutations of them")
+    func kernelRandom() {
+        var generator = SeededGenerator(seed: 1)
+        let peers = scaled(release: 2000, debug: 200)
+        let prefixes = scaled(release: 400, debug: 20)
+        let rounds = 20
+        let queries = scaled(release: 60_000, debug: 500)
+        var table = AllowedIPs()
+        var model = LinearTable()
+        for isIPv6 in [false, true] {
+            for _ in 0..<prefixes {
+                let address = generator.address(isIPv6: isIPv6)
+                for mutation in 0...scaled(release: 100, debug: 20) {
+                    let changed = mutation == 0 ? address : generator.mutate(address)
+                    let prefix = generator.prefix(of: changed, atLeast: 1)
+                    let owner = PeerSlot(
+                        rawValue: .random(in: 0..<UInt32(peers), using: &generator))
+                    table.insert(prefix, owner: owner)
+                    model.insert(prefix, owner: owner)
+                }
+            }
+        }
+        for round in 0...rounds {
+            expect(table.count, is: model.count)
+            let known = model.prefixes
+            for query in 0..<queries {
+                // Half of the addresses are near a prefix, else most would be nobody's.
+                let address =
+                    query % 2 == 0
+                    ? generator.address(isIPv6: query % 4 == 0)
+                    : generator.mutate(
+                        known[.random(in: 0..<known.count, using: &generator)].address)
+                expect(table.lookup(address), is: model.lookup(address))
+            }
+            for peer in round * peers / (rounds + 1)..<(round + 1) * peers / (rounds + 1) {
+                let peer = PeerSlot(rawValue: UInt32(peer))
+                expect(table.count(ownedBy: peer), is: model.prefixes(ownedBy: peer).count)
+                table.removeAll(ownedBy: peer)
+                model.removeAll(ownedBy: peer)
+            }
+        }
+        expect(table.count, is: 0)
+        expect(table.elementsInUse, is: 2)
+    }
+
+    @Test(
+        "random insertions and removals, prefix by prefix", arguments: 1...4 as ClosedRange<UInt64>)
+    func churn(seed: UInt64) {
+        var generator = SeededGenerator(seed: seed)
+        var table = AllowedIPs()
+        var model = LinearTable()
+        // Few bits differ, so that prefixes nest and nodes fill, split and merge.
+        let bases = (0..<3).flatMap { _ in
+            [generator.address(isIPv6: false), generator.address(isIPv6: true)]
+        }
+        for step in 0..<scaled(release: 200_000, debug: 4_000) {
+            let base = bases[.random(in: 0..<bases.count, using: &generator)]
+            let prefix = generator.prefix(of: generator.mutate(base), atLeast: 0)
+            let owner = PeerSlot(rawValue: .random(in: 0..<8, using: &generator))
+            switch Int.random(in: 0..<1000, using: &generator) {
+            case 0:
+                table.removeAll(ownedBy: owner)
+                model.removeAll(ownedBy: owner)
+            case 1..<(step / 1000 % 2 == 0 ? 300 : 700):
+                let known = model.prefixes
+                let isKnown = !known.isEmpty && step % 2 == 0
+                let prefix = isKnown ? known[step % known.count] : prefix
+                let removed = model.remove(prefix, ifOwnedBy: owner)
+                expect(table.remove(prefix, ifOwnedBy: owner), is: removed)
+            default:
+                table.insert(prefix, owner: owner)
+                model.insert(prefix, owner: owner)
+            }
+            let address = generator.mutate(base)
+            expect(table.lookup(address), is: model.lookup(address))
+            expect(table.count, is: model.count)
+        }
+        for owner in 0..<8 as Range<UInt32> {
+            let owner = PeerSlot(rawValue: owner)
+            var walked: Set<IPPrefix> = []
+            table.forEachPrefix(ownedBy: owner) { walked.insert($0) }
+            #expect(walked == model.prefixes(ownedBy: owner))
+            table.removeAll(ownedBy: owner)
+        }
+        expect(table.elementsInUse, is: 2)
+    }
+
+    @Test("memory does not grow when the same prefixes come and go")
+    func noLeak() {
+        var generator = SeededGenerator(seed: 5)
+        var table = AllowedIPs()
+        let prefixes = (0..<500).map { number in
+            generator.prefix(of: generator.address(isIPv6: number % 2 == 0), atLeast: 8)
+        }
+        let owner = PeerSlot(rawValue: 0)
+        var bytes = 0
+        for round in 0..<20 {
+            for prefix in prefixes.shuffled(using: &generator) {
+                table.insert(prefix, owner: owner)
+            }
+            for prefix in prefixes.shuffled(using: &generator) {
+                table.remove(prefix, ifOwnedBy: owner)
+            }
+            expect(table.elementsInUse, is: 2)
+            if round == 9 { bytes = table.byteCount }
+            if round > 9 { expect(table.byteCount <= bytes * 5 / 4, is: true) }
+        }
+    }
+
+    @Test("20 000 peers with one address each take at most 100 bytes a prefix")
+    func memory() {
+        var generator = SeededGenerator(seed: 6)
+        let peers: UInt32 = 20_000
+        var dense = AllowedIPs()
+        var sparse = AllowedIPs()
+        for peer in 0..<peers {
+            let address = IPAddress.v4(IPv4Address(bits: 0x0A00_0000 + peer))
+            let other = generator.address(isIPv6: false)
+            guard let prefix = IPPrefix(address, length: 32),
+                let other = IPPrefix(other, length: 32)
+            else { return }
+            dense.insert(prefix, owner: PeerSlot(rawValue: peer))
+            sparse.insert(other, owner: PeerSlot(rawValue: peer))
+        }
+        expect(dense.byteCount / Int(peers) <= 60, is: true)
+        expect(sparse.byteCount / Int(peers) <= 100, is: true)
+    }
+}
+
+extension SeededGenerator {
+    fileprivate mutating func address(isIPv6: Bool) -> IPAddress {
+        isIPv6
+            ? .v6(IPv6Address(high: next(), low: next()))
+            : .v4(IPv4Address(bits: UInt32(truncatingIfNeeded: next())))
+    }
+
+    /// Keeps some bits of an address and draws the others anew.
+    fileprivate mutating func mutate(_ address: IPAddress) -> IPAddress {
+        switch address {
+        case .v4(let address):
+            let kept = UInt32(truncatingIfNeeded: next() | next())
+            let bits = address.bits & kept | UInt32(truncatingIfNeeded: next()) & ~kept
+            return .v4(IPv4Address(bits: bits))
+        case .v6(let address):
+            let (high, low) = (next() | next(), next() | next())
+            return .v6(
+                IPv6Address(
+                    high: address.high & high | next() & ~high,
+                    low: address.low & low | next() & ~low))
+        }
+    }
+
+    fileprivate mutating func prefix(of address: IPAddress, atLeast least: Int) -> IPPrefix {
+        let length = Int.random(in: least...address.bitCount, using: &self)
+        guard let prefix = IPPrefix(address, length: length) else {
+            preconditionFailure("the length is in range")
+        }
+        return prefix
+    }
+}

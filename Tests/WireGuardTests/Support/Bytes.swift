@@ -1,0 +1,72 @@
+import Packets
+import WireGuard
+
+/// Calls `body` with the bytes of a text.
+func withBytes<Result: ~Copyable>(_ text: String, _ body: (RawSpan) -> Result) -> Result {
+    withBytes(Array(text.utf8), body)
+}
+
+/// Calls `body` with the bytes of an array.
+func withBytes<Result: ~Copyable>(_ bytes: [UInt8], _ body: (RawSpan) -> Result) -> Result {
+    // Bytes have no padding.
+    let span = unsafe bytes.span.bytes
+    return body(span)
+}
+
+/// The bytes of a span.
+func array(_ bytes: RawSpan) -> [UInt8] {
+    (0..<bytes.byteCount).map { bytes.byte(at: $0) }
+}
+
+extension IPPrefix {
+    /// The prefix that a literal says, which has to be right.
+    init(_ text: String) {
+        guard let prefix = withBytes(text, { IPPrefix(parsing: $0) }) else {
+            preconditionFailure("\(text) is no prefix")
+        }
+        self = prefix
+    }
+}
+
+extension IPAddress {
+    /// The address that a literal says, which has to be right.
+    init(_ text: String) {
+        guard let address = withBytes(text, { IPAddress(parsing: $0) }) else {
+            preconditionFailure("\(text) is no address")
+        }
+        self = address
+    }
+}
+
+extension Instant {
+    /// The instant that lies seconds behind the start of the clock.
+    static func after(_ seconds: Double) -> Instant {
+        Instant(nanoseconds: UInt64(seconds * 1e9))
+    }
+}
+
+/// Random numbers that are the same in each run (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) {
+        state = seed
+    }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var word = state
+        word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
+        word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
+        return word ^ word >> 31
+    }
+}
+
+/// A number that is smaller in debug builds, where everything takes fifty times as long.
+func scaled(release: Int, debug: Int) -> Int {
+    #if DEBUG
+        debug
+    #else
+        release
+    #endif
+}
