@@ -72,7 +72,7 @@ public final class Tunnel {
         var random = random
         let seed = random.nextUInt64()
         device = Device(random: random)
-        lanes = Lanes(path: device.path, jitterSeed: seed)
+        lanes = Lanes(path: device.path, gate: device.path.makeGate(), jitterSeed: seed)
     }
 
     // MARK: Configuration

@@ -133,7 +133,8 @@ struct ConfigurationTests {
         }
         #expect(attempt.map(\.type) == [1])
         pair.bob.addPeer(
-            PrivateKey(seed: 8).publicKey, allowedIPs: ["10.0.0.1/32"], endpoint: pair.alice.address)
+            PrivateKey(seed: 8).publicKey, allowedIPs: ["10.0.0.1/32"], endpoint: pair.alice.address
+        )
         pair.bob.received = []
         network.advance(by: .seconds(6))
         #expect(pair.bob.received.count == 1)
@@ -198,7 +199,10 @@ struct ConfigurationTests {
     func endpointAfterKeepalive() {
         let host = network.addHost("Carol", at: Pair.address(192, 0, 2, 9, port: 9))
         host.addPeer(pair.bob.publicKey, allowedIPs: ["10.0.0.2/32"], persistentKeepalive: 5)
-        #expect(network.seen { network.advance(by: .seconds(60)) }.allSatisfy { $0.from != host.address })
+        #expect(
+            network.seen { network.advance(by: .seconds(60)) }.allSatisfy {
+                $0.from != host.address
+            })
         host.addPeer(pair.bob.publicKey, allowedIPs: [], endpoint: pair.bob.address)
         #expect(network.eve.seen.last?.from == host.address)
     }

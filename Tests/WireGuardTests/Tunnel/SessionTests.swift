@@ -87,7 +87,7 @@ struct SessionTests {
         // The data is opened by the packet path, which asks for the confirmation; the control thread
         // is busy with the second initiation until then.
         let device = pair.bob.tunnel.device
-        var lanes = Lanes(path: device.path, jitterSeed: 1)
+        var lanes = Lanes(path: device.path, gate: device.path.makeGate(), jitterSeed: 1)
         var packets = Outputs<[UInt8]>()
         var message = InboundMessage()
         message.remote = pair.alice.address
@@ -121,7 +121,8 @@ struct SessionTests {
         #expect(pair.bob.tunnel.device.path.keypairs.count == 2)
     }
 
-    @Test("a response that takes up to the next initiation is accepted", arguments: [0, 250, 4_900])
+    @Test(
+        "a response that takes up to the next initiation is accepted", arguments: [0, 250, 4_900])
     func lateResponse(milliseconds: UInt64) {
         let pair = network.makePair()
         network.eve.meddle = { $0.type == 2 ? .delay(.milliseconds(milliseconds)) : .pass }
