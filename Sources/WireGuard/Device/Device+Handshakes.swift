@@ -132,7 +132,8 @@ extension Device {
         // It is the peer, now: from here on state changes.
         peer.greatestTimestamp = timestamp
         peer.lastInitiation = moment.instant
-        clearHandshake(of: peer)
+        // An initiation of ours that crossed it stays valid, and its response is taken: if both ends
+        // let go of theirs, as the kernel does, both answer what the other has forgotten.
         noteHandshakeReceived(message, from: peer, at: moment)
 
         var response = [UInt8](repeating: 0, count: HandshakeResponse.byteCount)
@@ -222,8 +223,7 @@ extension Device {
 
     private func noteHandshakeComplete(_ peer: Peer, at moment: Moment) {
         path.peers[peer.slot.rawValue].timers.handshakeComplete()
-        // Our last message is answered, unless another initiation of ours is on its way.
-        if peer.handshake == nil { peer.cookie.expectNoReply() }
+        peer.cookie.expectNoReply()
         peer.lastHandshake = moment.wall
     }
 
@@ -249,6 +249,7 @@ extension Device {
             path.keypairs[next].wasUsedByPeer.load(ordering: .relaxed)
         else { return }
         changeKeypairs(of: peer, adding: nil) { keypairs, _ in keypairs.confirmNext() }
+        clearHandshake(of: peer)
         noteHandshakeComplete(peer, at: moment)
         trace(.keyConfirmed(peer.publicKey))
         sendStaged(peer, at: moment)

@@ -178,7 +178,8 @@ struct ConcurrencyTests {
                 let size = transmit.segmentSize == 0 ? transmit.length : transmit.segmentSize
                 for start in stride(from: 0, to: transmit.length, by: size) {
                     let end = min(start + size, transmit.length)
-                    shared.toBob.send((start..<end).map { buffer.bytes.byte(at: transmit.offset + $0) })
+                    shared.toBob.send(
+                        (start..<end).map { buffer.bytes.byte(at: transmit.offset + $0) })
                 }
             }
             outbound.removeAll()

@@ -164,10 +164,47 @@ struct SessionTests {
         let pair = network.makePair(.mutualEndpoints)
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 1))
         pair.bob.send(InnerPacket.udp4(from: 2, to: 1, identification: 2))
-        network.advance(by: .seconds(12))
+        network.settle()
         #expect(pair.bob.receivedNumbers == [1])
         #expect(pair.alice.receivedNumbers == [2])
+        #expect(pair.isAlive())
+        #expect(network.eve.seen(1).count == 2)
         #expect(pair.alice.indexCount <= 3 && pair.bob.indexCount <= 3)
+    }
+
+    @Test("both may begin at the same moment far from each other", arguments: [300, 400, 900])
+    func simultaneousInitiationsOverSatellite(milliseconds: UInt64) {
+        network.latency = .milliseconds(milliseconds)
+        let pair = network.makePair(.mutualEndpoints)
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 1))
+        pair.bob.send(InnerPacket.udp4(from: 2, to: 1, identification: 2))
+        network.advance(by: .milliseconds(3 * milliseconds))
+        #expect(pair.bob.receivedNumbers == [1])
+        #expect(pair.alice.receivedNumbers == [2])
+        // And the next session is made by one of them.
+        for _ in 0..<10 {
+            network.advance(by: .seconds(13))
+            pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        }
+        network.advance(by: .seconds(12))
+        #expect(network.eve.seen(1).count == 3)
+    }
+
+    @Test("an initiation that a response holds back is made up for")
+    func retryAfterResponse() {
+        let pair = network.makePair(.mutualEndpoints)
+        network.eve.meddle = { _ in .drop }
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 1))
+        network.advance(by: .seconds(3))
+        // Bob calls, and neither he nor Alice's answer is heard of again.
+        network.eve.meddle = { $0.type == 1 ? .pass : .drop }
+        pair.bob.send(InnerPacket.udp4(from: 2, to: 1, identification: 2))
+        network.settle()
+        pair.bob.takeDown()
+        pair.bob.bringUp()
+        network.eve.meddle = { _ in .pass }
+        network.advance(by: .seconds(6))
+        #expect(pair.bob.receivedNumbers == [1])
     }
 
     @Test("valid initiations one after the other leave at most four indices")
