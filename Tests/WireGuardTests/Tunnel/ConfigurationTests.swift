@@ -97,6 +97,19 @@ struct ConfigurationTests {
         #expect(seen.map(\.type) == [4, 4])
     }
 
+    @Test(
+        "text with or without its first line and its last, and nothing behind a blank line",
+        arguments: [
+            ("fwmark=7", 0), ("fwmark=7\n", 0), ("fwmark=7\n\n", 0), ("set=1\nfwmark=7", 0),
+            ("set=1\r\nfwmark=7\r\n\r\n", 0), ("", 0), ("fwmark=7\n\nfwmark=8\n", -22),
+            ("get=1", -22), ("set=2\nfwmark=7", -22), ("fwmark=8\nx", -71),
+        ])
+    func text(_ text: String, errno: Int32) {
+        #expect(pair.alice.configure(text) == errno)
+        let isSet = errno == 0 && !text.isEmpty
+        #expect(pair.alice.tunnel.firewallMark == (isSet ? 7 : 0))
+    }
+
     @Test("the answer to a get says what was set")
     func get() {
         var writer = UAPIWriter()
