@@ -28,10 +28,8 @@ extension Interface {
     private func applySockets(_ change: borrowing ConfigurationChange) throws(SystemError) {
         let mark = change.firewallMark ?? device.firewallMark
         if let port = change.listenPort, port != configuredPort || needsBinding(port) {
-            if port == 0, !sockets.isEmpty {
-                // Any port will do, and there is one.
-                configuredPort = 0
-            } else if port != sockets.first?.port {
+            // From a port that was asked for to any: a new one. One that was any already stays.
+            if port != sockets.first?.port {
                 let new = try bind(port: port, mark: mark)
                 use(new)
                 configuredPort = port

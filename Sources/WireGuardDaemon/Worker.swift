@@ -109,7 +109,8 @@ struct Worker: ~Copyable, Sendable {
                 }
             }
         }
-        // The control thread notices that the TUN is gone, too, and ends the process.
+        // The sign of a namespace that was deleted with the interface: netlink tells nothing then.
+        mailbox.sayDone()
         control.ring()
     }
 

@@ -216,6 +216,9 @@ def test_as_an_ordinary_user_it_is_refused(machine):
               "--bounding-set", "-all"]
     pathlib.Path(machine.path("/run/swireguard-go")).write_bytes(pathlib.Path(OURS).read_bytes())
     os.chmod(machine.path("/run/swireguard-go"), 0o755)
+    # As udev makes it; elsewhere it may be root's alone.
+    machine.run("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
+    machine.run("mknod", "-m", "666", "/dev/net/tun", "c", "10", "200")
     result = machine.attempt(*before, "/run/swireguard-go", "-f", "wg0", leaves_processes=True)
     assert_refused(machine, result)
     assert links(machine) == ["lo"] and sockets(machine) == []
@@ -226,6 +229,9 @@ def test_with_the_capability_but_not_root_it_says_who_must_own_the_directory(mac
               "--inh-caps", "+net_admin", "--ambient-caps", "+net_admin"]
     pathlib.Path(machine.path("/run/swireguard-go")).write_bytes(pathlib.Path(OURS).read_bytes())
     os.chmod(machine.path("/run/swireguard-go"), 0o755)
+    # As udev makes it; elsewhere it may be root's alone.
+    machine.run("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
+    machine.run("mknod", "-m", "666", "/dev/net/tun", "c", "10", "200")
     result = machine.attempt(*before, "/run/swireguard-go", "-f", "wg0", leaves_processes=True)
     assert_refused(machine, result, "/run/wireguard")
     assert links(machine) == ["lo"] and sockets(machine) == []

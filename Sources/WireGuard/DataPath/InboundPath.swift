@@ -184,9 +184,7 @@ package struct InboundPath: ~Copyable {
         path.peers[slot.rawValue].endpoint.withLock { endpoint in
             endpoint = Endpoint(remote: remote, source: source, sourceGeneration: generation)
         }
-        if path.peers[slot.rawValue].next.load(ordering: .acquiring) == run.keypair {
-            ask(.keyConfirmed, slot)
-        }
+        if path.peers[slot.rawValue].confirm(run.keypair) { ask(.keyConfirmed, slot) }
         if path.keypairs[run.keypair].takeRekeyOnReceive(now: now),
             path.requestHandshake(of: path.peers[slot.rawValue], slot, now: now)
         {
