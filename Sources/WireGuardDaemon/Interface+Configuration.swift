@@ -74,8 +74,10 @@ extension Interface {
     }
 
     private func use(_ new: [Sockets]) {
-        if new.first?.v6 == nil { log.info("this system has no IPv6: using IPv4 alone") }
-        if new.first?.v4 == nil { log.info("this system has no IPv4: using IPv6 alone") }
+        if sockets.isEmpty {
+            if new.first?.v6 == nil { log.info("this system has no IPv6: using IPv4 alone") }
+            if new.first?.v4 == nil { log.info("this system has no IPv4: using IPv6 alone") }
+        }
         sockets = new
         for (worker, pair) in zip(workers, new) { worker.mailbox.send(pair) }
         device.setListenPort(new.first?.port ?? 0)
