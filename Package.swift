@@ -21,9 +21,11 @@ let package = Package(
     products: [
         .executable(name: "swireguard-go", targets: ["swireguard-go"]),
         .library(name: "WireGuard", targets: ["WireGuard"]),
+        .library(name: "WireGuardTestSupport", targets: ["WireGuardTestSupport"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     ],
     targets: [
         .systemLibrary(
@@ -37,14 +39,19 @@ let package = Package(
         .target(
             name: "WireGuard", dependencies: ["WireGuardCrypto", "Packets"],
             swiftSettings: settings),
+        .target(
+            name: "WireGuardTestSupport", dependencies: ["WireGuard"], swiftSettings: settings),
         .target(name: "LinuxIO", dependencies: ["CLinux", "Packets"], swiftSettings: settings),
         .target(
-            name: "WireGuardDaemon", dependencies: ["WireGuard", "LinuxIO"],
+            name: "WireGuardDaemon",
+            dependencies: [
+                "WireGuard", "LinuxIO", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "swireguard-go",
             dependencies: [
-                "WireGuardDaemon",
+                "WireGuardDaemon", "LinuxIO",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
@@ -54,8 +61,10 @@ let package = Package(
             name: "WireGuardCryptoTests", dependencies: ["WireGuardCrypto"],
             swiftSettings: settings),
         .testTarget(
-            name: "WireGuardTests", dependencies: ["WireGuard", "WireGuardCrypto", "Packets"],
+            name: "WireGuardTests",
+            dependencies: ["WireGuard", "WireGuardCrypto", "Packets", "WireGuardTestSupport"],
             swiftSettings: settings),
-        .testTarget(name: "LinuxIOTests", dependencies: ["LinuxIO"], swiftSettings: settings),
+        .testTarget(
+            name: "LinuxIOTests", dependencies: ["LinuxIO", "CLinux"], swiftSettings: settings),
     ]
 )

@@ -1,5 +1,5 @@
 /// An IPv4 address as a number: 192.0.2.1 is 0xC0000201.
-public struct IPv4Address: Hashable, Sendable {
+public struct IPv4Address: Hashable, Sendable, BitwiseCopyable {
     /// The address in host byte order.
     public var bits: UInt32
 
@@ -11,7 +11,7 @@ public struct IPv4Address: Hashable, Sendable {
 }
 
 /// An IPv6 address as two numbers in host byte order.
-public struct IPv6Address: Hashable, Sendable {
+public struct IPv6Address: Hashable, Sendable, BitwiseCopyable {
     /// The first 64 bits: the routing prefix, as a rule a /64.
     public var high: UInt64
     /// The last 64 bits: the interface identifier.
@@ -26,7 +26,7 @@ public struct IPv6Address: Hashable, Sendable {
 }
 
 /// An address of either family.
-public enum IPAddress: Hashable, Sendable {
+public enum IPAddress: Hashable, Sendable, BitwiseCopyable {
     /// An IPv4 address.
     case v4(IPv4Address)
     /// An IPv6 address.
@@ -35,7 +35,7 @@ public enum IPAddress: Hashable, Sendable {
 
 /// Where a datagram goes to or comes from: address, UDP port, and for IPv6 link-local addresses the
 /// scope (an interface index, 0 for none).
-public struct SocketAddress: Hashable, Sendable {
+public struct SocketAddress: Hashable, Sendable, BitwiseCopyable {
     /// The address.
     public var address: IPAddress
     /// The UDP port in host byte order.
@@ -53,7 +53,7 @@ public struct SocketAddress: Hashable, Sendable {
 }
 
 /// The local end that a datagram arrived at, so that the answer leaves from it (source stickiness).
-public struct SourceAddress: Hashable, Sendable {
+public struct SourceAddress: Hashable, Sendable, BitwiseCopyable {
     /// The local address that the remote end dialled.
     public var address: IPAddress
     /// The index of the interface that it arrived on.

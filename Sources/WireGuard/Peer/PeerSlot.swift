@@ -1,7 +1,7 @@
 /// The number of a peer in the table of its device.
 ///
 /// Numbers are dense, given from 0 on and given again after a removal: tables are indexed by them.
-public struct PeerSlot: Hashable, Sendable {
+public struct PeerSlot: Hashable, Sendable, BitwiseCopyable {
     /// The number.
     public let rawValue: UInt32
 

@@ -1,0 +1,325 @@
+import CLinux
+import Glibc
+import Packets
+
+/// Datagrams, or runs of datagrams of one flow (UDP_SEGMENT), to be sent in one `sendmmsg`. Their
+/// bytes lie in a buffer that is passed in when they are sent.
+///
+/// All storage is made once. What cannot be sent is counted, and never holds up the rest.
+@safe
+package struct SendBatch: ~Copyable, @unchecked Sendable {
+    /// How many messages there is room for.
+    package let capacity: Int
+    /// The family of the sockets that it is for.
+    package let family: AddressFamily
+    /// How many messages there are.
+    package private(set) var count = 0
+
+    private let messages: UnsafeMutablePointer<clinux_mmsghdr>
+    private let vectors: UnsafeMutablePointer<iovec>
+    private let names: UnsafeMutablePointer<sockaddr_in6>
+    private let controls: UnsafeMutableRawPointer
+    private let entries: UnsafeMutablePointer<Entry>
+
+    /// What a message was asked to be, for the case that it has to be sent otherwise.
+    private struct Entry {
+        var offset: Int
+        var length: Int
+        var segmentSize: Int
+        var source: SourceAddress?
+        var trafficClass: UInt8
+    }
+
+    /// More datagrams than these in one message are refused by older kernels.
+    package static let maximumSegments = 64
+    /// More bytes than these in one message do not fit IPv4's length field.
+    package static let maximumByteCount = 65_507
+
+    private static let controlByteCount = 96
+
+    /// Makes room for `capacity` messages, 1 to 128.
+    package init(capacity: Int, family: AddressFamily) {
+        precondition((1...128).contains(capacity))
+        self.capacity = capacity
+        self.family = family
+        unsafe messages = .allocate(capacity: capacity)
+        unsafe vectors = .allocate(capacity: capacity)
+        unsafe names = .allocate(capacity: capacity)
+        unsafe controls = .allocate(byteCount: capacity * Self.controlByteCount, alignment: 16)
+        unsafe entries = .allocate(capacity: capacity)
+        unsafe vectors.initialize(repeating: iovec(), count: capacity)
+        unsafe names.initialize(repeating: sockaddr_in6(), count: capacity)
+        unsafe messages.initialize(repeating: clinux_mmsghdr(), count: capacity)
+        unsafe entries.initialize(
+            repeating: Entry(offset: 0, length: 0, segmentSize: 0, source: nil, trafficClass: 0),
+            count: capacity)
+        for index in 0..<capacity {
+            unsafe messages[index].msg_hdr.msg_name = UnsafeMutableRawPointer(names + index)
+            unsafe messages[index].msg_hdr.msg_iov = vectors + index
+            unsafe messages[index].msg_hdr.msg_iovlen = 1
+        }
+    }
+
+    deinit {
+        unsafe messages.deallocate()
+        unsafe vectors.deallocate()
+        unsafe names.deallocate()
+        unsafe controls.deallocate()
+        unsafe entries.deallocate()
+    }
+
+    /// Whether there is room for no more.
+    package var isFull: Bool {
+        count == capacity
+    }
+
+    /// Forgets all messages. `flush` does it too.
+    package mutating func removeAll() {
+        count = 0
+    }
+
+    /// Adds a message.
+    ///
+    /// - Parameters:
+    ///   - offset: of its first byte in the buffer.
+    ///   - length: all of its datagrams together, in bytes.
+    ///   - segmentSize: the length of each datagram (only the last may be shorter), or 0 to send all
+    ///     bytes as one.
+    ///   - remote: where it goes to, an address of this family.
+    ///   - source: which of our addresses it comes from, nil to let the route say. Its interface
+    ///     index, unless 0, forces the interface as well.
+    ///   - trafficClass: TOS or traffic class, DSCP and ECN.
+    package mutating func append(
+        offset: Int, length: Int, segmentSize: Int, to remote: SocketAddress,
+        source: SourceAddress?, trafficClass: UInt8
+    ) {
+        precondition(count < capacity && offset >= 0 && length >= 0 && segmentSize >= 0)
+        precondition(remote.address.family == family)
+        let index = count
+        count += 1
+        let entry = Entry(
+            offset: offset, length: length,
+            // One datagram is no run, and a segment size above the length is an error.
+            segmentSize: segmentSize < length ? segmentSize : 0,
+            source: source?.address.family == family ? source : nil, trafficClass: trafficClass)
+        unsafe entries[index] = entry
+        unsafe messages[index].msg_hdr.msg_namelen = names[index].encode(remote)
+        describe(index, source: entry.source, segmentSize: entry.segmentSize)
+    }
+
+    /// Sends all messages, in order, and forgets them.
+    package mutating func flush(to socket: borrowing UDPSocket, from buffer: RawSpan)
+        -> SendOutcome
+    {
+        precondition(socket.family == family)
+        var outcome = SendOutcome()
+        unsafe buffer.withUnsafeBytes { bytes in
+            unsafe send(to: socket.descriptor.rawValue, bytes, &outcome)
+        }
+        count = 0
+        return outcome
+    }
+
+    private func send(
+        to fd: Int32, _ buffer: UnsafeRawBufferPointer, _ outcome: inout SendOutcome
+    ) {
+        for index in 0..<count {
+            let (offset, length) = unsafe (entries[index].offset, entries[index].length)
+            precondition(length <= buffer.count && offset <= buffer.count - length)
+            unsafe aim(index, buffer, offset, length)
+        }
+        var patience = Patience()
+        var index = 0
+        while index < count {
+            let result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, count - index)
+            if result > 0 {
+                // Fewer than asked for: the error of the next one is told when it is tried again.
+                index += result
+                outcome.sent += result
+                continue
+            }
+            let code = Int32(-result)
+            if code == EAGAIN, patience.wait(for: fd) { continue }
+            let loss = unsafe sendOtherwise(index, to: fd, buffer, code, &patience, &outcome)
+            if loss == 0 { outcome.sent += 1 } else { outcome.drop(loss) }
+            index += 1
+        }
+    }
+
+    /// Sends a message that was refused in another way, if there is one.
+    ///
+    /// First without the source, which may have left the host; then its datagrams one by one, since
+    /// the kernel answers EIO for a device that cannot checksum, EINVAL for some that cannot
+    /// segment, EMSGSIZE where a datagram does not fit the path and would need fragments.
+    ///
+    /// - Returns: 0 if it was sent, in part at least, else the errno.
+    private func sendOtherwise(
+        _ index: Int, to fd: Int32, _ buffer: UnsafeRawBufferPointer, _ code: Int32,
+        _ patience: inout Patience, _ outcome: inout SendOutcome
+    ) -> Int32 {
+        let entry = unsafe entries[index]
+        var code = code
+        if entry.source != nil, Self.blamesSource(code) {
+            describe(index, source: nil, segmentSize: entry.segmentSize)
+            let result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
+            if result > 0 {
+                outcome.staleSources |= 1 << UInt128(index)
+                return 0
+            }
+            // Refused all the same: whether the source was to blame as well shows below.
+            code = Int32(-result)
+        }
+        guard entry.segmentSize > 0, Self.blamesSegmentation(code) else { return code }
+        var source = entry.source
+        var isSent = false
+        var offset = 0
+        while offset < entry.length {
+            let length = min(entry.segmentSize, entry.length - offset)
+            unsafe aim(index, buffer, entry.offset + offset, length)
+            offset += length
+            if sendOne(index, to: fd, &source, &patience, &outcome) { isSent = true }
+        }
+        guard isSent else { return outcome.lastError }
+        outcome.segmentationFailure = outcome.segmentationFailure ?? (index, code)
+        return 0
+    }
+
+    /// Sends one datagram of a run by itself.
+    private func sendOne(
+        _ index: Int, to fd: Int32, _ source: inout SourceAddress?, _ patience: inout Patience,
+        _ outcome: inout SendOutcome
+    ) -> Bool {
+        while true {
+            describe(index, source: source, segmentSize: 0)
+            let result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
+            if result > 0 { return true }
+            let code = Int32(-result)
+            if code == EAGAIN, patience.wait(for: fd) { continue }
+            if source != nil, Self.blamesSource(code) {
+                source = nil
+                outcome.staleSources |= 1 << UInt128(index)
+                continue
+            }
+            outcome.lastError = code
+            return false
+        }
+    }
+
+    private static func blamesSource(_ code: Int32) -> Bool {
+        switch code {
+        case EINVAL, ENETUNREACH, EHOSTUNREACH, ENODEV, ENXIO, EADDRNOTAVAIL: true
+        default: false
+        }
+    }
+
+    private static func blamesSegmentation(_ code: Int32) -> Bool {
+        switch code {
+        case EIO, EINVAL, EMSGSIZE, EOPNOTSUPP: true
+        default: false
+        }
+    }
+
+    /// Points a message at its bytes; the range has been checked.
+    private func aim(
+        _ index: Int, _ buffer: UnsafeRawBufferPointer, _ offset: Int, _ length: Int
+    ) {
+        unsafe vectors[index] = iovec(
+            iov_base: UnsafeMutableRawPointer(
+                mutating: buffer.baseAddress.map { unsafe $0 + offset }), iov_len: length)
+    }
+
+    /// Writes the control messages: segment size, source, traffic class, each only if there is one.
+    private func describe(_ index: Int, source: SourceAddress?, segmentSize: Int) {
+        var control = unsafe ControlWriter(
+            base: controls + index * Self.controlByteCount, capacity: Self.controlByteCount)
+        if segmentSize > 0 {
+            unsafe control.append(
+                Int32(clinux_SOL_UDP), Int32(clinux_UDP_SEGMENT),
+                UInt16(clamping: segmentSize))
+        }
+        switch source?.address {
+        case .v4(let address):
+            unsafe control.append(
+                Int32(IPPROTO_IP), IP_PKTINFO,
+                clinux_in_pktinfo(
+                    ipi_ifindex: Int32(truncatingIfNeeded: source?.interfaceIndex ?? 0),
+                    ipi_spec_dst: address.bits.bigEndian, ipi_addr: 0))
+        case .v6(let address):
+            unsafe control.append(
+                Int32(IPPROTO_IPV6), Int32(clinux_IPV6_PKTINFO),
+                PacketInformation6(
+                    high: address.high.bigEndian, low: address.low.bigEndian,
+                    index: source?.interfaceIndex ?? 0), byteCount: 20)
+        case nil: break
+        }
+        let trafficClass = unsafe entries[index].trafficClass
+        if trafficClass != 0 {
+            let (level, type) =
+                family == .v4
+                ? (Int32(IPPROTO_IP), IP_TOS) : (Int32(IPPROTO_IPV6), Int32(clinux_IPV6_TCLASS))
+            unsafe control.append(level, type, Int32(trafficClass))
+        }
+        unsafe messages[index].msg_hdr.msg_control = control.length == 0 ? nil : control.base
+        unsafe messages[index].msg_hdr.msg_controllen = control.length
+    }
+}
+
+/// in6_pktinfo with an address that Swift can write: 20 bytes and padding.
+private struct PacketInformation6 {
+    var high: UInt64
+    var low: UInt64
+    var index: UInt32
+}
+
+/// Writes control messages one after the other.
+@unsafe
+private struct ControlWriter {
+    let base: UnsafeMutableRawPointer
+    let capacity: Int
+    var length = 0
+
+    init(base: UnsafeMutableRawPointer, capacity: Int) {
+        unsafe self.base = unsafe base
+        unsafe self.capacity = capacity
+    }
+
+    mutating func append<Value: BitwiseCopyable>(
+        _ level: Int32, _ type: Int32, _ value: Value, byteCount: Int = MemoryLayout<Value>.size
+    ) {
+        let space = clinux_cmsg_space(byteCount)
+        unsafe precondition(length + space <= capacity)
+        let header = unsafe (base + length).bindMemory(to: cmsghdr.self, capacity: 1)
+        unsafe header.pointee = cmsghdr()
+        unsafe header.pointee.cmsg_level = level
+        unsafe header.pointee.cmsg_type = type
+        unsafe header.pointee.cmsg_len = clinux_cmsg_len(byteCount)
+        unsafe withUnsafeBytes(of: value) { bytes in
+            unsafe clinux_cmsg_data(header).copyMemory(
+                from: bytes.baseAddress ?? UnsafeRawPointer(base), byteCount: byteCount)
+        }
+        unsafe length += space
+    }
+}
+
+/// How long a full socket is waited for, in one flush: then what does not fit is dropped, as the
+/// network would.
+private struct Patience {
+    private var waits = 0
+
+    /// Waits for at most 2 ms; false when that was done five times.
+    mutating func wait(for fd: Int32) -> Bool {
+        guard waits < 5 else { return false }
+        waits += 1
+        PacketSystemCall.waitUntilWritable(fd, milliseconds: 2)
+        return true
+    }
+}
+
+extension IPAddress {
+    var family: AddressFamily {
+        switch self {
+        case .v4: .v4
+        case .v6: .v6
+        }
+    }
+}

@@ -1,0 +1,62 @@
+/// A run of plain values whose number is fixed at start: the storage of everything on the packet
+/// path. It never grows, is never copied, and its elements hold no references.
+@safe
+package struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
+    /// The number of elements.
+    package let count: Int
+    @usableFromInline
+    let base: UnsafeMutablePointer<Element>
+
+    /// Makes an array of `count` elements, each of them `value`.
+    package init(repeating value: Element, count: Int) {
+        precondition(count > 0)
+        self.count = count
+        unsafe base = UnsafeMutablePointer<Element>.allocate(capacity: count)
+        unsafe base.initialize(repeating: value, count: count)
+    }
+
+    deinit {
+        // The elements are trivial: nothing to deinitialise.
+        unsafe base.deallocate()
+    }
+
+    /// The first `length` elements, to read.
+    @inlinable
+    @_lifetime(borrow self)
+    package func prefix(_ length: Int) -> Span<Element> {
+        precondition(length >= 0 && length <= count)
+        // Checked above.
+        let span = unsafe Span(_unsafeStart: base, count: length)
+        return unsafe _overrideLifetime(span, borrowing: self)
+    }
+
+    /// The first `length` elements, to change.
+    @inlinable
+    @_lifetime(&self)
+    package mutating func mutablePrefix(_ length: Int) -> MutableSpan<Element> {
+        precondition(length >= 0 && length <= count)
+        // Checked above.
+        let span = unsafe MutableSpan(_unsafeStart: base, count: length)
+        return unsafe _overrideLifetime(span, mutating: &self)
+    }
+
+    /// The element at `index`, which must be below `count`.
+    @inlinable
+    package subscript(index: Int) -> Element {
+        @inline(always)
+        get {
+            precondition(index >= 0 && index < count)
+            // Checked above.
+            return unsafe base[index]
+        }
+        @inline(always)
+        _modify {
+            precondition(index >= 0 && index < count)
+            // Checked above.
+            yield unsafe &base[index]
+        }
+    }
+}
+
+// The memory belongs to this value alone, and its elements are plain bits.
+extension FixedArray: @unchecked Sendable where Element: Sendable {}

@@ -1,0 +1,115 @@
+extension FlowCoalescer {
+    /// A packet where it lies in the receive buffer.
+    struct Packet: BitwiseCopyable, Sendable {
+        var offset = 0
+        var length = 0
+        /// The packet that follows in the same write, unless this is its last.
+        var next = 0
+    }
+
+    /// Packets that are written at once: the headers are the first's, set to fit all payloads.
+    struct Write: BitwiseCopyable, Sendable {
+        var first = 0
+        var last = 0
+        var count = 1
+        var firstPiece = 0
+        /// The bytes of the super-packet without its virtio header. Like the rest below only set
+        /// for what may be joined.
+        var length = 0
+        var headerLength = 0
+        var transport = 0
+        var segmentSize = 0
+        var isTCP = false
+        /// Whether the last packet came with PSH.
+        var isPushed = false
+
+        init() {}
+
+        init(packet: Int) {
+            first = packet
+            last = packet
+        }
+
+        /// Turns the first packet's headers, at `offset`, into those of the super-packet.
+        func join(at offset: Int, in buffer: inout MutableRawSpan) {
+            setLengths(total: length, at: offset, in: &buffer)
+            if isPushed {
+                let flags = offset &+ transport &+ 13
+                buffer.store(byte: buffer.byte(at: flags) | Self.push, at: flags)
+            }
+            // The field holds the sum of the pseudo-header: the kernel adds the rest.
+            let sum = pseudoHeader(total: length, at: offset, in: buffer.bytes)
+            buffer.store(bigEndian: sum.folded, at: offset &+ transport &+ checksumField)
+            virtioHeader.store(in: &buffer, at: offset &- VirtioNetHeader.byteCount)
+        }
+
+        /// Turns the super-packet's headers, at `offset`, into those that the first packet came with,
+        /// which had `length` bytes.
+        func restore(at offset: Int, length: Int, in buffer: inout MutableRawSpan) {
+            setLengths(total: length, at: offset, in: &buffer)
+            let start = offset &+ transport
+            if isTCP {
+                // A packet that came with PSH is the last of its write.
+                buffer.store(byte: buffer.byte(at: start &+ 13) & ~Self.push, at: start &+ 13)
+            }
+            buffer.store(bigEndian: 0 as UInt16, at: start &+ checksumField)
+            var sum = pseudoHeader(total: length, at: offset, in: buffer.bytes)
+            sum.add(buffer.bytes, from: start, count: length &- transport)
+            buffer.store(
+                bigEndian: isTCP ? sum.checksum : sum.udpChecksum, at: start &+ checksumField)
+        }
+
+        private func setLengths(total: Int, at offset: Int, in buffer: inout MutableRawSpan) {
+            let length = UInt16(truncatingIfNeeded: total)
+            if isVersion4 {
+                let old = buffer.loadBigEndian(at: offset &+ 2, as: UInt16.self)
+                let checksum = buffer.loadBigEndian(at: offset &+ 10, as: UInt16.self)
+                buffer.store(bigEndian: length, at: offset &+ 2)
+                buffer.store(
+                    bigEndian: InternetChecksum.updated(checksum, from: old, to: length),
+                    at: offset &+ 10)
+            } else {
+                buffer.store(bigEndian: length &- 40, at: offset &+ 4)
+            }
+            guard !isTCP else { return }
+            buffer.store(
+                bigEndian: length &- UInt16(truncatingIfNeeded: transport),
+                at: offset &+ transport &+ 4)
+        }
+
+        private func pseudoHeader(
+            total: Int, at offset: Int, in buffer: RawSpan
+        ) -> InternetChecksum {
+            var sum = InternetChecksum()
+            if isVersion4 {
+                sum.add(buffer, from: offset &+ 12, count: 8)
+            } else {
+                sum.add(buffer, from: offset &+ 8, count: 32)
+            }
+            sum.add(UInt16((isTCP ? IPProtocol.tcp : .udp).rawValue))
+            sum.add(UInt16(truncatingIfNeeded: total &- transport))
+            return sum
+        }
+
+        private var virtioHeader: VirtioNetHeader {
+            VirtioNetHeader(
+                flags: .needsChecksum,
+                segmentation: isTCP ? (isVersion4 ? .tcp4 : .tcp6) : .udp,
+                headerLength: UInt16(truncatingIfNeeded: headerLength),
+                segmentSize: UInt16(truncatingIfNeeded: segmentSize),
+                checksumStart: UInt16(truncatingIfNeeded: transport),
+                checksumOffset: UInt16(truncatingIfNeeded: checksumField))
+        }
+
+        /// Neither IPv4 options nor IPv6 extension headers are joined.
+        private var isVersion4: Bool {
+            transport == IPHeader.shortestLength4
+        }
+
+        private var checksumField: Int {
+            isTCP ? 16 : 6
+        }
+
+        private static let push: UInt8 = 0x08
+    }
+}

@@ -1,0 +1,273 @@
+/// Joins packets of one flow into super-packets, so that many of them reach the TUN in one write
+/// (GRO).
+///
+/// The packets lie in one receive buffer, wherever they were decrypted to, and stay there. A write is
+/// a list of pieces for `writev`: the first packet whole, with a virtio header right before it, and
+/// of those that follow it in the flow only the payloads.
+///
+///     … [virtio][IP][TCP][payload 0] … [IP][TCP][payload 1] … [IP][TCP][payload 2] …
+///       └────────── piece ─────────┘            └─ piece ─┘            └─ piece ─┘
+///
+/// Whoever cuts the super-packet again gets the packets that came in, except for the identification
+/// of IPv4 packets that must not be fragmented, which nobody may look at (RFC 6864, section 4.1).
+/// Packets of one flow keep their order, as do those that cannot be joined.
+///
+/// Use: `append` each packet, `finish`, read the writes, `removeAll`.
+package struct FlowCoalescer: ~Copyable, Sendable {
+    /// What is joined. The rest goes out packet by packet.
+    package var coalescing: Coalescing
+    /// The packets appended since `removeAll`.
+    package private(set) var packetCount = 0
+    /// The number of writes.
+    package private(set) var writeCount = 0
+
+    /// In order of arrival, each linked to the next of its write.
+    private var packets: FixedArray<Packet>
+    /// In order of arrival of their first packets.
+    private var writes: FixedArray<Write>
+    /// Grouped by write, in order; made by `finish`.
+    private var pieces: FixedArray<Piece>
+    /// The flows seen last, each with the write that the next packet may join.
+    private var flows: FixedArray<Flow>
+    private var flowCount = 0
+    /// The flow of the last segment: nearly always the one of the next segment too.
+    private var latestFlow = 0
+    /// The flow that gives way when the table is full.
+    private var oldestFlow = 0
+
+    /// Makes storage for `maximumPackets` packets between two `removeAll`.
+    package init(maximumPackets: Int, coalescing: Coalescing = [.tcp, .udp]) {
+        self.coalescing = coalescing
+        packets = FixedArray(repeating: Packet(), count: maximumPackets)
+        writes = FixedArray(repeating: Write(), count: maximumPackets)
+        pieces = FixedArray(repeating: Piece(offset: 0, length: 0), count: maximumPackets)
+        flows = FixedArray(repeating: Flow(), count: Self.maximumFlows)
+    }
+
+    /// The protocols whose packets are joined.
+    package struct Coalescing: OptionSet, Sendable {
+        package let rawValue: UInt8
+
+        @inlinable
+        package init(rawValue: UInt8) {
+            self.rawValue = rawValue
+        }
+
+        /// The TUN takes TCP super-packets (`TUN_F_TSO4`, `TUN_F_TSO6`).
+        @inlinable package static var tcp: Coalescing { Coalescing(rawValue: 1) }
+        /// The TUN takes UDP super-packets (`TUN_F_USO4`, `TUN_F_USO6`).
+        @inlinable package static var udp: Coalescing { Coalescing(rawValue: 2) }
+    }
+
+    /// A range of the receive buffer, in bytes.
+    package struct Piece: Equatable, Sendable, BitwiseCopyable {
+        package var offset: Int
+        package var length: Int
+    }
+
+    /// Whether another packet fits.
+    package var isFull: Bool {
+        packetCount == packets.count
+    }
+
+    /// Takes the next packet: `length` bytes at `offset` of `buffer`, with nothing behind its IP
+    /// length, and at least 10 bytes before it that hold nothing any more.
+    package mutating func append(offset: Int, length: Int, in buffer: RawSpan) {
+        precondition(!isFull && offset >= VirtioNetHeader.byteCount)
+        precondition(length >= 0 && length <= buffer.byteCount &- offset)
+        let packet = packetCount
+        packetCount &+= 1
+        packets[packet] = Packet(offset: offset, length: length)
+
+        let segment = Segment(buffer, at: offset, length: length, coalescing: coalescing)
+        switch segment.role {
+        case .segment:
+            append(segment, packet: packet, in: buffer)
+        case .loner:
+            startWrite(packet)
+            if let flow = find(segment.key) { flows[flow].isOpen = false }
+        case .stranger:
+            startWrite(packet)
+            closeFlows(betweenAddressesOf: segment.key)
+        case .outsider:
+            startWrite(packet)
+        }
+    }
+
+    /// Ends all writes: lengths and checksums of the super-packets, virtio headers, pieces.
+    package mutating func finish(in buffer: inout MutableRawSpan) {
+        var piece = 0
+        for index in 0..<writeCount {
+            writes[index].firstPiece = piece
+            let write = writes[index]
+            let head = packets[write.first]
+            pieces[piece] = Piece(
+                offset: head.offset &- VirtioNetHeader.byteCount,
+                length: head.length &+ VirtioNetHeader.byteCount)
+            piece &+= 1
+            if write.count == 1 {
+                VirtioNetHeader().store(in: &buffer, at: head.offset &- VirtioNetHeader.byteCount)
+                continue
+            }
+            write.join(at: head.offset, in: &buffer)
+            var next = head.next
+            for _ in 1..<write.count {
+                let packet = packets[next]
+                pieces[piece] = Piece(
+                    offset: packet.offset &+ write.headerLength,
+                    length: packet.length &- write.headerLength)
+                piece &+= 1
+                next = packet.next
+            }
+        }
+    }
+
+    /// The pieces of write `index`, as indices for `piece(at:)`. Valid after `finish`.
+    package func write(at index: Int) -> Range<Int> {
+        precondition(index >= 0 && index < writeCount)
+        let write = writes[index]
+        return write.firstPiece..<(write.firstPiece &+ write.count)
+    }
+
+    /// The range of the buffer that piece `index` is. Valid after `finish`.
+    package func piece(at index: Int) -> Piece {
+        precondition(index >= 0 && index < packetCount)
+        return pieces[index]
+    }
+
+    /// Takes write `index` apart again, for a kernel that refuses it: from now on each of its pieces
+    /// is a packet as it came in, with its own virtio header, to be written alone. Valid after
+    /// `finish`, at most once for each write.
+    package mutating func separate(writeAt index: Int, in buffer: inout MutableRawSpan) {
+        precondition(index >= 0 && index < writeCount)
+        let write = writes[index]
+        guard write.count > 1 else { return }
+        let head = packets[write.first]
+        write.restore(at: head.offset, length: head.length, in: &buffer)
+        var next = write.first
+        for piece in write.firstPiece..<(write.firstPiece &+ write.count) {
+            let packet = packets[next]
+            let start = packet.offset &- VirtioNetHeader.byteCount
+            VirtioNetHeader().store(in: &buffer, at: start)
+            pieces[piece] = Piece(
+                offset: start, length: packet.length &+ VirtioNetHeader.byteCount)
+            next = packet.next
+        }
+    }
+
+    /// Forgets all packets, so that the buffer can be used anew.
+    package mutating func removeAll() {
+        packetCount = 0
+        writeCount = 0
+        flowCount = 0
+        latestFlow = 0
+        oldestFlow = 0
+    }
+}
+
+extension FlowCoalescer {
+    @inline(__always)
+    private mutating func append(_ segment: Segment, packet: Int, in buffer: RawSpan) {
+        guard let flow = find(segment.key) else {
+            let flow = slotForNewFlow()
+            open(flow, with: segment, packet: packet)
+            return
+        }
+        guard flows[flow].accepts(segment), options(of: segment, match: flow, in: buffer) else {
+            open(flow, with: segment, packet: packet)
+            return
+        }
+        // A super-packet is declared good to the kernel: what came in bad must not become good.
+        // The first packet is looked at only now, for most never get a second.
+        if !flows[flow].isVerified {
+            guard flows[flow].first.hasCorrectChecksums(in: buffer) else {
+                open(flow, with: segment, packet: packet)
+                return
+            }
+            flows[flow].isVerified = true
+        }
+        guard segment.hasCorrectChecksums(in: buffer) else {
+            startWrite(packet)
+            flows[flow].isOpen = false
+            return
+        }
+        join(segment, to: flow, packet: packet)
+    }
+
+    @inline(__always)
+    private mutating func join(_ segment: Segment, to flow: Int, packet: Int) {
+        let index = flows[flow].write
+        packets[writes[index].last].next = packet
+        writes[index].last = packet
+        writes[index].count &+= 1
+        writes[index].length &+= segment.payloadLength
+        writes[index].isPushed = segment.isPushed
+        flows[flow].advance(over: segment)
+    }
+
+    /// Starts a write with `segment` that the next of its flow may join.
+    private mutating func open(_ flow: Int, with segment: Segment, packet: Int) {
+        let write = startWrite(packet)
+        writes[write].segmentSize = segment.payloadLength
+        writes[write].length = segment.headerLength &+ segment.payloadLength
+        writes[write].headerLength = segment.headerLength
+        writes[write].transport = segment.transport
+        writes[write].isTCP = segment.isTCP
+        flows[flow] = Flow(segment, write: write)
+        latestFlow = flow
+    }
+
+    @discardableResult
+    private mutating func startWrite(_ packet: Int) -> Int {
+        let index = writeCount
+        writeCount &+= 1
+        writes[index] = Write(packet: packet)
+        return index
+    }
+
+    @inline(__always)
+    private mutating func find(_ key: FlowKey) -> Int? {
+        guard flowCount > 0 else { return nil }
+        if flows[latestFlow].first.key == key { return latestFlow }
+        for index in 0..<flowCount where flows[index].first.key == key {
+            latestFlow = index
+            return index
+        }
+        return nil
+    }
+
+    private mutating func slotForNewFlow() -> Int {
+        if flowCount < flows.count {
+            flowCount &+= 1
+            return flowCount &- 1
+        }
+        // The flow that is forgotten keeps its write; its next packet starts another one.
+        let slot = oldestFlow
+        oldestFlow = oldestFlow &+ 1 == flows.count ? 0 : oldestFlow &+ 1
+        return slot
+    }
+
+    private mutating func closeFlows(betweenAddressesOf key: FlowKey) {
+        for index in 0..<flowCount where flows[index].first.key.hasAddresses(of: key) {
+            flows[index].isOpen = false
+        }
+    }
+
+    /// Whether the TCP options equal those of the flow's first packet, byte for byte.
+    @inline(__always)
+    private func options(of segment: Segment, match flow: Int, in buffer: RawSpan) -> Bool {
+        var at = segment.transport &+ 20
+        let first = flows[flow].first.offset
+        // The header lengths are equal; options fill words.
+        while segment.isTCP && at < segment.headerLength {
+            let ours = buffer.loadNative(at: segment.offset &+ at, as: UInt32.self)
+            let theirs = buffer.loadNative(at: first &+ at, as: UInt32.self)
+            guard ours == theirs else { return false }
+            at &+= 4
+        }
+        return true
+    }
+
+    /// The flows that are told apart at a time.
+    private static let maximumFlows = 16
+}

@@ -1,0 +1,46 @@
+import Packets
+import Synchronization
+
+extension DataPath {
+    /// Keeps a copy of a packet until its peer has a session. The peer's oldest packet makes room at
+    /// 128, and nothing is kept beyond the bytes that all peers share.
+    func stage(_ bytes: RawSpan, at offset: Int, length: Int, for peer: borrowing PeerPath) {
+        guard stagedBytes.load(ordering: .relaxed) + length <= Constants.maximumStagedBytes else {
+            drops.count(.stagedOverflow)
+            return
+        }
+        let packet = unsafe [UInt8](unsafeUninitializedCapacity: length) { target, count in
+            for index in 0..<length {
+                // Below the capacity, which is `length`.
+                unsafe target[index] = bytes.byte(at: offset + index)
+            }
+            count = length
+        }
+        stage(packet, for: peer)
+    }
+
+    /// Keeps a packet; an empty one is a keepalive.
+    func stage(_ packet: [UInt8], for peer: borrowing PeerPath) {
+        let (dropped, freed) = peer.staged.withLock { $0.append(packet) }
+        stagedBytes.wrappingAdd(packet.count - freed, ordering: .relaxed)
+        drops.count(.stagedOverflow, dropped)
+    }
+
+    /// Takes all packets that wait for a session with this peer.
+    func takeStaged(of peer: borrowing PeerPath) -> [[UInt8]] {
+        let packets = peer.staged.withLock { $0.takeAll() }
+        let byteCount = packets.reduce(0) { $0 + $1.count }
+        stagedBytes.wrappingSubtract(byteCount, ordering: .relaxed)
+        return packets
+    }
+
+    /// Puts packets that could not be sent back in front of those that came since.
+    func restoreStaged(_ packets: [[UInt8]], of peer: borrowing PeerPath) {
+        let change = peer.staged.withLock { staged in
+            let before = staged.byteCount
+            staged.restore(packets)
+            return staged.byteCount - before
+        }
+        stagedBytes.wrappingAdd(change, ordering: .relaxed)
+    }
+}

@@ -1,0 +1,143 @@
+import Packets
+import Synchronization
+
+/// What all threads of one device share: routes, peers, keypairs and receiver indices.
+///
+/// The control thread alone changes it. A thread of the packet path holds its own gate while it works
+/// on a batch, so gates are hardly ever contended; the control thread takes all of them for the
+/// moment of a change. Handshake mathematics, configuration text and system calls happen outside.
+package final class DataPath: @unchecked Sendable {
+    // Sendable: the four tables are written only in `exclusively` and read only under a gate or by
+    // the control thread; everything else is atomic or locked. The gates replace the dynamic
+    // exclusivity check, which would be made for every packet.
+    @exclusivity(unchecked) private var routesStorage = AllowedIPs()
+    @exclusivity(unchecked) private var peersStorage = Slab<PeerPath>()
+    @exclusivity(unchecked) private var keypairsStorage = Slab<Keypair>()
+    @exclusivity(unchecked) private var indicesStorage = IndexTable()
+
+    /// Which peer an inner address belongs to.
+    var routes: AllowedIPs {
+        @inline(__always) _read { yield unsafe routesStorage }
+        @inline(__always) _modify { yield unsafe &routesStorage }
+    }
+
+    /// The peers' shared halves.
+    var peers: Slab<PeerPath> {
+        @inline(__always) _read { yield unsafe peersStorage }
+        @inline(__always) _modify { yield unsafe &peersStorage }
+    }
+
+    /// All sessions.
+    var keypairs: Slab<Keypair> {
+        @inline(__always) _read { yield unsafe keypairsStorage }
+        @inline(__always) _modify { yield unsafe &keypairsStorage }
+    }
+
+    /// Which keypair a receiver index means.
+    var indices: IndexTable {
+        @inline(__always) _read { yield unsafe indicesStorage }
+        @inline(__always) _modify { yield unsafe &indicesStorage }
+    }
+
+    let handshakes = HandshakeQueue()
+    let drops = DropCounters()
+    /// The MTU of the tunnel, to which padding is capped.
+    let mtu = Atomic<Int>(Constants.defaultMTU)
+    /// The UDP port of the device, 0 for none.
+    let listenPort = Atomic<UInt16>(0)
+    let isUp = Atomic<Bool>(false)
+    /// Cached sources that were learnt under an older generation are not used any more.
+    let sourceGeneration = Atomic<UInt32>(0)
+    /// Bytes of all peers' staged packets.
+    let stagedBytes = Atomic<Int>(0)
+
+    private var gates: [Gate] = []
+    private let requests = Mutex<[PeerSlot]>([])
+    private let latest = Atomic<UInt64>(0)
+    private let setBack = Atomic<UInt64>(0)
+
+    package init() {}
+
+    /// What a thread of the packet path holds while it looks at shared state.
+    package final class Gate: Sendable {
+        let mutex = Mutex<Void>(())
+    }
+
+    /// A gate for one more thread; to be called before the threads start.
+    package func makeGate() -> Gate {
+        let gate = Gate()
+        gates.append(gate)
+        return gate
+    }
+
+    /// Runs `body` while no thread of the packet path looks at shared state.
+    func exclusively(_ body: () -> Void) {
+        lock(gatesFrom: 0, body)
+    }
+
+    private func lock(gatesFrom index: Int, _ body: () -> Void) {
+        guard index < gates.count else { return body() }
+        gates[index].mutex.withLock { _ in lock(gatesFrom: index + 1, body) }
+    }
+
+    /// Puts a peer on the control thread's list; true if that thread must be woken.
+    func request(
+        _ requests: PeerPath.Requests, of peer: borrowing PeerPath, _ slot: PeerSlot
+    ) -> Bool {
+        guard peer.request(requests) else { return false }
+        return self.requests.withLock { list in
+            list.append(slot)
+            return list.count == 1
+        }
+    }
+
+    /// Asks for an initiation that is no retry, unless one or a response went out just now.
+    func requestHandshake(of peer: borrowing PeerPath, _ slot: PeerSlot, now: Instant) -> Bool {
+        if peer.timers.handshakeAttempts.load(ordering: .relaxed) != 0 {
+            peer.timers.handshakeAttempts.store(0, ordering: .relaxed)
+        }
+        guard !peer.isHandshakeLimited(now: now) else { return false }
+        return request(.handshake, of: peer, slot)
+    }
+
+    /// Asks for an earlier look at a peer if a timer demands it.
+    func serve(
+        _ demand: PeerTimers.Demand, of peer: borrowing PeerPath, _ slot: PeerSlot
+    ) -> Bool {
+        switch demand {
+        case .none: false
+        case .earlierWakeUp: request(.earlierWakeUp, of: peer, slot)
+        }
+    }
+
+    /// Takes the list of peers that ask for the control thread.
+    func takeRequests() -> [PeerSlot] {
+        requests.withLock { list in
+            defer { list.removeAll(keepingCapacity: list.count <= 1024) }
+            return list
+        }
+    }
+
+    /// The time as the device counts it: it goes on from where it was when the clock is set back by
+    /// more than a second, so that no key lives longer and no timer waits for the old time.
+    func steady(_ observed: Instant) -> Instant {
+        let offset = setBack.load(ordering: .relaxed)
+        let now = observed + Interval(nanoseconds: offset)
+        let last = latest.load(ordering: .relaxed)
+        if now.nanoseconds >= last {
+            latest.store(now.nanoseconds, ordering: .relaxed)
+            return now
+        }
+        let behind = last - now.nanoseconds
+        // Threads read the clock before they come here: a little behind is no step.
+        if behind > 1_000_000_000 { setBack.wrappingAdd(behind, ordering: .relaxed) }
+        return Instant(nanoseconds: last)
+    }
+
+    /// What the caller's clock will show at a time of ``steady(_:)``.
+    func unsteady(_ instant: Instant) -> Instant {
+        let offset = setBack.load(ordering: .relaxed)
+        return Instant(
+            nanoseconds: instant.nanoseconds >= offset ? instant.nanoseconds - offset : 0)
+    }
+}

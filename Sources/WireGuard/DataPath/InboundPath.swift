@@ -1,0 +1,255 @@
+import Packets
+import Synchronization
+import WireGuardCrypto
+
+/// One thread's way in: from received datagrams to packets for the TUN.
+///
+/// ``open(_:count:in:into:now:)`` takes a received batch: handshake messages go to the control
+/// thread's queue, transport data is gathered in runs of one keypair and one sender, opened in place,
+/// and checked in the kernel's order: key age and counter, tag, replay window, then endpoint and
+/// timers, then what is inside, then whether its source belongs to the peer. What passes is handed to
+/// the coalescer where it lies.
+package struct InboundPath: ~Copyable {
+    /// What messages must share to be opened together.
+    struct Run: BitwiseCopyable {
+        var keypair = PeerPath.noKeypair
+        var remote = SocketAddress(address: .v4(IPv4Address(bits: 0)), port: 0)
+        var source: SourceAddress?
+        var trafficClass: UInt8 = 0
+    }
+
+    private let path: DataPath
+    private let gate: DataPath.Gate
+    private var packets: FixedArray<AEADPacket>
+    private var packetCount = 0
+    private var run = Run()
+    private var wakes = false
+
+    /// Most packets that are opened at once.
+    private static let maximumRun = 128
+
+    /// Makes the way in of one thread, which holds `gate` while it looks at shared state.
+    package init(path: DataPath, gate: DataPath.Gate) {
+        self.path = path
+        self.gate = gate
+        packets = FixedArray(
+            repeating: AEADPacket(offset: 0, length: 0, counter: 0), count: Self.maximumRun)
+    }
+
+    /// Opens a batch and appends what is for the TUN to `coalescer`, which the owner finishes.
+    ///
+    /// - Returns: whether the control thread must be woken.
+    package mutating func open(
+        _ messages: borrowing FixedArray<InboundMessage>, count: Int,
+        in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer, now observed: Instant
+    ) -> Bool {
+        let now = path.steady(observed)
+        wakes = false
+        let gate = gate
+        gate.mutex.withLock { _ in
+            for index in 0..<count {
+                demultiplex(messages[index], in: &buffer, into: &coalescer, now: now)
+            }
+            finishRun(in: &buffer, into: &coalescer, now: now)
+        }
+        return wakes
+    }
+
+    // MARK: Demultiplexing
+
+    private mutating func demultiplex(
+        _ message: InboundMessage, in buffer: inout MutableRawSpan,
+        into coalescer: inout FlowCoalescer, now: Instant
+    ) {
+        let segments = DatagramSegments(length: message.length, segmentSize: message.segmentSize)
+        guard path.isUp.load(ordering: .relaxed) else {
+            path.drops.count(.interfaceDown, segments.count)
+            return
+        }
+        for index in 0..<segments.count {
+            let range = segments[index]
+            let offset = message.offset + range.lowerBound
+            switch MessageType(datagram: buffer.bytes, offset: offset, length: range.count) {
+            case .transportData:
+                gather(message, offset, range.count, in: &buffer, into: &coalescer, now)
+            case .handshakeInitiation, .handshakeResponse, .cookieReply:
+                queue(message, offset, range.count, buffer)
+            case nil:
+                path.drops.count(.malformedMessage)
+            }
+        }
+    }
+
+    private mutating func queue(
+        _ message: InboundMessage, _ offset: Int, _ length: Int, _ buffer: borrowing MutableRawSpan
+    ) {
+        let outcome = path.handshakes.append(
+            buffer.bytes, offset: offset, length: length, remote: message.remote,
+            source: message.source)
+        switch outcome {
+        case .queuedFirst: wakes = true
+        case .queued: break
+        case .full: path.drops.count(.handshakeQueueFull)
+        }
+    }
+
+    private mutating func gather(
+        _ message: InboundMessage, _ offset: Int, _ length: Int, in buffer: inout MutableRawSpan,
+        into coalescer: inout FlowCoalescer, _ now: Instant
+    ) {
+        let index = ReceiverIndex(
+            rawValue: buffer.loadLittleEndian(
+                at: offset + TransportData.receiver, as: UInt32.self))
+        guard let keypair = path.indices.lookup(index) else {
+            path.drops.count(.unknownIndex)
+            return
+        }
+        let counter = buffer.loadLittleEndian(
+            at: offset + TransportData.counter, as: UInt64.self)
+        guard counter < Constants.rejectAfterMessages else {
+            path.drops.count(.expiredKeypair)
+            return
+        }
+        if packetCount == packets.count || keypair != run.keypair
+            || message.remote != run.remote || message.source != run.source
+            || message.trafficClass != run.trafficClass
+        {
+            finishRun(in: &buffer, into: &coalescer, now: now)
+            run = Run(
+                keypair: keypair, remote: message.remote, source: message.source,
+                trafficClass: message.trafficClass)
+        }
+        packets[packetCount] = AEADPacket(
+            offset: offset + TransportData.packet, length: length - TransportData.packet,
+            counter: counter)
+        packetCount += 1
+    }
+
+    // MARK: Opening
+
+    private mutating func finishRun(
+        in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer, now: Instant
+    ) {
+        guard packetCount > 0 else { return }
+        defer { packetCount = 0 }
+        guard !path.keypairs[run.keypair].isExpired(now: now) else {
+            path.drops.count(.expiredKeypair, packetCount)
+            return
+        }
+        let path = path
+        let keypair = run.keypair
+        do {
+            var span = packets.mutablePrefix(packetCount)
+            ChaCha20Poly1305.open(&span, in: &buffer, key: path.keypairs[keypair].receiving)
+        }
+        let accepted = refuseReplays()
+        guard accepted > 0 else { return }
+
+        let slot = path.keypairs[run.keypair].peer
+        noteReceived(slot, now: now)
+        deliver(slot, in: &buffer, into: &coalescer, now: now)
+    }
+
+    /// Clears `isAuthentic` of what came before; tells how many are left.
+    private mutating func refuseReplays() -> Int {
+        var accepted = 0
+        var forged = 0
+        var replayed = 0
+        let count = packetCount
+        path.keypairs[run.keypair].replayWindow.withLock { window in
+            for index in 0..<count {
+                guard packets[index].isAuthentic else {
+                    forged += 1
+                    continue
+                }
+                guard window.accept(packets[index].counter) == .accepted else {
+                    packets[index].isAuthentic = false
+                    replayed += 1
+                    continue
+                }
+                accepted += 1
+            }
+        }
+        if forged > 0 { path.drops.count(.forgedMessage, forged) }
+        if replayed > 0 { path.drops.count(.replayedMessage, replayed) }
+        return accepted
+    }
+
+    /// Endpoint, key confirmation, key age and timers, once for a run, as the kernel does for each
+    /// authentic packet.
+    private mutating func noteReceived(_ slot: PeerSlot, now: Instant) {
+        let generation = path.sourceGeneration.load(ordering: .relaxed)
+        let remote = run.remote
+        let source = run.source
+        path.peers[slot.rawValue].endpoint.withLock { endpoint in
+            endpoint = Endpoint(remote: remote, source: source, sourceGeneration: generation)
+        }
+        if path.peers[slot.rawValue].confirm(run.keypair) { ask(.keyConfirmed, slot) }
+        if path.keypairs[run.keypair].takeRekeyOnReceive(now: now),
+            path.requestHandshake(of: path.peers[slot.rawValue], slot, now: now)
+        {
+            wakes = true
+        }
+        path.peers[slot.rawValue].timers.anyAuthenticatedPacketReceived()
+        let demand = path.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
+        if path.serve(demand, of: path.peers[slot.rawValue], slot) { wakes = true }
+    }
+
+    private mutating func ask(_ request: PeerPath.Requests, _ slot: PeerSlot) {
+        if path.request(request, of: path.peers[slot.rawValue], slot) { wakes = true }
+    }
+
+    // MARK: Delivering
+
+    private mutating func deliver(
+        _ slot: PeerSlot, in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer,
+        now: Instant
+    ) {
+        var byteCount = 0
+        var hasData = false
+        var refused = 0
+        // Most packets of a run have the source of the one before.
+        var known: IPAddress?
+        for index in 0..<packetCount where packets[index].isAuthentic {
+            let packet = packets[index]
+            let length = packet.length - TransportData.tagByteCount
+            let messageLength = packet.length + TransportData.packet
+            guard length > 0 else {
+                byteCount += messageLength
+                continue
+            }
+            hasData = true
+            guard
+                let (source, total) = IPHeader.sourceAndLength(
+                    in: buffer.bytes, at: packet.offset, length: length)
+            else {
+                path.drops.count(.malformedInnerPacket)
+                refused += 1
+                continue
+            }
+            if source != known {
+                guard path.routes.lookup(source) == slot else {
+                    path.drops.count(.disallowedSource)
+                    refused += 1
+                    continue
+                }
+                known = source
+            }
+            byteCount += messageLength
+            // More packets in one batch than the kernel ever joins: a bound, not a case.
+            guard !coalescer.isFull else { continue }
+            ECN.decapsulate(
+                outer: run.trafficClass, packet: &buffer, at: packet.offset, length: total)
+            coalescer.append(offset: packet.offset, length: total, in: buffer.bytes)
+        }
+        path.peers[slot.rawValue].receivedBytes.wrappingAdd(
+            UInt64(byteCount), ordering: .relaxed)
+        if refused > 0 {
+            path.peers[slot.rawValue].receiveErrors.wrappingAdd(
+                UInt64(refused), ordering: .relaxed)
+        }
+        guard hasData else { return }
+        let demand = path.peers[slot.rawValue].timers.dataReceived(now: now)
+        if path.serve(demand, of: path.peers[slot.rawValue], slot) { wakes = true }
+    }
+}

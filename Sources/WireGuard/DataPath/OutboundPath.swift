@@ -1,0 +1,400 @@
+import Packets
+import Synchronization
+import WireGuardCrypto
+
+/// One thread's way out: from what the TUN delivered to datagrams that can be sent.
+///
+/// 1. ``load(_:header:at:length:)`` takes what one read delivered, up to 64 KiB of one flow.
+/// 2. ``cut(from:into:)`` cuts it into packets of the MTU at most, each in the send buffer between the
+///    room for its header and that for its padding and tag. It stops when the buffer is full.
+/// 3. ``seal(in:bouncing:now:)`` finds the peer of each packet, and seals runs to one peer with one
+///    reservation of counters; packets without a session are staged, packets without a peer bounce
+///    as ICMP errors.
+/// 4. The owner sends ``transmits`` and writes the bounces, then calls ``removeAll()``.
+///
+///     send buffer: | header 16 | packet | padding | tag 16 | header 16 | packet …
+package struct OutboundPath: ~Copyable {
+    /// A packet in the send buffer.
+    struct Entry: BitwiseCopyable {
+        /// Where the room for its header begins.
+        var offset = 0
+        /// Its own bytes.
+        var length = 0
+        /// With its padding.
+        var paddedLength = 0
+        /// The ECN bits for outside.
+        var ecn: UInt8 = 0
+        /// Whether it was cut from the same read as the one before, so that it has the same route.
+        var isContinuation = false
+        /// Whether it carries UDP and could be a datagram of our own.
+        var isUDP = false
+    }
+
+    /// A packet or ICMP error to write back to the TUN: range of the bounce buffer.
+    package struct Bounce: BitwiseCopyable {
+        package var offset = 0
+        package var length = 0
+    }
+
+    /// Whether segmented sends are in use; else each message is a send of its own.
+    package var usesSegmentation = true
+
+    private let path: DataPath
+    private let gate: DataPath.Gate
+    private var entries: FixedArray<Entry>
+    private var entryCount = 0
+    private var used = 0
+    private var sealing: FixedArray<AEADPacket>
+    private var plan: SegmentPlan?
+    private var nextSegment = 0
+    private var planECN: UInt8 = 0
+    private var planIsUDP = false
+    /// What is to be sent.
+    package private(set) var transmits: FixedArray<Transmit>
+    package private(set) var transmitCount = 0
+    /// What is to be written back to the TUN.
+    package private(set) var bounces: FixedArray<Bounce>
+    package private(set) var bounceCount = 0
+    private var bounceLimiter = TokenBucket(perSecond: 100, burst: 50)
+    private var jitter: JitterSource
+
+    /// Most packets of one batch.
+    package static let maximumPackets = 128
+    /// Bytes of the send buffer: a full read cut for the usual MTU fits with its overhead.
+    package static let bufferByteCount = 160 << 10
+    /// Bytes of the bounce buffer.
+    package static let bounceByteCount = maximumBounces * bounceStride
+    private static let maximumBounces = 8
+    /// Room for a virtio header and an ICMPv6 error of the minimum MTU.
+    private static let bounceStride = 1536
+    private static let bounceHeaderRoom = 16
+
+    /// Makes the way out of one thread, which holds `gate` while it looks at shared state.
+    package init(path: DataPath, gate: DataPath.Gate, jitterSeed: UInt64) {
+        self.path = path
+        self.gate = gate
+        entries = FixedArray(repeating: Entry(), count: Self.maximumPackets)
+        sealing = FixedArray(
+            repeating: AEADPacket(offset: 0, length: 0, counter: 0), count: Self.maximumPackets)
+        transmits = FixedArray(repeating: Transmit(), count: Self.maximumPackets)
+        bounces = FixedArray(repeating: Bounce(), count: Self.maximumBounces)
+        jitter = JitterSource(seed: jitterSeed)
+    }
+
+    /// Whether nothing is in the send buffer.
+    package var isEmpty: Bool { entryCount == 0 }
+
+    /// Whether another read may be put into the same batch: small packets are gathered, while what
+    /// filled half of the buffer goes out at once.
+    package var hasRoom: Bool {
+        used < Self.bufferByteCount / 4 && entryCount < Self.maximumPackets / 2
+    }
+
+    /// Forgets the batch.
+    package mutating func removeAll() {
+        entryCount = 0
+        used = 0
+        transmitCount = 0
+        bounceCount = 0
+    }
+
+    /// Takes one delivery of the TUN: `length` bytes of packet at `offset`, described by `header`.
+    ///
+    /// - Returns: whether there is something to cut; what makes no sense is dropped and counted.
+    package mutating func load(
+        _ packet: RawSpan, header: VirtioNetHeader, at offset: Int, length: Int
+    ) -> Bool {
+        guard path.isUp.load(ordering: .relaxed) else {
+            path.drops.count(.interfaceDown)
+            return false
+        }
+        guard let ip = IPHeader(packet, at: offset, length: length) else {
+            path.drops.count(.malformedPacket)
+            return false
+        }
+        do {
+            plan = try SegmentPlan(
+                header, packet: packet, offset: offset, length: length)
+        } catch {
+            path.drops.count(.malformedPacket)
+            return false
+        }
+        nextSegment = 0
+        planECN = ECN.encapsulated(inner: ip.trafficClass)
+        planIsUDP = ip.protocolNumber == .udp
+        return true
+    }
+
+    /// Cuts what was loaded into the send buffer.
+    ///
+    /// - Returns: whether all of it is there; else it goes on after the batch was sealed and sent.
+    package mutating func cut(from packet: RawSpan, into buffer: inout MutableRawSpan) -> Bool {
+        guard let plan else { return true }
+        let mtu = path.mtu.load(ordering: .relaxed)
+        while nextSegment < plan.count {
+            let length = plan.length(of: nextSegment)
+            let padded = TransportData.paddedLength(length, mtu: mtu)
+            let size = TransportData.overhead + padded
+            guard entryCount < entries.count, used + size <= buffer.byteCount else {
+                // A packet that does not even fit into an empty buffer would be tried for ever.
+                guard entryCount == 0 else { return false }
+                path.drops.count(.malformedPacket)
+                break
+            }
+            _ = plan.cut(
+                nextSegment, from: packet, into: &buffer, at: used + TransportData.packet)
+            entries[entryCount] = Entry(
+                offset: used, length: length, paddedLength: padded, ecn: planECN,
+                isContinuation: nextSegment > 0 && entryCount > 0, isUDP: planIsUDP)
+            entryCount += 1
+            used += size
+            nextSegment += 1
+        }
+        self.plan = nil
+        return true
+    }
+
+    /// Routes and seals everything in the send buffer.
+    ///
+    /// - Returns: whether the control thread must be woken.
+    package mutating func seal(
+        in buffer: inout MutableRawSpan, bouncing bounceBuffer: inout MutableRawSpan,
+        now observed: Instant
+    ) -> Bool {
+        let now = path.steady(observed)
+        let gate = gate
+        return gate.mutex.withLock { _ in
+            sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
+        }
+    }
+
+    private mutating func sealAll(
+        in buffer: inout MutableRawSpan, bouncing bounceBuffer: inout MutableRawSpan, now: Instant
+    ) -> Bool {
+        var wakes = false
+        var start = 0
+        var route = Route.dropped
+        if entryCount > 0 { route = self.route(0, after: .dropped, buffer, &bounceBuffer, now) }
+        while start < entryCount {
+            var end = start + 1
+            var next = Route.dropped
+            while end < entryCount {
+                next = self.route(end, after: route, buffer, &bounceBuffer, now)
+                guard next == route, entries[end].ecn == entries[start].ecn else { break }
+                end += 1
+            }
+            if case .peer(let slot) = route, sealRun(start..<end, to: slot, in: &buffer, now: now) {
+                wakes = true
+            }
+            start = end
+            route = next
+        }
+        return wakes
+    }
+
+    /// A segmented send to a peer was too large for its path: from now on, datagrams one by one.
+    package func stopSegmentation(to slot: PeerSlot) {
+        gate.mutex.withLock { _ in
+            guard path.peers.contains(slot.rawValue) else { return }
+            path.peers[slot.rawValue].usesSegmentation.store(false, ordering: .relaxed)
+        }
+    }
+
+    /// A send from a peer's cached source was refused.
+    package func clearSource(of slot: PeerSlot) {
+        gate.mutex.withLock { _ in
+            // The peer may have been removed since its batch was sealed.
+            guard path.peers.contains(slot.rawValue) else { return }
+            path.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
+        }
+    }
+
+    // MARK: Routing
+
+    private enum Route: Equatable {
+        case peer(PeerSlot)
+        case dropped
+    }
+
+    /// The peer of a packet: the owner of the longest allowed IP that covers its destination.
+    private mutating func route(
+        _ index: Int, after previous: Route, _ buffer: borrowing MutableRawSpan,
+        _ bounceBuffer: inout MutableRawSpan, _ now: Instant
+    ) -> Route {
+        let entry = entries[index]
+        if entry.isContinuation, !entry.isUDP { return previous }
+        let start = entry.offset + TransportData.packet
+        guard
+            let destination = IPHeader.destination(
+                in: buffer.bytes, at: start, length: entry.length)
+        else {
+            path.drops.count(.malformedPacket)
+            return .dropped
+        }
+        guard let slot = path.routes.lookup(destination) else {
+            path.drops.count(.noPeer)
+            bounce(entry, buffer, &bounceBuffer, now)
+            return .dropped
+        }
+        let endpoint = path.peers[slot.rawValue].endpoint.withLock { $0?.remote }
+        guard let endpoint else {
+            path.drops.count(.noEndpoint)
+            bounce(entry, buffer, &bounceBuffer, now)
+            return .dropped
+        }
+        if entry.isUDP, isOwnDatagram(entry, to: destination, endpoint, buffer) {
+            path.drops.count(.routingLoop)
+            return .dropped
+        }
+        return .peer(slot)
+    }
+
+    /// Whether a packet is a datagram that this device sent to the very endpoint that it would be
+    /// sent to once more, round and round.
+    private func isOwnDatagram(
+        _ entry: Entry, to destination: IPAddress, _ endpoint: SocketAddress,
+        _ buffer: borrowing MutableRawSpan
+    ) -> Bool {
+        guard destination == endpoint.address else { return false }
+        let start = entry.offset + TransportData.packet
+        guard let header = IPHeader(buffer.bytes, at: start, length: entry.length),
+            !header.isFragment, header.totalLength - header.headerLength >= 8
+        else { return false }
+        let udp = start + header.headerLength
+        return buffer.loadBigEndian(at: udp, as: UInt16.self)
+            == path.listenPort.load(ordering: .relaxed)
+            && buffer.loadBigEndian(at: udp + 2, as: UInt16.self) == endpoint.port
+    }
+
+    /// Answers a packet that goes nowhere with an ICMP error to the TUN, at a bounded rate.
+    private mutating func bounce(
+        _ entry: Entry, _ buffer: borrowing MutableRawSpan, _ bounceBuffer: inout MutableRawSpan,
+        _ now: Instant
+    ) {
+        guard !entry.isContinuation, bounceCount < bounces.count, bounceLimiter.take(now: now)
+        else { return }
+        let offset = bounceCount * Self.bounceStride + Self.bounceHeaderRoom
+        guard
+            let length = ICMPUnreachable.write(
+                for: buffer.bytes, at: entry.offset + TransportData.packet,
+                length: entry.length, into: &bounceBuffer, at: offset)
+        else { return }
+        VirtioNetHeader().store(in: &bounceBuffer, at: offset - VirtioNetHeader.byteCount)
+        bounces[bounceCount] = Bounce(offset: offset, length: length)
+        bounceCount += 1
+    }
+
+    // MARK: Sealing
+
+    /// Seals consecutive packets to one peer, or stages them; tells whether to wake the control
+    /// thread.
+    private mutating func sealRun(
+        _ run: Range<Int>, to slot: PeerSlot, in buffer: inout MutableRawSpan, now: Instant
+    ) -> Bool {
+        let keypairSlot = path.peers[slot.rawValue].current.load(ordering: .acquiring)
+        guard keypairSlot != PeerPath.noKeypair,
+            let first = firstCounter(keypairSlot, count: run.count, now: now)
+        else { return stage(run, for: slot, in: buffer, now: now) }
+
+        let remoteIndex = path.keypairs[keypairSlot].remoteIndex
+        for index in run {
+            let entry = entries[index]
+            let packet = entry.offset + TransportData.packet
+            buffer.zero(packet + entry.length..<packet + entry.paddedLength)
+            let counter = first &+ UInt64(index - run.lowerBound)
+            TransportData.storeHeader(
+                receiver: remoteIndex, counter: counter, at: entry.offset, into: &buffer)
+            sealing[index - run.lowerBound] = AEADPacket(
+                offset: packet, length: entry.paddedLength, counter: counter)
+        }
+        ChaCha20Poly1305.seal(
+            sealing.prefix(run.count), in: &buffer, key: path.keypairs[keypairSlot].sending)
+        return finishRun(run, to: slot, under: keypairSlot, now: now)
+    }
+
+    private func firstCounter(_ keypair: UInt32, count: Int, now: Instant) -> UInt64? {
+        guard path.keypairs[keypair].maySend.load(ordering: .relaxed),
+            !path.keypairs[keypair].isExpired(now: now)
+        else { return nil }
+        return path.keypairs[keypair].reserveCounters(count)
+    }
+
+    /// Plans the sends of a sealed run, and counts it.
+    private mutating func finishRun(
+        _ run: Range<Int>, to slot: PeerSlot, under keypair: UInt32, now: Instant
+    ) -> Bool {
+        let endpoint = path.peers[slot.rawValue].endpoint.withLock { $0 }
+        // Only the control thread removes an endpoint, and it would wait for our gate.
+        guard let endpoint else { return false }
+        let generation = path.sourceGeneration.load(ordering: .relaxed)
+        let source = endpoint.sourceGeneration == generation ? endpoint.source : nil
+        let ecn = entries[run.lowerBound].ecn
+        var limits: DatagramRun.Limits =
+            if case .v4 = endpoint.remote.address { .v4 } else { .v6 }
+        if !usesSegmentation
+            || !path.peers[slot.rawValue].usesSegmentation.load(ordering: .relaxed)
+        {
+            limits.segments = 1
+        }
+
+        var byteCount = 0
+        var datagrams: DatagramRun?
+        for index in run {
+            let entry = entries[index]
+            let size = TransportData.overhead + entry.paddedLength
+            byteCount += size
+            if datagrams?.extend(offset: entry.offset, length: size, limits: limits) == true {
+                continue
+            }
+            if let datagrams { append(datagrams, endpoint.remote, source, ecn, slot) }
+            datagrams = DatagramRun(offset: entry.offset, length: size)
+        }
+        if let datagrams { append(datagrams, endpoint.remote, source, ecn, slot) }
+
+        path.peers[slot.rawValue].sentBytes.wrappingAdd(UInt64(byteCount), ordering: .relaxed)
+        return noteSent(slot, under: keypair, now: now)
+    }
+
+    private mutating func append(
+        _ run: DatagramRun, _ remote: SocketAddress, _ source: SourceAddress?, _ ecn: UInt8,
+        _ peer: PeerSlot
+    ) {
+        transmits[transmitCount] = Transmit(
+            offset: run.offset, length: run.length,
+            segmentSize: run.count > 1 ? run.segmentSize : 0, remote: remote, source: source,
+            trafficClass: ecn, peer: peer)
+        transmitCount += 1
+    }
+
+    /// The kernel's events after data was sent, in its order.
+    private mutating func noteSent(
+        _ slot: PeerSlot, under keypair: UInt32, now: Instant
+    ) -> Bool {
+        var wakes = false
+        let jitter = jitter.next()
+        path.peers[slot.rawValue].timers.anyAuthenticatedPacketSent()
+        let traversal = path.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
+        if path.serve(traversal, of: path.peers[slot.rawValue], slot) { wakes = true }
+        let sent = path.peers[slot.rawValue].timers.dataSent(now: now, jitter: jitter)
+        if path.serve(sent, of: path.peers[slot.rawValue], slot) { wakes = true }
+        if path.keypairs[keypair].needsRekeyAfterSending(now: now),
+            path.requestHandshake(of: path.peers[slot.rawValue], slot, now: now)
+        {
+            wakes = true
+        }
+        return wakes
+    }
+
+    /// Keeps copies of packets for which there is no session, and asks for one.
+    private func stage(
+        _ run: Range<Int>, for slot: PeerSlot, in buffer: borrowing MutableRawSpan, now: Instant
+    ) -> Bool {
+        for index in run {
+            let entry = entries[index]
+            path.stage(
+                buffer.bytes, at: entry.offset + TransportData.packet, length: entry.length,
+                for: path.peers[slot.rawValue])
+        }
+        return path.requestHandshake(of: path.peers[slot.rawValue], slot, now: now)
+    }
+}

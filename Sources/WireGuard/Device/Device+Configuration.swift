@@ -1,0 +1,205 @@
+import Packets
+import Synchronization
+import WireGuardCrypto
+
+/// Why a set was refused; nothing has changed then.
+public enum ConfigurationError: Error, Equatable, Sendable {
+    /// There would be more than 2^20 peers.
+    case tooManyPeers
+
+    /// The answer to a set: E2BIG.
+    public var errno: Int32 { -7 }
+}
+
+extension Device {
+    /// Whether ``apply(_:at:)`` can do the whole change.
+    package func check(_ change: borrowing ConfigurationChange) throws(ConfigurationError) {
+        let kept = change.replacesPeers ? 0 : peersByKey.count
+        guard kept + change.peers.count > Constants.maximumPeers else { return }
+        var keys = Set<PublicKey>()
+        if !change.replacesPeers { keys.formUnion(peersByKey.keys) }
+        for peer in change.peers where peer.action == .createOrUpdate {
+            keys.insert(peer.publicKey)
+        }
+        guard keys.count <= Constants.maximumPeers else { throw .tooManyPeers }
+    }
+
+    /// Applies a change that ``check(_:)`` let pass: first the device, then peer by peer in the given
+    /// order. The listen port is the owner's, who has the sockets; see ``setListenPort(_:)``.
+    ///
+    /// Prefixes that a peer keeps are never out of the table in between: what is there already stays,
+    /// and what is not in the new list goes after the new ones came.
+    package func apply(_ change: borrowing ConfigurationChange, at observed: Moment) {
+        let moment = steady(observed)
+        switch change.privateKey {
+        case .unchanged: break
+        case .cleared: setIdentity(nil, at: moment)
+        case .set(let key):
+            if identity.map({ $0.privateKey == key }) != true {
+                setIdentity(StaticIdentity(key.copy()), at: moment)
+            }
+        }
+        if let mark = change.firewallMark, mark != firewallMark {
+            firewallMark = mark
+            clearSources()
+        }
+        if change.replacesPeers {
+            for peer in orderedPeers() { remove(peer) }
+        }
+        for index in change.peers.indices {
+            let peerChange = change.peers[index]
+            apply(peerChange, of: change, at: moment)
+        }
+    }
+
+    /// The port that the sockets are bound to now, 0 for none.
+    package func setListenPort(_ port: UInt16) {
+        guard path.listenPort.exchange(port, ordering: .relaxed) != port else { return }
+        clearSources()
+    }
+
+    // MARK: The device's own key
+
+    private func setIdentity(_ new: StaticIdentity?, at moment: Moment) {
+        let isFirst = identity == nil
+        guard !(isFirst && new == nil) else { return }
+        identity = new
+        switch new {
+        case .some(let new): checker = CookieChecker(publicKey: new.publicKey)
+        case .none: checker = nil
+        }
+        if let own = new.flatMap({ peersByKey[$0.publicKey] }) { remove(own) }
+        for peer in orderedPeers() {
+            let slot = peer.slot.rawValue
+            peer.staticStatic = nil
+            clearHandshake(of: peer)
+            // What is under way is still received; nothing more is sent under the old identity.
+            for keypair in [peer.keypairs.current, peer.keypairs.next].compactMap(\.self) {
+                path.keypairs[keypair].maySend.store(false, ordering: .relaxed)
+            }
+            path.peers[slot].lastHandshakeSent.store(0, ordering: .relaxed)
+            if isFirst, isUp {
+                sendStaged(peer, at: moment)
+                schedule(peer)
+            }
+        }
+    }
+
+    // MARK: Peers
+
+    private func apply(
+        _ peerChange: PeerChange, of change: borrowing ConfigurationChange, at moment: Moment
+    ) {
+        let known = peersByKey[peerChange.publicKey]
+        switch (peerChange.action, known) {
+        case (.remove, let known?): return remove(known)
+        case (.remove, nil), (.updateOnly, nil): return
+        case (.createOrUpdate, _), (.updateOnly, _): break
+        }
+        // The kernel accepts our own key and ignores it.
+        guard peerChange.publicKey != identity?.publicKey else { return }
+        let peer = known ?? add(peerChange.publicKey)
+        switch change.presharedKey(of: peerChange) {
+        case .some(let key): peer.presharedKey = key
+        case .none: break
+        }
+        let slot = peer.slot.rawValue
+        var isReachable = false
+        if let remote = peerChange.endpoint {
+            isReachable = path.peers[slot].endpoint.withLock { endpoint in
+                defer { endpoint = Endpoint(remote: remote, source: nil) }
+                return endpoint == nil
+            }
+        }
+        applyAllowedIPs(peerChange, of: change, to: peer)
+        applyKeepalive(peerChange, to: peer, isNewlyReachable: isReachable, at: moment)
+        guard isUp else { return }
+        sendStaged(peer, at: moment)
+        schedule(peer)
+    }
+
+    private func applyKeepalive(
+        _ change: PeerChange, to peer: Peer, isNewlyReachable: Bool, at moment: Moment
+    ) {
+        let slot = peer.slot.rawValue
+        let before = persistentKeepalive(of: peer)
+        let seconds = change.persistentKeepalive ?? before
+        path.peers[slot].timers.persistentKeepaliveSeconds.store(seconds, ordering: .relaxed)
+        if seconds == 0 { path.peers[slot].timers.persistentKeepaliveStopped() }
+        guard isUp, seconds > 0, before == 0 || isNewlyReachable else { return }
+        sendKeepalive(peer, at: moment)
+    }
+
+    private func add(_ key: PublicKey) -> Peer {
+        var slot: UInt32 = 0
+        path.exclusively { slot = path.peers.insert(PeerPath()) }
+        let peer = Peer(publicKey: key, slot: PeerSlot(rawValue: slot), serial: nextSerial)
+        nextSerial += 1
+        path.peers[slot].timers.isRunning.store(isUp, ordering: .relaxed)
+        while peersBySlot.count <= Int(slot) { peersBySlot.append(nil) }
+        peersBySlot[Int(slot)] = peer
+        peersByKey[key] = peer
+        return peer
+    }
+
+    private func remove(_ peer: Peer) {
+        stop(peer)
+        removePrefixes(prefixes(of: peer), of: peer)
+        path.exclusively {
+            path.routes.removeAll(ownedBy: peer.slot)
+            path.peers.remove(peer.slot.rawValue)
+        }
+        peersBySlot[Int(peer.slot.rawValue)] = nil
+        peersByKey[peer.publicKey] = nil
+    }
+
+    // MARK: Allowed IPs
+
+    private func applyAllowedIPs(
+        _ peerChange: PeerChange, of change: borrowing ConfigurationChange, to peer: Peer
+    ) {
+        let changes = change.allowedIPs(of: peerChange)
+        var stale: [IPPrefix] = []
+        if peerChange.replacesAllowedIPs {
+            let named = Set(changes.lazy.map(\.prefix))
+            stale = prefixes(of: peer).filter { !named.contains($0) }
+        }
+        var start = changes.startIndex
+        while start < changes.endIndex {
+            let end = min(start + Self.prefixesPerPause, changes.endIndex)
+            path.exclusively {
+                for change in changes[start..<end] {
+                    switch change.action {
+                    case .add: path.routes.insert(change.prefix, owner: peer.slot)
+                    case .remove: _ = path.routes.remove(change.prefix, ifOwnedBy: peer.slot)
+                    }
+                }
+            }
+            start = end
+        }
+        removePrefixes(stale, of: peer)
+    }
+
+    private func removePrefixes(_ prefixes: [IPPrefix], of peer: Peer) {
+        var start = 0
+        while start < prefixes.count {
+            let end = min(start + Self.prefixesPerPause, prefixes.count)
+            path.exclusively {
+                for prefix in prefixes[start..<end] {
+                    _ = path.routes.remove(prefix, ifOwnedBy: peer.slot)
+                }
+            }
+            start = end
+        }
+    }
+
+    private func prefixes(of peer: Peer) -> [IPPrefix] {
+        var prefixes: [IPPrefix] = []
+        prefixes.reserveCapacity(path.routes.count(ownedBy: peer.slot))
+        path.routes.forEachPrefix(ownedBy: peer.slot) { prefixes.append($0) }
+        return prefixes
+    }
+
+    /// How many prefixes change before the packet path goes on: some 100 µs.
+    private static let prefixesPerPause = 512
+}

@@ -1,0 +1,296 @@
+import Packets
+import Synchronization
+import WireGuardCrypto
+
+extension Device {
+    /// Handles a handshake message or cookie reply that the packet path queued; its length and type
+    /// were checked there.
+    func handle(_ message: HandshakeQueue.Message, at moment: Moment) {
+        guard isUp else { return path.drops.count(.interfaceDown) }
+        // Bytes have no padding.
+        let bytes = unsafe message.bytes.span.bytes
+        switch MessageType(datagram: bytes, offset: 0, length: bytes.byteCount) {
+        case .cookieReply:
+            consumeCookieReply(bytes, at: moment)
+        case .handshakeInitiation:
+            guard passesChecker(message, at: moment) else { return }
+            accept(from: message) { () throws(HandshakeError) in
+                try consumeInitiation(message, at: moment)
+            }
+        case .handshakeResponse:
+            guard passesChecker(message, at: moment) else { return }
+            accept(from: message) { () throws(HandshakeError) in
+                try consumeResponse(message, at: moment)
+            }
+        case .transportData, nil:
+            path.drops.count(.malformedMessage)
+        }
+    }
+
+    private func accept(
+        from message: HandshakeQueue.Message, _ body: () throws(HandshakeError) -> Void
+    ) {
+        do throws(HandshakeError) {
+            try body()
+        } catch {
+            path.drops.count(.invalidHandshake)
+            trace(.handshakeRefused(message.remote, error))
+        }
+    }
+
+    // MARK: Cookies
+
+    /// mac1 always; under load mac2 and the source's rate too, and a cookie where mac2 is missing
+    /// (§5.3).
+    private func passesChecker(_ message: HandshakeQueue.Message, at moment: Moment) -> Bool {
+        guard checker != nil else {
+            path.drops.count(.refusedHandshake)
+            return false
+        }
+        let isUnderLoad = load.isUnderLoad(
+            queued: message.waiting, capacity: Constants.handshakeQueueLength, now: moment.instant)
+        switch verdict(on: message, isUnderLoad: isUnderLoad, at: moment) {
+        case .passes:
+            return true
+        case .needsCookie:
+            sendCookieReply(message, at: moment)
+        case .refused:
+            path.drops.count(.refusedHandshake)
+            trace(.handshakeRefused(message.remote, nil))
+        }
+        return false
+    }
+
+    private enum Verdict {
+        case passes
+        case needsCookie
+        case refused
+    }
+
+    private func verdict(
+        on message: HandshakeQueue.Message, isUnderLoad: Bool, at moment: Moment
+    ) -> Verdict {
+        // Bytes have no padding.
+        let bytes = unsafe message.bytes.span.bytes
+        guard checker?.hasValidMAC1(bytes) == true else { return .refused }
+        guard isUnderLoad else { return .passes }
+        guard checker?.hasValidMAC2(bytes, from: message.remote, now: moment.instant) == true
+        else { return .needsCookie }
+        return limiter.admits(message.remote.address, now: moment.instant) ? .passes : .refused
+    }
+
+    private func sendCookieReply(_ message: HandshakeQueue.Message, at moment: Moment) {
+        // Bytes have no padding.
+        let bytes = unsafe message.bytes.span.bytes
+        var reply = [UInt8](repeating: 0, count: CookieReply.byteCount)
+        var span = reply.mutableSpan
+        // Bytes have no padding.
+        var replyBytes = unsafe span.mutableBytes
+        checker?.makeReply(
+            to: bytes,
+            receiver: bytes.loadLittleEndian(at: HandshakeInitiation.sender, as: UInt32.self),
+            from: message.remote, now: moment.instant, random: &random, into: &replyBytes)
+        trace(.cookieReplySent(message.remote))
+        send(
+            Datagram(
+                bytes: reply, remote: message.remote, source: message.source, trafficClass: 0,
+                peer: nil))
+    }
+
+    private func consumeCookieReply(_ bytes: RawSpan, at moment: Moment) {
+        let index = ReceiverIndex(
+            rawValue: bytes.loadLittleEndian(at: CookieReply.receiver, as: UInt32.self))
+        let peer =
+            handshakes[index]
+            ?? path.indices.lookup(index).flatMap { self.peer(path.keypairs[$0].peer) }
+        guard let peer else { return path.drops.count(.unknownIndex) }
+        guard peer.cookie.consume(reply: bytes, now: moment.instant) else {
+            return path.drops.count(.invalidHandshake)
+        }
+        trace(.cookieReplyConsumed(peer.publicKey))
+    }
+
+    // MARK: Handshakes
+
+    /// Opens an initiation, and answers it (§5.4.2, §5.4.3).
+    private func consumeInitiation(
+        _ message: HandshakeQueue.Message, at moment: Moment
+    ) throws(HandshakeError) {
+        // Bytes have no padding.
+        let bytes = unsafe message.bytes.span.bytes
+        var handshake = try receive(bytes)
+        guard let peer = peersByKey[handshake.initiator] else { throw .unknownPeer }
+        try establishStaticStatic(of: peer)
+        let timestamp = try openTimestamp(bytes, of: &handshake, peer)
+        if let greatest = peer.greatestTimestamp, timestamp <= greatest { throw .replayedTimestamp }
+        if let last = peer.lastInitiation,
+            moment.instant.since(last) < Constants.initiationInterval
+        {
+            throw .tooSoon
+        }
+
+        // It is the peer, now: from here on state changes.
+        peer.greatestTimestamp = timestamp
+        peer.lastInitiation = moment.instant
+        clearHandshake(of: peer)
+        noteHandshakeReceived(message, from: peer, at: moment)
+
+        var response = [UInt8](repeating: 0, count: HandshakeResponse.byteCount)
+        let keys = try respond(handshake, to: peer, into: &response, at: moment)
+        begin(keys, with: peer, at: moment)
+        trace(.initiationConsumed(peer.publicKey, message.remote))
+        sendResponse(response, to: peer, at: moment)
+        schedule(peer)
+    }
+
+    private func receive(_ bytes: RawSpan) throws(HandshakeError) -> ResponderHandshake {
+        guard let identity else { throw .unknownPeer }
+        return try ResponderHandshake(initiation: bytes, identity: identity)
+    }
+
+    private func openTimestamp(
+        _ bytes: RawSpan, of handshake: inout ResponderHandshake, _ peer: Peer
+    ) throws(HandshakeError) -> TAI64N {
+        guard let staticStatic = peer.staticStatic else { throw .zeroSharedSecret }
+        return try handshake.openTimestamp(bytes, staticStatic: staticStatic)
+    }
+
+    private func respond(
+        _ handshake: consuming ResponderHandshake, to peer: Peer, into response: inout [UInt8],
+        at moment: Moment
+    ) throws(HandshakeError) -> SessionKeys {
+        let ephemeral = makePrivateKey()
+        let index = makeIndex()
+        var span = response.mutableSpan
+        // Bytes have no padding.
+        var bytes = unsafe span.mutableBytes
+        let keys = try handshake.createResponse(
+            ephemeral: ephemeral, presharedKey: peer.presharedKey, localIndex: index, into: &bytes)
+        peer.cookie.addMACs(to: &bytes, now: moment.instant)
+        return keys
+    }
+
+    /// Opens a response to our initiation, after which the session may be used (§5.4.3).
+    private func consumeResponse(
+        _ message: HandshakeQueue.Message, at moment: Moment
+    ) throws(HandshakeError) {
+        // Bytes have no padding.
+        let bytes = unsafe message.bytes.span.bytes
+        let index = ReceiverIndex(
+            rawValue: bytes.loadLittleEndian(at: HandshakeResponse.receiver, as: UInt32.self))
+        guard let peer = handshakes[index] else { throw .unknownIndex }
+        let keys = try openResponse(bytes, from: peer)
+
+        // It is the peer, now: from here on state changes. The keypair takes over the index.
+        handshakes[index] = nil
+        peer.handshake = nil
+        noteHandshakeReceived(message, from: peer, at: moment)
+        begin(keys, with: peer, at: moment)
+        noteHandshakeComplete(peer, at: moment)
+        trace(.responseConsumed(peer.publicKey, message.remote))
+        // What waits, or an empty packet: the responder must see the new key used.
+        sendKeepalive(peer, at: moment)
+        schedule(peer)
+    }
+
+    private func openResponse(
+        _ bytes: RawSpan, from peer: Peer
+    ) throws(HandshakeError) -> SessionKeys {
+        guard let identity, peer.handshake != nil else { throw .unknownIndex }
+        guard let keys = try peer.handshake?.consumeResponse(
+            bytes, identity: identity, presharedKey: peer.presharedKey)
+        else { throw .unknownIndex }
+        return keys
+    }
+
+    /// Endpoint, counters and timers after an authentic handshake message.
+    private func noteHandshakeReceived(
+        _ message: HandshakeQueue.Message, from peer: Peer, at moment: Moment
+    ) {
+        let slot = peer.slot.rawValue
+        let generation = path.sourceGeneration.load(ordering: .relaxed)
+        path.peers[slot].endpoint.withLock {
+            $0 = Endpoint(
+                remote: message.remote, source: message.source, sourceGeneration: generation)
+        }
+        path.peers[slot].receivedBytes.wrappingAdd(
+            UInt64(message.bytes.count), ordering: .relaxed)
+        path.peers[slot].timers.anyAuthenticatedPacketReceived()
+        _ = path.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+    }
+
+    private func noteHandshakeComplete(_ peer: Peer, at moment: Moment) {
+        path.peers[peer.slot.rawValue].timers.handshakeComplete()
+        peer.lastHandshake = moment.wall
+    }
+
+    // MARK: Sessions
+
+    /// Makes a keypair of what the handshake derived (§5.4.5).
+    private func begin(_ keys: consuming SessionKeys, with peer: Peer, at moment: Moment) {
+        let role = keys.role
+        let index = keys.localIndex
+        let keypair = keys.makeKeypair(peer: peer.slot, created: moment.instant)
+        changeKeypairs(of: peer, adding: keypair) { keypairs, slot in
+            guard let slot else { return [] }
+            path.indices.insert(index, keypair: slot)
+            return keypairs.insert(slot, role: role)
+        }
+        _ = path.peers[peer.slot.rawValue].timers.sessionDerived(now: moment.instant)
+    }
+
+    /// The first message under the next keypair came: the peer has it (§5.4.5, key confirmation).
+    /// The packet path sends under it already.
+    func confirmNextKeypair(of peer: Peer, at moment: Moment) {
+        changeKeypairs(of: peer, adding: nil) { _, _ in [] }
+        noteHandshakeComplete(peer, at: moment)
+        trace(.keyConfirmed(peer.publicKey))
+        sendStaged(peer, at: moment)
+    }
+
+    func clearKeypairs(of peer: Peer) {
+        guard !peer.keypairs.all.isEmpty else { return }
+        changeKeypairs(of: peer, adding: nil) { keypairs, _ in keypairs.removeAll() }
+    }
+
+    func clearHandshake(of peer: Peer) {
+        if let index = peer.handshake?.localIndex { handshakes[index] = nil }
+        peer.handshake = nil
+    }
+
+    /// Changes a peer's keypairs while the packet path stands still, frees what falls out, and tells
+    /// the packet path which one sends.
+    private func changeKeypairs(
+        of peer: Peer, adding keypair: consuming Keypair?,
+        _ change: (inout Keypairs, UInt32?) -> [UInt32]
+    ) {
+        var added: Keypair? = keypair
+        let shared = peer.slot.rawValue
+        path.exclusively {
+            // What the packet path confirmed since we looked last.
+            if let next = peer.keypairs.next,
+                path.peers[shared].current.load(ordering: .acquiring) == next
+            {
+                free(peer.keypairs.confirmNext())
+            }
+            let slot: UInt32? =
+                switch added.take() {
+                case .some(let keypair): path.keypairs.insert(keypair)
+                case .none: nil
+                }
+            free(change(&peer.keypairs, slot))
+            path.peers[shared].current.store(
+                peer.keypairs.current ?? PeerPath.noKeypair, ordering: .releasing)
+            path.peers[shared].next.store(
+                peer.keypairs.next ?? PeerPath.noKeypair, ordering: .releasing)
+        }
+    }
+
+    /// To be called while the packet path stands still.
+    private func free(_ slots: [UInt32]) {
+        for slot in slots {
+            path.indices.remove(path.keypairs[slot].localIndex)
+            path.keypairs.remove(slot)
+        }
+    }
+}

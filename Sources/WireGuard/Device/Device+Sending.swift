@@ -1,0 +1,193 @@
+import Packets
+import Synchronization
+import WireGuardCrypto
+
+extension Device {
+    /// Whether an initiation is sent on demand, which begins to count from zero, or once more.
+    enum InitiationKind {
+        case fresh
+        case retry
+    }
+
+    /// Sends an initiation, unless a handshake message went to the peer within Rekey-Timeout.
+    func initiate(_ peer: Peer, _ kind: InitiationKind, at moment: Moment) {
+        let slot = peer.slot.rawValue
+        if kind == .fresh {
+            path.peers[slot].timers.handshakeAttempts.store(0, ordering: .relaxed)
+        }
+        guard isUp, identity != nil, let endpoint = path.peers[slot].endpoint.withLock({ $0 }),
+            !path.peers[slot].isHandshakeLimited(now: moment.instant)
+        else { return }
+        var message = [UInt8](repeating: 0, count: HandshakeInitiation.byteCount)
+        guard writeInitiation(to: peer, into: &message, at: moment) else { return }
+        noteHandshakeSent(peer, byteCount: message.count, at: moment)
+        _ = path.peers[slot].timers.handshakeInitiated(now: moment.instant, jitter: jitter())
+        trace(.initiationSent(peer.publicKey, retry: kind == .retry))
+        send(datagram(message, to: peer, endpoint, trafficClass: Constants.handshakeTrafficClass))
+    }
+
+    private func writeInitiation(
+        to peer: Peer, into message: inout [UInt8], at moment: Moment
+    ) -> Bool {
+        let timestamp = timestamps.next(at: moment.wall)
+        let index = makeIndex()
+        let ephemeral = makePrivateKey()
+        var span = message.mutableSpan
+        // Bytes have no padding.
+        var bytes = unsafe span.mutableBytes
+        do throws(HandshakeError) {
+            guard identity != nil else { return false }
+            try establishStaticStatic(of: peer)
+            clearHandshake(of: peer)
+            peer.handshake = try initiation(
+                to: peer, index: index, ephemeral: ephemeral, timestamp: timestamp, into: &bytes)
+        } catch {
+            // A peer of low order: nothing is ever sent to it.
+            return false
+        }
+        handshakes[index] = peer
+        peer.cookie.addMACs(to: &bytes, now: moment.instant)
+        return true
+    }
+
+    private func initiation(
+        to peer: Peer, index: ReceiverIndex, ephemeral: consuming PrivateKey, timestamp: TAI64N,
+        into bytes: inout MutableRawSpan
+    ) throws(HandshakeError) -> InitiatorHandshake {
+        guard let identity, let staticStatic = peer.staticStatic else { throw .unknownPeer }
+        return try InitiatorHandshake.create(
+            identity: identity, responder: peer.publicKey, staticStatic: staticStatic,
+            ephemeral: ephemeral, timestamp: timestamp, localIndex: index, into: &bytes)
+    }
+
+    /// Sends an empty packet, or what waits for the peer in its place.
+    func sendKeepalive(_ peer: Peer, at moment: Moment) {
+        let slot = peer.slot.rawValue
+        guard path.peers[slot].endpoint.withLock({ $0 != nil }) else { return }
+        if path.peers[slot].staged.withLock({ $0.packets.isEmpty }) {
+            path.stage([], for: path.peers[slot])
+        }
+        sendStaged(peer, at: moment)
+    }
+
+    /// Seals and sends what waits for the peer; without a usable session it goes on waiting, and a
+    /// handshake begins.
+    func sendStaged(_ peer: Peer, at moment: Moment) {
+        let slot = peer.slot.rawValue
+        let packets = path.takeStaged(of: path.peers[slot])
+        guard !packets.isEmpty else { return }
+        guard let endpoint = path.peers[slot].endpoint.withLock({ $0 }) else { return }
+        let keypair = path.peers[slot].current.load(ordering: .acquiring)
+        guard keypair != PeerPath.noKeypair,
+            path.keypairs[keypair].maySend.load(ordering: .relaxed),
+            !path.keypairs[keypair].isExpired(now: moment.instant),
+            let first = path.keypairs[keypair].reserveCounters(packets.count)
+        else {
+            path.restoreStaged(packets, of: path.peers[slot])
+            initiate(peer, .fresh, at: moment)
+            return
+        }
+        var hasData = false
+        for (index, packet) in packets.enumerated() {
+            if !packet.isEmpty { hasData = true }
+            send(
+                datagram(
+                    seal(packet, under: keypair, counter: first + UInt64(index)), to: peer,
+                    endpoint, trafficClass: ecn(of: packet)))
+        }
+        noteDataSent(peer, hasData: hasData, under: keypair, at: moment)
+    }
+
+    private func seal(_ packet: [UInt8], under keypair: UInt32, counter: UInt64) -> [UInt8] {
+        let mtu = path.mtu.load(ordering: .relaxed)
+        let padded = TransportData.paddedLength(packet.count, mtu: mtu)
+        var message = [UInt8](repeating: 0, count: TransportData.packet)
+        message.reserveCapacity(TransportData.overhead + padded)
+        message += packet
+        message += repeatElement(0, count: padded - packet.count + TransportData.tagByteCount)
+        var span = message.mutableSpan
+        // Bytes have no padding.
+        var bytes = unsafe span.mutableBytes
+        TransportData.storeHeader(
+            receiver: path.keypairs[keypair].remoteIndex, counter: counter, at: 0, into: &bytes)
+        let batch = FixedArray(
+            repeating: AEADPacket(offset: TransportData.packet, length: padded, counter: counter),
+            count: 1)
+        ChaCha20Poly1305.seal(
+            batch.prefix(1), in: &bytes, key: path.keypairs[keypair].sending)
+        return message
+    }
+
+    private func ecn(of packet: [UInt8]) -> UInt8 {
+        // Bytes have no padding.
+        ECN.encapsulated(packet: unsafe packet.span.bytes, at: 0, length: packet.count)
+    }
+
+    private func noteDataSent(
+        _ peer: Peer, hasData: Bool, under keypair: UInt32, at moment: Moment
+    ) {
+        let slot = peer.slot.rawValue
+        path.peers[slot].timers.anyAuthenticatedPacketSent()
+        _ = path.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+        if hasData {
+            _ = path.peers[slot].timers.dataSent(now: moment.instant, jitter: jitter())
+        }
+        schedule(peer)
+        if path.keypairs[keypair].needsRekeyAfterSending(now: moment.instant) {
+            initiate(peer, .fresh, at: moment)
+        }
+    }
+
+    /// A message to a peer, counted.
+    private func datagram(
+        _ bytes: [UInt8], to peer: Peer, _ endpoint: Endpoint, trafficClass: UInt8
+    ) -> Datagram {
+        path.peers[peer.slot.rawValue].sentBytes.wrappingAdd(
+            UInt64(bytes.count), ordering: .relaxed)
+        let generation = path.sourceGeneration.load(ordering: .relaxed)
+        return Datagram(
+            bytes: bytes, remote: endpoint.remote,
+            source: endpoint.sourceGeneration == generation ? endpoint.source : nil,
+            trafficClass: trafficClass, peer: peer.slot)
+    }
+
+    /// Sends a response to a peer.
+    func sendResponse(_ bytes: [UInt8], to peer: Peer, at moment: Moment) {
+        guard let endpoint = path.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else { return }
+        noteHandshakeSent(peer, byteCount: bytes.count, at: moment)
+        send(datagram(bytes, to: peer, endpoint, trafficClass: Constants.handshakeTrafficClass))
+    }
+
+    private func noteHandshakeSent(_ peer: Peer, byteCount: Int, at moment: Moment) {
+        let slot = peer.slot.rawValue
+        path.peers[slot].lastHandshakeSent.store(
+            max(moment.instant.nanoseconds, 1), ordering: .relaxed)
+        _ = path.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+        path.peers[slot].timers.anyAuthenticatedPacketSent()
+    }
+
+    /// A random interval of at most ``Constants/maximumJitter``.
+    func jitter() -> Interval {
+        Interval(
+            nanoseconds: random.next(below: Constants.maximumJitter.nanoseconds + 1))
+    }
+
+    /// A key pair for one message.
+    func makePrivateKey() -> PrivateKey {
+        PrivateKey(random: &random)
+    }
+
+    /// An index that means nothing yet.
+    func makeIndex() -> ReceiverIndex {
+        while true {
+            let index = ReceiverIndex(rawValue: random.nextUInt32())
+            if handshakes[index] == nil, path.indices.lookup(index) == nil { return index }
+        }
+    }
+
+    /// Computes DH(our static key, the peer's) if it is not there yet.
+    func establishStaticStatic(of peer: Peer) throws(HandshakeError) {
+        guard peer.staticStatic == nil, let identity else { return }
+        peer.staticStatic = try StaticStatic(identity, peer.publicKey)
+    }
+}

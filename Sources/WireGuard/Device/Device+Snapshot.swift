@@ -1,0 +1,31 @@
+import Packets
+import Synchronization
+import WireGuardCrypto
+
+extension Device {
+    /// Writes the answer to a get: the device, then its peers in the order in which they were added.
+    package func write(to writer: inout UAPIWriter) {
+        var device = DeviceSnapshot()
+        device.privateKey = identity?.privateKey.copy()
+        device.listenPort = path.listenPort.load(ordering: .relaxed)
+        device.firewallMark = firewallMark
+        writer.append(device)
+        for peer in orderedPeers() {
+            writer.append(snapshot(of: peer))
+            path.routes.forEachPrefix(ownedBy: peer.slot) { writer.append($0) }
+        }
+        writer.append(errno: 0)
+    }
+
+    func snapshot(of peer: Peer) -> PeerSnapshot {
+        let slot = peer.slot.rawValue
+        var snapshot = PeerSnapshot(publicKey: peer.publicKey)
+        snapshot.presharedKey = peer.presharedKey.copy()
+        snapshot.endpoint = path.peers[slot].endpoint.withLock { $0?.remote }
+        snapshot.lastHandshake = peer.lastHandshake
+        snapshot.txBytes = path.peers[slot].sentBytes.load(ordering: .relaxed)
+        snapshot.rxBytes = path.peers[slot].receivedBytes.load(ordering: .relaxed)
+        snapshot.persistentKeepalive = persistentKeepalive(of: peer)
+        return snapshot
+    }
+}

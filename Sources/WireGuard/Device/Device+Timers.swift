@@ -1,0 +1,69 @@
+import Synchronization
+
+extension Device {
+    /// Looks at every peer whose time has come.
+    func handleTimeouts(at moment: Moment) {
+        while let first = deadlines.first, first.deadline <= moment.instant {
+            guard let peer = peer(first.slot) else {
+                deadlines.set(first.slot, deadline: nil)
+                continue
+            }
+            handleTimeouts(of: peer, at: moment)
+            schedule(peer)
+        }
+    }
+
+    private func handleTimeouts(of peer: Peer, at moment: Moment) {
+        let slot = peer.slot.rawValue
+        let expired = path.peers[slot].timers.takeExpired(now: moment.instant)
+        if expired.contains(.zeroKeyMaterial) {
+            clearHandshake(of: peer)
+            clearKeypairs(of: peer)
+            trace(.keysWiped(peer.publicKey))
+        }
+        if expired.contains(.retransmitHandshake) { retransmit(peer, at: moment) }
+        if expired.contains(.newHandshake) {
+            clearSource(of: peer.slot)
+            trace(.noAnswer(peer.publicKey))
+            initiate(peer, .fresh, at: moment)
+        }
+        if expired.contains(.sendKeepalive) {
+            sendKeepalive(peer, at: moment)
+            _ = path.peers[slot].timers.rearmKeepaliveIfOwed(now: moment.instant)
+        }
+        if expired.contains(.persistentKeepalive), persistentKeepalive(of: peer) > 0 {
+            sendKeepalive(peer, at: moment)
+        }
+    }
+
+    private func retransmit(_ peer: Peer, at moment: Moment) {
+        let slot = peer.slot.rawValue
+        let attempts = path.peers[slot].timers.handshakeAttempts.load(ordering: .relaxed)
+        guard attempts <= Constants.maximumHandshakeAttempts else {
+            trace(.handshakeGivenUp(peer.publicKey, attempts: attempts))
+            _ = path.takeStaged(of: path.peers[slot])
+            _ = path.peers[slot].timers.handshakeGivenUp(now: moment.instant)
+            return
+        }
+        path.peers[slot].timers.handshakeAttempts.store(attempts + 1, ordering: .relaxed)
+        clearSource(of: peer.slot)
+        initiate(peer, .retry, at: moment)
+    }
+
+    /// Puts the peer's earliest deadline on the heap, and tells the packet path when it is.
+    func schedule(_ peer: Peer) {
+        let slot = peer.slot.rawValue
+        while true {
+            let deadline = path.peers[slot].timers.nextDeadline
+            deadlines.set(peer.slot, deadline: deadline)
+            path.peers[slot].timers.wakeUp.store(
+                deadline?.nanoseconds ?? .max, ordering: .sequentiallyConsistent)
+            // The packet path may have stored an earlier one between our look and our word.
+            guard let again = path.peers[slot].timers.nextDeadline, let deadline else {
+                if deadline != nil || path.peers[slot].timers.nextDeadline == nil { return }
+                continue
+            }
+            if again >= deadline { return }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+import Packets
+import Synchronization
+import WireGuardCrypto
+
+/// The control side of one interface: identity, peers, handshakes, timers and configuration, without
+/// a socket and without a clock.
+///
+/// One thread calls it. What the packet path (``OutboundPath``, ``InboundPath``) shares with it lies
+/// in ``path``. Datagrams that a call produces wait in the outbox until ``takeDatagrams()``.
+package final class Device {
+    package let path = DataPath()
+    var random: any RandomSource
+    var identity: StaticIdentity?
+    package internal(set) var firewallMark: UInt32 = 0
+    var peersByKey: [PublicKey: Peer] = [:]
+    var peersBySlot: [Peer?] = []
+    var nextSerial: UInt64 = 0
+    /// Handshakes that wait for a response, by the index that it will name.
+    var handshakes: [ReceiverIndex: Peer] = [:]
+    var deadlines = DeadlineHeap()
+    var timestamps = InitiationTimestamps()
+    var checker: CookieChecker?
+    var limiter = HandshakeRateLimiter()
+    var load = LoadDetector()
+    private var outbox: [Datagram] = []
+    /// What happened, for whoever wants to know; empty unless ``isTracing``.
+    private var events: [TraceEvent] = []
+    package var isTracing = false
+
+    /// Makes a device that is down and has no identity.
+    package init(random: any RandomSource = SystemRandom()) {
+        self.random = random
+    }
+
+    /// Whether the primitives work; nothing may be done before it was asked.
+    package static var isCryptographyReady: Bool {
+        (try? Cryptography.initialize()) != nil
+    }
+
+    /// Whether all keys are in locked memory.
+    package static var areSecretsLocked: Bool {
+        SecretSlab.shared.isLocked
+    }
+
+    /// A number for whatever needs no secret: the jitter of the packet path.
+    package func makeSeed() -> UInt64 {
+        random.nextUInt64()
+    }
+
+    // MARK: Work of the control thread
+
+    /// Does everything that waits: what the packet path asked for, handshake messages, timers.
+    ///
+    /// - Returns: whether more waits than one call takes, so that it should be called again soon.
+    package func handleWork(at observed: Moment) -> Bool {
+        let moment = steady(observed)
+        for slot in path.takeRequests() { handleRequests(of: slot, at: moment) }
+        var budget = Self.messagesPerCall
+        while budget > 0, let message = path.handshakes.next() {
+            handle(message, at: moment)
+            budget -= 1
+        }
+        handleTimeouts(at: moment)
+        return budget == 0
+    }
+
+    private static let messagesPerCall = 128
+
+    /// When ``handleWork(at:)`` is to be called although nobody asks; nil for not at all. Counted by
+    /// the clock that the caller reads.
+    package var nextDeadline: Instant? {
+        deadlines.first.map { path.unsteady($0.deadline) }
+    }
+
+    /// Takes what is to be sent.
+    package func takeDatagrams() -> [Datagram] {
+        defer { outbox.removeAll(keepingCapacity: outbox.count <= 256) }
+        return outbox
+    }
+
+    /// Takes what happened since the last call.
+    package func takeEvents() -> [TraceEvent] {
+        defer { events = [] }
+        return events
+    }
+
+    func steady(_ moment: Moment) -> Moment {
+        Moment(instant: path.steady(moment.instant), wall: moment.wall)
+    }
+
+    func send(_ datagram: Datagram) {
+        outbox.append(datagram)
+    }
+
+    func trace(_ event: @autoclosure () -> TraceEvent) {
+        if isTracing { events.append(event()) }
+    }
+
+    private func handleRequests(of slot: PeerSlot, at moment: Moment) {
+        guard let peer = peer(slot) else { return }
+        let requests = path.peers[slot.rawValue].takeRequests()
+        if requests.contains(.keyConfirmed) { confirmNextKeypair(of: peer, at: moment) }
+        if requests.contains(.handshake) { initiate(peer, .fresh, at: moment) }
+        schedule(peer)
+    }
+
+    func peer(_ slot: PeerSlot) -> Peer? {
+        let index = Int(slot.rawValue)
+        return index < peersBySlot.count ? peersBySlot[index] : nil
+    }
+
+    // MARK: Up and down
+
+    package var isUp: Bool { path.isUp.load(ordering: .relaxed) }
+
+    /// The interface came up: timers run, and peers with a persistent keepalive are sent to.
+    package func bringUp(at observed: Moment) {
+        guard !isUp else { return }
+        let moment = steady(observed)
+        path.isUp.store(true, ordering: .sequentiallyConsistent)
+        for peer in orderedPeers() {
+            path.peers[peer.slot.rawValue].timers.isRunning.store(true, ordering: .relaxed)
+            sendStaged(peer, at: moment)
+            if persistentKeepalive(of: peer) > 0 { sendKeepalive(peer, at: moment) }
+            schedule(peer)
+        }
+    }
+
+    /// The interface went down: keys and handshakes are wiped, timers stop, staged packets go.
+    package func bringDown() {
+        guard isUp else { return }
+        path.isUp.store(false, ordering: .sequentiallyConsistent)
+        for peer in orderedPeers() {
+            stop(peer)
+            path.peers[peer.slot.rawValue].lastHandshakeSent.store(0, ordering: .relaxed)
+        }
+    }
+
+    /// The MTU of the tunnel changed.
+    package func setMTU(_ mtu: Int) {
+        path.mtu.store(mtu, ordering: .relaxed)
+    }
+
+    /// Routes or addresses of the system changed: cached sources may be wrong now.
+    package func clearSources() {
+        path.sourceGeneration.wrappingAdd(1, ordering: .relaxed)
+    }
+
+    /// A send from a peer's cached source failed.
+    package func clearSource(of slot: PeerSlot) {
+        guard peer(slot) != nil else { return }
+        path.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
+    }
+
+    /// How often packets were dropped for this reason.
+    package func drops(_ reason: DropReason) -> UInt64 {
+        path.drops[reason]
+    }
+
+    /// Handshake, keys, timers and staged packets of a peer go; the peer stays.
+    func stop(_ peer: Peer) {
+        clearHandshake(of: peer)
+        clearKeypairs(of: peer)
+        path.peers[peer.slot.rawValue].timers.stopAll()
+        _ = path.takeStaged(of: path.peers[peer.slot.rawValue])
+        deadlines.set(peer.slot, deadline: nil)
+        path.peers[peer.slot.rawValue].timers.wakeUp.store(
+            .max, ordering: .sequentiallyConsistent)
+    }
+
+    func orderedPeers() -> [Peer] {
+        peersByKey.values.sorted { $0.serial < $1.serial }
+    }
+
+    func persistentKeepalive(of peer: Peer) -> UInt16 {
+        path.peers[peer.slot.rawValue].timers.persistentKeepaliveSeconds.load(ordering: .relaxed)
+    }
+}

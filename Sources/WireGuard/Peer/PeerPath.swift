@@ -1,0 +1,75 @@
+import Packets
+import Synchronization
+
+/// The half of a peer that the packet path touches, on any thread: which keypair sends, where to,
+/// the timers, the counters and the packets that wait.
+///
+/// All of it is atomic or behind a lock of its own, taken once for a run of packets.
+struct PeerPath: ~Copyable, Sendable {
+    /// A keypair slot that means "none".
+    static let noKeypair = UInt32.max
+
+    let timers = PeerTimers()
+    /// The slot of the keypair that sends.
+    let current = Atomic<UInt32>(noKeypair)
+    /// The slot of the keypair that waits for its first message (key confirmation).
+    let next = Atomic<UInt32>(noKeypair)
+    let endpoint = Mutex<Endpoint?>(nil)
+    let staged = Mutex(StagedPackets())
+    /// UDP payload bytes, handshakes included.
+    let sentBytes = Atomic<UInt64>(0)
+    /// Whole messages, handshakes included, but not those refused after opening.
+    let receivedBytes = Atomic<UInt64>(0)
+    /// Authentic packets that were refused for what they held.
+    let receiveErrors = Atomic<UInt64>(0)
+    /// When the last initiation or response went out, in nanoseconds; 0 for not within the limit.
+    let lastHandshakeSent = Atomic<UInt64>(0)
+    /// False once a segmented send to the peer was too large for its path.
+    let usesSegmentation = Atomic<Bool>(true)
+    /// What the packet path asked of the control thread and it has not looked at yet.
+    private let requests = Atomic<UInt8>(0)
+
+    /// What the packet path asks of the control thread.
+    struct Requests: OptionSet, Sendable {
+        let rawValue: UInt8
+
+        /// Send an initiation, which is no retry.
+        static let handshake = Requests(rawValue: 1)
+        /// The first message under the next keypair came.
+        static let keyConfirmed = Requests(rawValue: 2)
+        /// A timer's deadline lies before the next look at this peer.
+        static let earlierWakeUp = Requests(rawValue: 4)
+    }
+
+    /// The first message under a keypair came: if it waits for that, it sends from now on, before what
+    /// the message carries can be answered. The control thread follows.
+    ///
+    /// - Returns: whether this call made the change.
+    func confirm(_ keypair: UInt32) -> Bool {
+        guard next.load(ordering: .acquiring) == keypair else { return false }
+        current.store(keypair, ordering: .releasing)
+        return next.compareExchange(
+            expected: keypair, desired: Self.noKeypair, ordering: .acquiringAndReleasing
+        ).exchanged
+    }
+
+    /// Notes requests; true if none was pending, so that the peer must be put on the list.
+    func request(_ more: Requests) -> Bool {
+        // The load keeps a busy flow from writing the line for each batch.
+        let pending = requests.load(ordering: .relaxed)
+        if pending & more.rawValue == more.rawValue { return false }
+        return requests.bitwiseOr(more.rawValue, ordering: .acquiringAndReleasing).oldValue == 0
+    }
+
+    /// Takes all pending requests.
+    func takeRequests() -> Requests {
+        Requests(rawValue: requests.exchange(0, ordering: .acquiringAndReleasing))
+    }
+
+    /// True while the last handshake message is younger than Rekey-Timeout.
+    func isHandshakeLimited(now: Instant) -> Bool {
+        let last = lastHandshakeSent.load(ordering: .relaxed)
+        return last != 0
+            && now.since(Instant(nanoseconds: last)) < Constants.rekeyTimeout
+    }
+}

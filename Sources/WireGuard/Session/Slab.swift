@@ -1,0 +1,73 @@
+/// Slots for values that stay where they are: keypairs and the shared half of peers.
+///
+/// Threads of the packet path hold slot numbers, not references, so nothing is counted for a packet.
+/// A value is made and destroyed by the control thread while all gates are held
+/// (``DataPath/exclusively(_:)``); between that, any thread that holds its gate may borrow it.
+/// Memory comes in chunks of 64 and stays with the slab, for the next value.
+@safe
+struct Slab<Element: ~Copyable>: ~Copyable {
+    private static var chunkLength: Int { 64 }
+    private var chunks: [UnsafeMutablePointer<Element>] = unsafe []
+    private var isOccupied: [Bool] = []
+    private var free: [UInt32] = []
+    /// Values that live in the slab.
+    private(set) var count = 0
+
+    init() {}
+
+    deinit {
+        for (index, occupied) in isOccupied.enumerated() where occupied {
+            unsafe address(UInt32(index)).deinitialize(count: 1)
+        }
+        for unsafe chunk in unsafe chunks { unsafe chunk.deallocate() }
+    }
+
+    /// Moves a value in and tells its slot.
+    mutating func insert(_ element: consuming Element) -> UInt32 {
+        if free.isEmpty { grow() }
+        let slot = free.removeLast()
+        // A slot from the free list lies in a chunk and holds no value.
+        unsafe address(slot).initialize(to: element)
+        isOccupied[Int(slot)] = true
+        count += 1
+        return slot
+    }
+
+    /// Destroys the value of a slot.
+    mutating func remove(_ slot: UInt32) {
+        precondition(isOccupied[Int(slot)])
+        unsafe address(slot).deinitialize(count: 1)
+        isOccupied[Int(slot)] = false
+        free.append(slot)
+        count -= 1
+    }
+
+    /// Whether a slot holds a value.
+    func contains(_ slot: UInt32) -> Bool {
+        Int(slot) < isOccupied.count && isOccupied[Int(slot)]
+    }
+
+    /// The value of an occupied slot, in place.
+    subscript(slot: UInt32) -> Element {
+        @inline(__always)
+        _read {
+            precondition(isOccupied[Int(slot)])
+            // An occupied slot holds a value, which only the control thread ends.
+            yield unsafe address(slot).pointee
+        }
+    }
+
+    @inline(__always)
+    private func address(_ slot: UInt32) -> UnsafeMutablePointer<Element> {
+        unsafe chunks[Int(slot) / Self.chunkLength] + Int(slot) % Self.chunkLength
+    }
+
+    private mutating func grow() {
+        let start = unsafe UInt32(chunks.count * Self.chunkLength)
+        let chunk = UnsafeMutablePointer<Element>.allocate(capacity: Self.chunkLength)
+        unsafe chunks.append(chunk)
+        isOccupied.append(contentsOf: repeatElement(false, count: Self.chunkLength))
+        // The lowest slot is taken first: slots stay dense.
+        for offset in (0..<UInt32(Self.chunkLength)).reversed() { free.append(start + offset) }
+    }
+}

@@ -1,0 +1,16 @@
+// What appears in the public face of this module, so that `import WireGuard` is enough.
+@_exported import struct Packets.AddressText
+@_exported import enum Packets.IPAddress
+@_exported import struct Packets.IPPrefix
+@_exported import struct Packets.IPv4Address
+@_exported import struct Packets.IPv6Address
+@_exported import struct Packets.SocketAddress
+@_exported import struct Packets.SourceAddress
+@_exported import enum WireGuardCrypto.Cryptography
+@_exported import enum WireGuardCrypto.CryptographyError
+@_exported import struct WireGuardCrypto.PresharedKey
+@_exported import struct WireGuardCrypto.PrivateKey
+@_exported import struct WireGuardCrypto.PublicKey
+@_exported import protocol WireGuardCrypto.RandomSource
+@_exported import struct WireGuardCrypto.SeededRandom
+@_exported import struct WireGuardCrypto.SystemRandom

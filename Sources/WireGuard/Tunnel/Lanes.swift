@@ -1,0 +1,115 @@
+import Packets
+
+/// The two ways of packets through a ``Tunnel``, one packet at a time, with the buffers that they
+/// are sealed and opened in.
+struct Lanes: ~Copyable {
+    private var outbound: OutboundPath
+    private var inbound: InboundPath
+    private var coalescer = FlowCoalescer(maximumPackets: 1, coalescing: [])
+    private var buffer = PacketBuffer(byteCount: Self.bufferByteCount)
+    private var bounceBuffer = PacketBuffer(byteCount: OutboundPath.bounceByteCount)
+
+    /// Whether the device has work to do after a packet.
+    enum Need {
+        case none
+        case now
+
+        init(_ wakes: Bool) {
+            self = wakes ? .now : .none
+        }
+    }
+
+    /// Any packet, which is below 64 KiB, and what a message adds to it.
+    private static let bufferByteCount = 68 << 10
+
+    init(path: DataPath, jitterSeed: UInt64) {
+        let gate = path.makeGate()
+        outbound = OutboundPath(path: path, gate: gate, jitterSeed: jitterSeed)
+        inbound = InboundPath(path: path, gate: gate)
+    }
+
+    /// Seals one packet, or answers it with an ICMP error.
+    mutating func seal(
+        _ packet: RawSpan, to datagrams: inout Outputs<Tunnel.Datagram>,
+        bouncing packets: inout Outputs<[UInt8]>, now: Instant
+    ) -> Need {
+        guard
+            outbound.load(packet, header: VirtioNetHeader(), at: 0, length: packet.byteCount)
+        else { return .none }
+        defer { outbound.removeAll() }
+        let wakes = outbound.sealOne(packet, in: &buffer, bouncing: &bounceBuffer, now: now)
+        for index in 0..<outbound.transmitCount {
+            let transmit = outbound.transmits[index]
+            datagrams.append(
+                Tunnel.Datagram(
+                    bytes: buffer.bytes.copied(transmit.offset, transmit.length),
+                    remote: transmit.remote, source: transmit.source,
+                    trafficClass: transmit.trafficClass))
+        }
+        for index in 0..<outbound.bounceCount {
+            let bounce = outbound.bounces[index]
+            packets.append(bounceBuffer.bytes.copied(bounce.offset, bounce.length))
+        }
+        return Need(wakes)
+    }
+
+    /// Opens one datagram; `message` says where it came from.
+    mutating func open(
+        _ datagram: RawSpan, _ message: InboundMessage, to packets: inout Outputs<[UInt8]>,
+        now: Instant
+    ) -> Need {
+        var message = message
+        // What is longer than any datagram is cut: as data its tag is wrong then, and anything else
+        // has a length of its own.
+        message.length = min(datagram.byteCount, buffer.byteCount)
+        defer { coalescer.removeAll() }
+        let wakes = inbound.openOne(
+            datagram, message, in: &buffer, into: &coalescer, now: now)
+        for index in 0..<coalescer.packetCount {
+            let piece = coalescer.piece(at: index)
+            packets.append(
+                buffer.bytes.copied(
+                    piece.offset + VirtioNetHeader.byteCount,
+                    piece.length - VirtioNetHeader.byteCount))
+        }
+        return Need(wakes)
+    }
+}
+
+extension OutboundPath {
+    fileprivate mutating func sealOne(
+        _ packet: RawSpan, in buffer: inout PacketBuffer,
+        bouncing bounceBuffer: inout PacketBuffer, now: Instant
+    ) -> Bool {
+        var bytes = buffer.mutableBytes
+        var bounceBytes = bounceBuffer.mutableBytes
+        _ = cut(from: packet, into: &bytes)
+        return seal(in: &bytes, bouncing: &bounceBytes, now: now)
+    }
+}
+
+extension InboundPath {
+    fileprivate mutating func openOne(
+        _ datagram: RawSpan, _ message: InboundMessage, in buffer: inout PacketBuffer,
+        into coalescer: inout FlowCoalescer, now: Instant
+    ) -> Bool {
+        var bytes = buffer.mutableBytes
+        bytes.copy(message.length, from: datagram, at: 0, to: 0)
+        let messages = FixedArray(repeating: message, count: 1)
+        let wakes = open(messages, count: 1, in: &bytes, into: &coalescer, now: now)
+        coalescer.finish(in: &bytes)
+        return wakes
+    }
+}
+
+extension RawSpan {
+    /// A copy of `count` bytes from `offset` on, which the span has to hold.
+    fileprivate func copied(_ offset: Int, _ count: Int) -> [UInt8] {
+        var copy = [UInt8](repeating: 0, count: count)
+        var span = copy.mutableSpan
+        // Bytes have no padding.
+        var bytes = unsafe span.mutableBytes
+        bytes.copy(count, from: self, at: offset, to: 0)
+        return copy
+    }
+}

@@ -1,0 +1,24 @@
+/// Values that wait to be taken, in order.
+struct Outputs<Element> {
+    private var elements: [Element] = []
+    private var first = 0
+
+    mutating func append(_ element: Element) {
+        elements.append(element)
+    }
+
+    mutating func next() -> Element? {
+        guard first < elements.count else { return nil }
+        let element = elements[first]
+        first += 1
+        // The memory of what was taken is kept only while it is a small part.
+        if first == elements.count {
+            elements = []
+            first = 0
+        } else if first >= 64, first * 2 >= elements.count {
+            elements.removeFirst(first)
+            first = 0
+        }
+        return element
+    }
+}

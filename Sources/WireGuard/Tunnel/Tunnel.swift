@@ -1,0 +1,267 @@
+import Packets
+import Synchronization
+import WireGuardCrypto
+
+/// A whole WireGuard interface as a value machine: packets and datagrams go in, datagrams and packets
+/// come out. It has no socket, no clock and no thread; whoever owns it brings those.
+///
+/// Inputs are the methods that begin with `handle`, and the configuration; each is told what time it
+/// is. After any of them take the outputs, ``nextDatagram()`` and ``nextPacket()``, until both are
+/// nil, and see to it that ``handleTimeout(now:)`` is called at ``nextTimeout``:
+///
+///     let tunnel = Tunnel()
+///     let errno = tunnel.configure(
+///         """
+///         private_key=…64 digits…
+///         public_key=…64 digits…
+///         endpoint=192.0.2.1:51820
+///         allowed_ip=10.0.0.0/24
+///         """, now: clock.now)
+///     tunnel.bringUp(now: clock.now)
+///     while true {
+///         switch wait(for: [tun, socket], until: tunnel.nextTimeout) {
+///         case .packet(let bytes):
+///             tunnel.handlePacket(bytes, now: clock.now)
+///         case .datagram(let bytes, let remote):
+///             tunnel.handleDatagram(bytes, from: remote, now: clock.now)
+///         case .timeout:
+///             tunnel.handleTimeout(now: clock.now)
+///         }
+///         while let datagram = tunnel.nextDatagram() { socket.send(datagram.bytes, to: datagram.remote) }
+///         while let packet = tunnel.nextPacket() { tun.write(packet) }
+///     }
+///
+/// One thread at a time calls it. A packet is a whole IPv4 or IPv6 packet, a datagram the payload of
+/// one UDP datagram. What cannot be carried is dropped and counted, see ``drops(_:)``; nothing that
+/// comes in is an error.
+public final class Tunnel {
+    let device: Device
+    private var lanes: Lanes
+    private var datagrams = Outputs<Datagram>()
+    private var packets = Outputs<[UInt8]>()
+    private var events = Outputs<TraceEvent>()
+
+    /// A datagram that is to be sent.
+    public struct Datagram: Hashable, Sendable {
+        /// The UDP payload.
+        public var bytes: [UInt8]
+        /// Where it goes.
+        public var remote: SocketAddress
+        /// The local end that it should leave from, nil for the system's choice.
+        public var source: SourceAddress?
+        /// TOS or traffic class: the ECN bits of the packet inside, or 0x88 for handshakes.
+        public var trafficClass: UInt8
+
+        /// Makes a datagram.
+        public init(
+            bytes: [UInt8], remote: SocketAddress, source: SourceAddress? = nil,
+            trafficClass: UInt8 = 0
+        ) {
+            self.bytes = bytes
+            self.remote = remote
+            self.source = source
+            self.trafficClass = trafficClass
+        }
+    }
+
+    /// Makes an interface that is down and has neither a key nor peers.
+    ///
+    /// - Parameter random: where keys, indices and jitter come from; anything but the default is for
+    ///   tests.
+    public init(random: any RandomSource = SystemRandom()) {
+        var random = random
+        let seed = random.nextUInt64()
+        device = Device(random: random)
+        lanes = Lanes(path: device.path, jitterSeed: seed)
+    }
+
+    // MARK: Configuration
+
+    /// Applies a change as a whole, or nothing of it.
+    public func configure(
+        _ change: borrowing ConfigurationChange, now: Moment
+    ) throws(ConfigurationError) {
+        try device.check(change)
+        device.apply(change, at: now)
+        if let port = change.listenPort { device.setListenPort(port) }
+        collect()
+    }
+
+    /// Applies the lines of a set of the cross-platform configuration protocol, as `wg set` writes
+    /// them, with or without the `set=1` in front.
+    ///
+    /// - Returns: 0, or a negative errno, and then nothing has changed.
+    public func configure(_ text: String, now: Moment) -> Int32 {
+        var parser = UAPIParser()
+        let dialogue = Array((text.hasPrefix("set=1") ? text : "set=1\n" + text).utf8) + Self.end
+        var offset = 0
+        // Bytes have no padding.
+        switch parser.read(unsafe dialogue.span.bytes, from: &offset, resolveScope: { _ in nil }) {
+        case .set(let change):
+            do throws(ConfigurationError) {
+                try configure(change, now: now)
+                return 0
+            } catch {
+                return error.errno
+            }
+        case .failed(let errno):
+            return errno
+        default:
+            return Self.invalidArgument
+        }
+    }
+
+    /// Writes the configuration, with counters and handshake times, as the answer to a `get=1`.
+    public func write(to writer: inout UAPIWriter) {
+        device.write(to: &writer)
+    }
+
+    /// The interface comes up: timers run, and peers with a persistent keepalive are sent to.
+    public func bringUp(now: Moment) {
+        device.bringUp(at: now)
+        collect()
+    }
+
+    /// The interface goes down: session keys are wiped, packets that wait are dropped, no timer runs.
+    public func takeDown() {
+        device.bringDown()
+        collect()
+    }
+
+    /// Whether the interface is up.
+    public var isUp: Bool { device.isUp }
+
+    /// The longest packet, in bytes; longer ones are carried but not padded. 1420 unless set.
+    public var mtu: Int {
+        get { device.path.mtu.load(ordering: .relaxed) }
+        set { device.setMTU(newValue) }
+    }
+
+    /// The UDP port that the owner's socket is bound to, 0 for none. A set of `listen_port` changes
+    /// it; then it is for the owner to bind that port.
+    public var listenPort: UInt16 {
+        get { device.path.listenPort.load(ordering: .relaxed) }
+        set { device.setListenPort(newValue) }
+    }
+
+    /// The mark that outgoing datagrams are to have, 0 for none.
+    public var firewallMark: UInt32 { device.firewallMark }
+
+    /// Routes or addresses of the system changed: sources learnt before are not used any more.
+    public func forgetSources() {
+        device.clearSources()
+    }
+
+    // MARK: Inputs
+
+    /// Takes an IP packet from the application's side, to be sealed and sent to the peer that its
+    /// destination belongs to.
+    public func handlePacket(_ packet: RawSpan, now: Moment) {
+        let mustWork = lanes.seal(packet, to: &datagrams, bouncing: &packets, now: now.instant)
+        work(ifNeeded: mustWork, now: now)
+    }
+
+    /// Takes an IP packet from the application's side.
+    public func handlePacket(_ packet: [UInt8], now: Moment) {
+        // Bytes have no padding.
+        handlePacket(unsafe packet.span.bytes, now: now)
+    }
+
+    /// Takes a datagram from the network.
+    ///
+    /// - Parameters:
+    ///   - remote: where it came from.
+    ///   - source: the local end that it came to, which the answers will leave from.
+    ///   - trafficClass: its TOS or traffic class, whose ECN bits go on inside.
+    public func handleDatagram(
+        _ datagram: RawSpan, from remote: SocketAddress, to source: SourceAddress? = nil,
+        trafficClass: UInt8 = 0, now: Moment
+    ) {
+        var message = InboundMessage()
+        message.remote = remote
+        message.source = source
+        message.trafficClass = trafficClass
+        let mustWork = lanes.open(datagram, message, to: &packets, now: now.instant)
+        work(ifNeeded: mustWork, now: now)
+    }
+
+    /// Takes a datagram from the network.
+    public func handleDatagram(
+        _ datagram: [UInt8], from remote: SocketAddress, to source: SourceAddress? = nil,
+        trafficClass: UInt8 = 0, now: Moment
+    ) {
+        handleDatagram(
+            // Bytes have no padding.
+            unsafe datagram.span.bytes, from: remote, to: source, trafficClass: trafficClass,
+            now: now)
+    }
+
+    /// Does what is due; to be called at ``nextTimeout``, earlier or later does no harm.
+    public func handleTimeout(now: Moment) {
+        work(ifNeeded: .now, now: now)
+    }
+
+    private func work(ifNeeded need: Lanes.Need, now: Moment) {
+        if need == .now {
+            while device.handleWork(at: now) {}
+        }
+        collect()
+    }
+
+    private func collect() {
+        for datagram in device.takeDatagrams() {
+            datagrams.append(
+                Datagram(
+                    bytes: datagram.bytes, remote: datagram.remote, source: datagram.source,
+                    trafficClass: datagram.trafficClass))
+        }
+        for event in device.takeEvents() { events.append(event) }
+    }
+
+    // MARK: Outputs
+
+    /// When ``handleTimeout(now:)`` is to be called, nil for not at all.
+    public var nextTimeout: Instant? { device.nextDeadline }
+
+    /// The next datagram to send, nil if there is none.
+    public func nextDatagram() -> Datagram? {
+        datagrams.next()
+    }
+
+    /// The next packet for the application's side: one that a peer sent, or an ICMP error about one
+    /// that no peer takes.
+    public func nextPacket() -> [UInt8]? {
+        packets.next()
+    }
+
+    // MARK: Observation
+
+    /// What is known of a peer, with its counters; nil if there is no such peer.
+    public func peer(_ publicKey: PublicKey) -> PeerSnapshot? {
+        device.peersByKey[publicKey].map { device.snapshot(of: $0) }
+    }
+
+    /// The keys of all peers, in the order in which they were added.
+    public var peers: [PublicKey] { device.orderedPeers().map(\.publicKey) }
+
+    /// How many packets and datagrams went no further for a reason.
+    public func drops(_ reason: DropReason) -> UInt64 {
+        device.drops(reason)
+    }
+
+    /// Whether ``nextEvent()`` is told what happens.
+    public var isTracing: Bool {
+        get { device.isTracing }
+        set { device.isTracing = newValue }
+    }
+
+    /// The next thing that happened, nil if there is none. While ``isTracing`` someone has to ask,
+    /// as events are kept until then.
+    public func nextEvent() -> TraceEvent? {
+        events.next()
+    }
+
+    private static let end = Array("\n\n".utf8)
+    /// EINVAL.
+    private static let invalidArgument: Int32 = -22
+}

@@ -1,0 +1,194 @@
+import LinuxIO
+import Logging
+import WireGuard
+
+/// The control thread: waits for everything that is not a packet.
+extension Interface {
+    private enum Token {
+        static let signal: UInt64 = 0
+        static let timer: UInt64 = 1
+        static let bell: UInt64 = 2
+        static let link: UInt64 = 3
+        static let routes: UInt64 = 4
+        static let listener: UInt64 = 5
+        static let socketFile: UInt64 = 6
+        /// Clients of the configuration socket, by their number.
+        static let firstClient: UInt64 = 1 << 32
+    }
+
+    /// Works until a signal, the deletion of the interface or that of the socket ends it.
+    package func run() throws(SystemError) {
+        defer { end() }
+        try epoll.add(signals.descriptor, token: Token.signal)
+        try epoll.add(timer.descriptor, token: Token.timer)
+        try epoll.add(bell.event.descriptor, token: Token.bell)
+        try epoll.add(link.descriptor, token: Token.link)
+        try epoll.add(routes.descriptor, token: Token.routes)
+        try epoll.add(uapi.listener.descriptor, token: Token.listener)
+        switch socketWatch {
+        case .some(let watch): try epoll.add(watch.descriptor, token: Token.socketFile)
+        case .none: break
+        }
+        quietKernel()
+        follow(link.state)
+
+        var events = EpollEvents(capacity: 64)
+        while !isOver {
+            let hasMore = work()
+            let count = try epoll.wait(into: &events, milliseconds: hasMore ? 0 : nil)
+            for index in 0..<count where !isOver {
+                handle(events.token(index))
+            }
+        }
+    }
+
+    private func handle(_ token: UInt64) {
+        switch token {
+        case Token.signal:
+            guard let signal = signals.next() else { return }
+            finish("signal \(signal)")
+        case Token.timer: timer.drain()
+        case Token.bell:
+            bell.event.drain()
+            if workers.contains(where: \.mailbox.hasEnded) { finish("its interface was deleted") }
+        case Token.link:
+            for event in link.events(of: tun) { handle(event) }
+        case Token.routes:
+            if routes.drain() { device.clearSources() }
+        case Token.listener: acceptClient()
+        case Token.socketFile:
+            if socketWatch?.drain() == false { finish("its socket was deleted") }
+        default: serve(Int(token - Token.firstClient))
+        }
+    }
+
+    private func finish(_ why: String) {
+        log.info("ending: \(why)")
+        isOver = true
+    }
+
+    // MARK: Device
+
+    /// Lets the device do what is due, sends what came of it, and sets the alarm for the next time.
+    private func work() -> Bool {
+        let now = Clock.moment()
+        let hasMore = device.handleWork(at: now)
+        sendDatagrams()
+        logEvents()
+        uapi.putOutStalled(now: now.instant)
+        let next = [device.nextDeadline, uapi.nextDeadline].compactMap(\.self).min()
+        if next != alarm {
+            do throws(SystemError) {
+                try timer.set(deadline: next?.nanoseconds)
+                alarm = next
+            } catch {
+                log.error("cannot set the timer: \(error)")
+            }
+        }
+        return hasMore
+    }
+
+    private func sendDatagrams() {
+        let datagrams = device.takeDatagrams()
+        guard !datagrams.isEmpty, let sockets = sockets.first else { return }
+        var buffer = outboxBuffer.mutableBytes
+        for peer in outbox.send(datagrams, through: sockets, by: &buffer) {
+            device.clearSource(of: peer)
+        }
+    }
+
+    private func logEvents() {
+        guard device.isTracing else { return }
+        for event in device.takeEvents() { log.debug("\(event.line)") }
+    }
+
+    // MARK: Link
+
+    private func handle(_ event: LinkMonitor.Event) {
+        switch event {
+        case .changed(let state): follow(state)
+        case .moved(let state):
+            quietKernel()
+            follow(state)
+        case .removed: finish("its interface was deleted")
+        }
+    }
+
+    /// Brings the device to where the link is: up or down, and its MTU.
+    private func follow(_ state: LinkState) {
+        device.setMTU(state.mtu)
+        guard state.isUp != device.isUp else { return }
+        if state.isUp {
+            bindIfNeeded()
+            device.bringUp(at: Clock.moment())
+            log.info("the interface is up, listening on port \(sockets.first?.port ?? 0)")
+        } else {
+            device.bringDown()
+            log.info("the interface is down")
+        }
+    }
+
+    private func quietKernel() {
+        for error in tun.quietKernel() {
+            log.debug("a setting of the kernel cannot be changed, and stays: \(error)")
+        }
+    }
+
+    // MARK: Configuration socket
+
+    private func acceptClient() {
+        let now = Clock.moment().instant
+        while let client = uapi.accept(now: now) {
+            do throws(SystemError) {
+                try epoll.add(
+                    client.connection.descriptor,
+                    token: Token.firstClient + UInt64(client.number))
+            } catch {
+                log.error("cannot serve a client of the socket: \(error)")
+                uapi.close(client.number)
+            }
+        }
+    }
+
+    private func serve(_ number: Int) {
+        guard let client = uapi.client(number) else { return }
+        let now = Clock.moment()
+        let wasWriting = client.isWriting
+        if wasWriting {
+            uapi.write(client, now: now.instant)
+        } else {
+            uapi.read(client, now: now.instant) { request, writer in
+                answer(request, to: &writer, at: now)
+            }
+        }
+        guard uapi.client(number) != nil, client.isWriting != wasWriting else { return }
+        // While an answer waits to be read, questions wait too.
+        try? epoll.modify(
+            client.connection.descriptor, token: Token.firstClient + UInt64(number),
+            for: client.isWriting ? .writable : .readable)
+    }
+
+    private func answer(
+        _ request: consuming UAPIRequest, to writer: inout UAPIWriter, at now: Moment
+    ) -> UAPIServer.Sequel {
+        switch consume request {
+        case .get: device.write(to: &writer)
+        case .set(let change): writer.append(errno: -apply(change, at: now))
+        case .failed(let errno): writer.append(errno: errno)
+        case .lineTooLong:
+            writer.append(errno: -SystemError.invalidArgument.code)
+            return .close
+        }
+        return .goOn
+    }
+}
+
+extension Clock {
+    /// Both clocks, as the device wants them.
+    static func moment() -> Moment {
+        let (seconds, nanoseconds) = realtime()
+        return Moment(
+            instant: Instant(nanoseconds: boottime()),
+            wall: WallTime(seconds: seconds, nanoseconds: nanoseconds))
+    }
+}

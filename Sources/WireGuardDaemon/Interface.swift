@@ -1,0 +1,180 @@
+import LinuxIO
+import Logging
+import Packets
+import WireGuard
+
+/// One running interface: the TUN, the sockets, the configuration socket, the device and its threads.
+///
+/// It lives on the control thread, which alone touches it; the workers have what was given to them.
+/// When it ends, the workers end first, then the names in the file system and the kernel go.
+package final class Interface {
+    let settings: Settings
+    let log: Logger
+    let tun: TunDevice
+    let device: Device
+    let workers: [WorkerThread]
+    let signals: SignalDescriptor
+    let timer: TimerDescriptor
+    let bell: Bell
+    let epoll: Epoll
+    let routes: RouteMonitor
+    var link: LinkMonitor
+    var uapi: UAPIServer
+    /// Tells when the socket's file is deleted; nil for a socket that was handed to us.
+    let socketWatch: FileWatch?
+    /// The sockets of each worker; empty until a port is bound.
+    var sockets: [Sockets] = []
+    /// The port that was asked for, 0 for any.
+    var configuredPort: UInt16 = 0
+    var outbox = Outbox()
+    var outboxBuffer = PacketBuffer(byteCount: Outbox.bufferByteCount)
+    /// What the timer is set to, so that it is not set again to the same.
+    var alarm: Instant?
+    var isOver = false
+
+    /// Makes everything, up to the workers that wait for packets. Nothing is left behind when it
+    /// throws.
+    package init(settings: Settings, log: Logger) throws(StartError) {
+        let device = Device()
+        device.isTracing = settings.logLevel == .verbose
+        let tun = try Self.openTun(settings)
+        let listener = try Self.openListener(settings)
+        do throws(SystemError) {
+            let signals = try SignalDescriptor(Self.endingSignals)
+            let timer = try TimerDescriptor()
+            let bell = try Bell()
+            let epoll = try Epoll()
+            let routes = try RouteMonitor()
+            let link = try LinkMonitor(tun)
+            let socketWatch: FileWatch? =
+                if let path = listener.path { try FileWatch(path: path) } else { nil }
+            let workers = try Self.startWorkers(
+                tun: tun, device: device, bell: bell, settings: settings, log: log)
+            self.signals = signals
+            self.timer = timer
+            self.bell = bell
+            self.epoll = epoll
+            self.routes = routes
+            self.link = link
+            self.socketWatch = socketWatch
+            self.workers = workers
+        } catch {
+            throw .system(error)
+        }
+        self.settings = settings
+        self.log = log
+        self.device = device
+        self.tun = tun
+        uapi = UAPIServer(listener: listener)
+    }
+
+    /// Signals that end the daemon cleanly.
+    private static var endingSignals: [Int32] { SignalDescriptor.endings }
+
+    // MARK: Steps of the start
+
+    private static func openTun(_ settings: Settings) throws(StartError) -> TunDevice {
+        var offloads: TunOffloads = .all
+        if !settings.offloads.tunDatagrams { offloads.subtract(.datagrams) }
+        if !settings.offloads.tun { offloads = [] }
+        do throws(TunDeviceError) {
+            if let descriptor = settings.tunDescriptor {
+                return try TunDevice.adopt(
+                    FileDescriptor(owning: descriptor), offloads: offloads)
+            }
+            let tun = try TunDevice.create(settings.interface, offloads: offloads)
+            try tun.setMTU(Settings.defaultMTU)
+            return tun
+        } catch {
+            throw .tun(error)
+        }
+    }
+
+    private static func openListener(_ settings: Settings) throws(StartError) -> UnixListener {
+        do throws(UnixListenerError) {
+            if let descriptor = settings.uapiDescriptor {
+                return try UnixListener(adopting: FileDescriptor(owning: descriptor))
+            }
+            return try UnixListener(
+                path: "\(settings.socketDirectory)/\(settings.interface).sock")
+        } catch {
+            throw .socket(error)
+        }
+    }
+
+    private static func startWorkers(
+        tun: borrowing TunDevice, device: Device, bell: Bell, settings: Settings, log: Logger
+    ) throws(SystemError) -> [WorkerThread] {
+        let wanted = settings.workers ?? min(Thread.processorCount, Settings.maximumWorkers)
+        let count = tun.capabilities.isMultiQueue ? wanted : 1
+        var workers: [WorkerThread] = []
+        for index in 0..<count {
+            let queue: TunQueue
+            do throws(TunDeviceError) {
+                queue = try tun.openQueue(index)
+            } catch {
+                // One queue is enough to work with: a device of somebody else may have no more.
+                guard index > 0 else { throw error.asSystemError }
+                log.info("only \(index) queues of the TUN can be opened: \(error)")
+                break
+            }
+            let mailbox = try Mailbox()
+            let worker = try Worker(
+                queue: queue, path: device.path, mailbox: mailbox, control: bell,
+                offloads: settings.offloads, log: log, jitterSeed: device.makeSeed())
+            workers.append(WorkerThread(mailbox: mailbox, worker: worker))
+        }
+        // Not before all gates are there.
+        for worker in workers { try worker.start() }
+        return workers
+    }
+
+    /// Ends the workers; the names of socket and interface go with the last descriptors.
+    func end() {
+        for worker in workers { worker.stop() }
+        device.bringDown()
+    }
+}
+
+/// Why a daemon cannot start: one line that says what, and how to mend it.
+package enum StartError: Error, CustomStringConvertible {
+    case tun(TunDeviceError)
+    case socket(UnixListenerError)
+    case system(SystemError)
+    /// libsodium found no source of randomness.
+    case cryptography
+
+    package var description: String {
+        switch self {
+        case .tun(let error): error.description
+        case .socket(let error): error.description
+        case .system(let error): "cannot start: \(error)"
+        case .cryptography: "the system has no source of random numbers (getrandom, /dev/urandom)"
+        }
+    }
+}
+
+/// A worker and its thread, as the control thread sees them.
+final class WorkerThread {
+    let mailbox: Mailbox
+    private var worker: Worker?
+    private var thread: Thread?
+
+    init(mailbox: Mailbox, worker: consuming Worker) {
+        self.mailbox = mailbox
+        self.worker = consume worker
+    }
+
+    func start() throws(SystemError) {
+        guard let worker = worker.take() else { return }
+        thread = try Thread.start("worker", owning: worker) { worker in
+            var worker = worker
+            worker.run()
+        }
+    }
+
+    func stop() {
+        mailbox.stop()
+        if let thread = thread.take() { thread.join() }
+    }
+}

@@ -1,0 +1,110 @@
+import LinuxIO
+
+/// How a daemon is to run: the command line and the environment, read once.
+package struct Settings: Sendable {
+    /// The interface to make.
+    package var interface: InterfaceName
+    /// Whether the process stays where it was started.
+    package var mode: Mode
+    /// The directory of the configuration socket.
+    package var socketDirectory: String
+    /// What is logged; nil when the environment does not say.
+    package var logLevel: LogLevel?
+    /// A TUN that somebody else opened (`WG_TUN_FD`).
+    package var tunDescriptor: Int32?
+    /// A listening socket that somebody else opened (`WG_UAPI_FD`).
+    package var uapiDescriptor: Int32?
+    /// Which offloads may be used.
+    package var offloads: Offloads
+    /// How many threads carry packets; nil for as many as fit the machine.
+    package var workers: Int?
+
+    /// Foreground or background.
+    package enum Mode: Sendable {
+        case foreground
+        case daemon
+    }
+
+    /// Where the socket lies unless told otherwise; the tools of WireGuard look there.
+    package static let defaultSocketDirectory = "/var/run/wireguard"
+
+    /// The MTU of a new interface: 1500 less 40 (IPv6), 8 (UDP) and 32 (a message's overhead).
+    static let defaultMTU = 1420
+    /// More threads than these are not started unless asked for.
+    static let maximumWorkers = 8
+
+    /// Reads the environment for what the command line leaves open.
+    package init(
+        interface: InterfaceName, foreground: Bool, socketDirectory: String
+    ) throws(SettingsError) {
+        self.interface = interface
+        self.socketDirectory = socketDirectory
+        let staysInForeground = Environment.value("WG_PROCESS_FOREGROUND") == "1"
+        mode = foreground || staysInForeground ? .foreground : .daemon
+        logLevel = try Self.parse("LOG_LEVEL", LogLevel.init(name:))
+        tunDescriptor = try Self.parse("WG_TUN_FD", Self.descriptor)
+        uapiDescriptor = try Self.parse("WG_UAPI_FD", Self.descriptor)
+        workers = try Self.parse("WG_WORKERS") { text in
+            Int(text).flatMap { (1...64).contains($0) ? $0 : nil }
+        }
+        offloads = try Offloads()
+    }
+
+    private static func descriptor(_ text: String) -> Int32? {
+        Int32(text).flatMap { $0 >= 0 ? $0 : nil }
+    }
+
+    /// The value of a variable, nil if it is not set or empty.
+    static func parse<Value>(
+        _ name: String, _ read: (String) -> Value?
+    ) throws(SettingsError) -> Value? {
+        guard let text = Environment.value(name), !text.isEmpty else { return nil }
+        guard let value = read(text) else {
+            throw .invalidVariable(name: name, value: text)
+        }
+        return value
+    }
+}
+
+/// Which offloads the environment leaves on; each falls back by itself where the kernel has it not.
+package struct Offloads: Sendable {
+    /// TCP and UDP super-packets from the TUN, and to it (`WG_TUN_OFFLOAD`).
+    package var tun = true
+    /// UDP super-packets from and to the TUN (`WG_TUN_USO`).
+    package var tunDatagrams = true
+    /// Segmented sends (`WG_UDP_GSO`).
+    package var udpSegmentation = true
+    /// Joined receives (`WG_UDP_GRO`).
+    package var udpReceive = true
+
+    init() throws(SettingsError) {
+        tun = try Self.switchValue("WG_TUN_OFFLOAD")
+        tunDatagrams = try Self.switchValue("WG_TUN_USO")
+        udpSegmentation = try Self.switchValue("WG_UDP_GSO")
+        udpReceive = try Self.switchValue("WG_UDP_GRO")
+    }
+
+    private static func switchValue(_ name: String) throws(SettingsError) -> Bool {
+        let value: Bool? = try Settings.parse(name) { text in
+            switch text {
+            case "0", "off", "false": false
+            case "1", "on", "true": true
+            default: nil
+            }
+        }
+        return value ?? true
+    }
+}
+
+/// What is wrong with the environment.
+package enum SettingsError: Error, CustomStringConvertible {
+    /// A variable has a value that means nothing.
+    case invalidVariable(name: String, value: String)
+
+    package var description: String {
+        switch self {
+        case .invalidVariable(let name, let value):
+            "the environment variable \(name) has the value \"\(value)\", which is not understood: correct or unset it"
+        }
+    }
+}

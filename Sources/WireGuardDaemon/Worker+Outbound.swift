@@ -1,0 +1,132 @@
+import LinuxIO
+import Packets
+import WireGuard
+
+extension Worker {
+    /// How many reads of the TUN before the sockets get their turn.
+    private static let readsPerTurn = 64
+
+    /// Reads what the TUN has, and sends it.
+    mutating func drainTun(
+        _ tun: inout MutableRawSpan, sending outgoing: inout MutableRawSpan,
+        bouncing bounces: inout MutableRawSpan
+    ) {
+        outbound.removeAll()
+        var reads = Self.readsPerTurn
+        while reads > 0 {
+            reads -= 1
+            switch queue.read(into: &tun, at: 0, count: tun.byteCount) {
+            case .bytes(let count):
+                take(count, of: tun, sending: &outgoing, bouncing: &bounces)
+            case .wouldBlock:
+                reads = 0
+            case .gone:
+                end()
+                reads = 0
+            case .failed:
+                // EIO while the interface goes down; level-triggered waiting brings us back.
+                reads = 0
+            }
+        }
+        flush(&outgoing, bouncing: &bounces)
+    }
+
+    /// Takes one delivery of the TUN into the batch.
+    private mutating func take(
+        _ count: Int, of tun: borrowing MutableRawSpan, sending outgoing: inout MutableRawSpan,
+        bouncing bounces: inout MutableRawSpan
+    ) {
+        var start = 0
+        var header = VirtioNetHeader()
+        if queue.capabilities.hasVirtioNetHeader {
+            guard count > VirtioNetHeader.byteCount,
+                let read = VirtioNetHeader(tun.bytes, at: 0)
+            else { return }
+            header = read
+            start = VirtioNetHeader.byteCount
+        }
+        guard outbound.load(tun.bytes, header: header, at: start, length: count - start)
+        else { return }
+        while !outbound.cut(from: tun.bytes, into: &outgoing) {
+            flush(&outgoing, bouncing: &bounces)
+        }
+        if !outbound.hasRoom { flush(&outgoing, bouncing: &bounces) }
+    }
+
+    /// Seals the batch and sends it; what has no peer goes back to the TUN as an ICMP error.
+    private mutating func flush(
+        _ outgoing: inout MutableRawSpan, bouncing bounces: inout MutableRawSpan
+    ) {
+        guard !outbound.isEmpty else { return }
+        let now = Instant(nanoseconds: Clock.boottime())
+        let wakes = outbound.seal(in: &outgoing, bouncing: &bounces, now: now)
+        for index in 0..<outbound.transmitCount { append(outbound.transmits[index]) }
+        send(outgoing.bytes)
+        for index in 0..<outbound.bounceCount { bounce(outbound.bounces[index], of: bounces.bytes) }
+        outbound.removeAll()
+        if wakes { control.ring() }
+    }
+
+    private mutating func append(_ transmit: Transmit) {
+        switch transmit.remote.address {
+        case .v4:
+            peers4[send4.count] = transmit.peer
+            send4.append(
+                offset: transmit.offset, length: transmit.length,
+                segmentSize: transmit.segmentSize, to: transmit.remote, source: transmit.source,
+                trafficClass: transmit.trafficClass)
+        case .v6:
+            peers6[send6.count] = transmit.peer
+            send6.append(
+                offset: transmit.offset, length: transmit.length,
+                segmentSize: transmit.segmentSize, to: transmit.remote, source: transmit.source,
+                trafficClass: transmit.trafficClass)
+        }
+    }
+
+    private mutating func send(_ bytes: RawSpan) {
+        if send4.count > 0 {
+            if let shared = sockets?.v4 {
+                note(send4.flush(to: shared.socket, from: bytes), family: .v4)
+            }
+            send4.removeAll()
+        }
+        if send6.count > 0 {
+            if let shared = sockets?.v6 {
+                note(send6.flush(to: shared.socket, from: bytes), family: .v6)
+            }
+            send6.removeAll()
+        }
+    }
+
+    /// Learns from a send: a path or a device that cannot take segments, sources that are gone.
+    private mutating func note(_ outcome: SendOutcome, family: AddressFamily) {
+        if let failure = outcome.segmentationFailure {
+            let peer = family == .v4 ? peers4[failure.index] : peers6[failure.index]
+            if SystemError(call: "sendmmsg", code: failure.code).isMessageTooLong {
+                // This path only: its MTU is below what the tunnel's asks for.
+                outbound.stopSegmentation(to: peer)
+            } else {
+                outbound.usesSegmentation = false
+            }
+            if !failures.hasSegmentationFailed {
+                failures.hasSegmentationFailed = true
+                log.info(
+                    "segmented sends are refused (\(SystemError.message(of: failure.code))): sending datagrams one by one"
+                )
+            }
+        }
+        guard outcome.staleSources != 0 else { return }
+        for index in 0..<OutboundPath.maximumPackets where outcome.isSourceStale(index) {
+            outbound.clearSource(of: family == .v4 ? peers4[index] : peers6[index])
+        }
+    }
+
+    private mutating func bounce(_ bounce: OutboundPath.Bounce, of bytes: RawSpan) {
+        let header = queue.capabilities.hasVirtioNetHeader ? VirtioNetHeader.byteCount : 0
+        pieces.removeAll()
+        pieces.append(offset: bounce.offset - header, length: bounce.length + header)
+        // An error that does not get through is no loss.
+        _ = queue.write(header: RawSpan(), pieces: &pieces, of: bytes)
+    }
+}

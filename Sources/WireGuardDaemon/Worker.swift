@@ -1,0 +1,143 @@
+import LinuxIO
+import Logging
+import Packets
+import WireGuard
+
+/// A thread of the packet path: one queue of the TUN, one pair of sockets, and what lies between.
+///
+///     TUN ─read─▶ OutboundPath (cut, route, seal) ─sendmmsg─▶ UDP
+///     TUN ◀writev─ FlowCoalescer ◀─ InboundPath (open, check) ◀─recvmmsg─ UDP
+///
+/// It runs each batch to its end before it takes the next one, and shares nothing with other workers
+/// but what ``DataPath`` guards. All its memory is made at the start.
+struct Worker: ~Copyable, Sendable {
+    let queue: TunQueue
+    let epoll: Epoll
+    let mailbox: Mailbox
+    let control: Bell
+    let log: Logger
+    var sockets: Sockets?
+    var outbound: OutboundPath
+    var inbound: InboundPath
+    var coalescer: FlowCoalescer
+    var received: ReceiveBatch
+    var messages: FixedArray<InboundMessage>
+    var send4: SendBatch
+    var send6: SendBatch
+    /// Whose messages are in `send4` and `send6`.
+    var peers4: FixedArray<PeerSlot>
+    var peers6: FixedArray<PeerSlot>
+    var pieces: GatherList
+    var failures = FailureLog()
+    private var isOver = false
+
+    /// Most messages of one receive.
+    private static let slots = 32
+    /// Most packets that one receive can bring: 64 datagrams a message.
+    private static let maximumPackets = slots * 64
+    /// Room for the largest packet and its virtio header.
+    static let tunBufferByteCount = 65_536 + 4096
+
+    private enum Token {
+        static let tun: UInt64 = 0
+        static let v4: UInt64 = 1
+        static let v6: UInt64 = 2
+        static let mailbox: UInt64 = 3
+    }
+
+    /// Makes a worker for one queue.
+    init(
+        queue: consuming TunQueue, path: DataPath, mailbox: Mailbox, control: Bell,
+        offloads: Offloads, log: Logger, jitterSeed: UInt64
+    ) throws(SystemError) {
+        let epoll = try Epoll()
+        try epoll.add(queue.descriptor, token: Token.tun)
+        try epoll.add(mailbox.bell.event.descriptor, token: Token.mailbox)
+        let granted = queue.capabilities.offloads
+        let gate = path.makeGate()
+        self.queue = queue
+        self.epoll = epoll
+        self.mailbox = mailbox
+        self.control = control
+        self.log = log
+        outbound = OutboundPath(path: path, gate: gate, jitterSeed: jitterSeed)
+        outbound.usesSegmentation = offloads.udpSegmentation
+        inbound = InboundPath(path: path, gate: gate)
+        var joined: FlowCoalescer.Coalescing = []
+        if granted.contains(.segments) { joined.insert(.tcp) }
+        if granted.contains(.datagrams) { joined.insert(.udp) }
+        coalescer = FlowCoalescer(maximumPackets: Self.maximumPackets, coalescing: joined)
+        received = ReceiveBatch(slots: Self.slots)
+        messages = FixedArray(repeating: InboundMessage(), count: Self.slots)
+        send4 = SendBatch(capacity: OutboundPath.maximumPackets, family: .v4)
+        send6 = SendBatch(capacity: OutboundPath.maximumPackets, family: .v6)
+        peers4 = FixedArray(
+            repeating: PeerSlot(rawValue: 0), count: OutboundPath.maximumPackets)
+        peers6 = FixedArray(
+            repeating: PeerSlot(rawValue: 0), count: OutboundPath.maximumPackets)
+        pieces = GatherList(capacity: 1023)
+    }
+
+    /// Works until it is told to stop or the TUN is gone.
+    mutating func run() {
+        var events = EpollEvents(capacity: 8)
+        // Lent out for the whole life of the worker: a span of a stored property would be an access
+        // to all of `self`.
+        var tunBuffer = PacketBuffer(byteCount: Self.tunBufferByteCount)
+        var sendBuffer = PacketBuffer(byteCount: OutboundPath.bufferByteCount)
+        var bounceBuffer = PacketBuffer(byteCount: OutboundPath.bounceByteCount)
+        var receiveBuffer = PacketBuffer(
+            byteCount: ReceiveBatch.bufferByteCount(slots: Self.slots))
+        var tun = tunBuffer.mutableBytes
+        var outgoing = sendBuffer.mutableBytes
+        var bounces = bounceBuffer.mutableBytes
+        var incoming = receiveBuffer.mutableBytes
+        while !isOver {
+            let count: Int
+            do throws(SystemError) {
+                count = try epoll.wait(into: &events)
+            } catch {
+                log.error("a worker cannot wait for packets and ends: \(error)")
+                break
+            }
+            for index in 0..<count where !isOver {
+                switch events.token(index) {
+                case Token.tun: drainTun(&tun, sending: &outgoing, bouncing: &bounces)
+                case Token.v4: drain(.v4, &incoming)
+                case Token.v6: drain(.v6, &incoming)
+                default: readMail()
+                }
+            }
+        }
+        // The sign of a namespace that was deleted with the interface: netlink tells nothing then.
+        mailbox.sayDone()
+        control.ring()
+    }
+
+    mutating func end() {
+        isOver = true
+    }
+
+    private mutating func readMail() {
+        let (sockets, isLast) = mailbox.take()
+        if isLast { return end() }
+        guard let sockets else { return }
+        do throws(SystemError) {
+            if let old = self.sockets?.v4 { try epoll.remove(old.socket.descriptor) }
+            if let old = self.sockets?.v6 { try epoll.remove(old.socket.descriptor) }
+            if let new = sockets.v4 { try epoll.add(new.socket.descriptor, token: Token.v4) }
+            if let new = sockets.v6 { try epoll.add(new.socket.descriptor, token: Token.v6) }
+        } catch {
+            log.error("a worker cannot listen on its new sockets: \(error)")
+        }
+        self.sockets = sockets
+    }
+}
+
+/// Which troubles were logged already: each is worth one line, not one a packet.
+struct FailureLog: Sendable {
+    var hasSegmentationFailed = false
+    var hasTunRefused = false
+    var lastReceiveError: Int32 = 0
+    var receiveErrors = 0
+}

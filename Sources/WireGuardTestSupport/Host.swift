@@ -1,0 +1,182 @@
+import WireGuard
+
+/// A tunnel with an outer address, a key and a clock.
+public final class Host {
+    /// What it is called in the messages of a test.
+    public let name: String
+    /// Where it is on the outside.
+    public private(set) var address: SocketAddress
+    /// The interface.
+    public let tunnel: Tunnel
+    /// Its private key.
+    public let privateKey: PrivateKey
+    /// The key that others know it by.
+    public let publicKey: PublicKey
+    /// The inner packets that came out of the tunnel, oldest first.
+    public var received: [[UInt8]] = []
+    /// What happened in the tunnel, oldest first.
+    public var events: [TraceEvent] = []
+    /// By how many nanoseconds its steady clock is ahead of the network's; negative for behind.
+    public var clockOffset: Int64 = 0
+    /// By how many seconds its wall clock is ahead of the network's; negative for behind.
+    public var wallOffset: Int64 = 0
+
+    private unowned let network: Network
+
+    init(_ name: String, at address: SocketAddress, seed: UInt64, network: Network) {
+        var random = SeededRandom(seed: seed)
+        self.name = name
+        self.address = address
+        self.network = network
+        privateKey = PrivateKey(random: &random)
+        publicKey = privateKey.publicKey
+        tunnel = Tunnel(random: random)
+        tunnel.isTracing = true
+        tunnel.listenPort = address.port
+        var change = ConfigurationChange()
+        change.privateKey = .set(privateKey.copy())
+        configure(change)
+        bringUp()
+    }
+
+    // MARK: Clock
+
+    /// What its clocks say.
+    public var now: Moment {
+        let time = Self.shift(network.time.nanoseconds, by: clockOffset)
+        let wall = network.time.nanoseconds
+        return Moment(
+            instant: Instant(nanoseconds: time),
+            wall: WallTime(
+                seconds: 1_700_000_000 + Int64(wall / 1_000_000_000) + wallOffset,
+                nanoseconds: UInt32(wall % 1_000_000_000)))
+    }
+
+    /// When its tunnel wants to be called, by the network's clock.
+    public var nextTimeout: Instant? {
+        tunnel.nextTimeout.map {
+            Instant(nanoseconds: Self.shift($0.nanoseconds, by: -clockOffset))
+        }
+    }
+
+    private static func shift(_ nanoseconds: UInt64, by offset: Int64) -> UInt64 {
+        if offset >= 0 {
+            let (sum, overflow) = nanoseconds.addingReportingOverflow(UInt64(offset))
+            return overflow ? .max : sum
+        }
+        return nanoseconds >= offset.magnitude ? nanoseconds - offset.magnitude : 0
+    }
+
+    // MARK: Configuration
+
+    /// Applies a change, which has to be possible.
+    public func configure(_ change: borrowing ConfigurationChange) {
+        do throws(ConfigurationError) {
+            try tunnel.configure(change, now: now)
+        } catch {
+            preconditionFailure("a change of \(name) is impossible")
+        }
+        collect()
+    }
+
+    /// Applies lines of the configuration protocol.
+    ///
+    /// - Returns: 0 or a negative errno.
+    @discardableResult
+    public func configure(_ text: String) -> Int32 {
+        defer { collect() }
+        return tunnel.configure(text, now: now)
+    }
+
+    /// Makes `other` a peer, or changes it.
+    ///
+    /// - Parameters:
+    ///   - allowedIPs: such as `10.0.0.2/32`.
+    ///   - endpoint: where it is, nil to wait until it calls.
+    public func addPeer(
+        _ other: PublicKey, allowedIPs: [String], endpoint: SocketAddress? = nil,
+        presharedKey: [UInt8]? = nil, persistentKeepalive: UInt16? = nil
+    ) {
+        var lines = ["public_key=\(other.hexadecimal)"]
+        if let endpoint { lines.append("endpoint=\(endpoint)") }
+        if let presharedKey { lines.append("preshared_key=\(presharedKey.hexadecimal)") }
+        if let persistentKeepalive {
+            lines.append("persistent_keepalive_interval=\(persistentKeepalive)")
+        }
+        lines += allowedIPs.map { "allowed_ip=\($0)" }
+        let errno = configure(lines.joined(separator: "\n"))
+        precondition(errno == 0, "the peer of \(name) is impossible")
+    }
+
+    /// The interface comes up.
+    public func bringUp() {
+        tunnel.bringUp(now: now)
+        collect()
+    }
+
+    /// The interface goes down.
+    public func takeDown() {
+        tunnel.takeDown()
+        collect()
+    }
+
+    /// It is somewhere else from now on, as a phone that leaves the house.
+    public func move(to address: SocketAddress) {
+        self.address = address
+    }
+
+    /// What it knows of a peer.
+    public func snapshot(of other: Host) -> PeerSnapshot? {
+        tunnel.peer(other.publicKey)
+    }
+
+    // MARK: Packets
+
+    /// Sends an inner packet.
+    public func send(_ packet: [UInt8]) {
+        tunnel.handlePacket(packet, now: now)
+        collect()
+    }
+
+    func receive(_ capture: Capture) {
+        tunnel.handleDatagram(
+            capture.bytes, from: capture.from,
+            to: SourceAddress(address: capture.to.address, interfaceIndex: 1),
+            trafficClass: capture.trafficClass, now: now)
+        collect()
+    }
+
+    func handleTimeout() {
+        tunnel.handleTimeout(now: now)
+        collect()
+    }
+
+    private func collect() {
+        while let datagram = tunnel.nextDatagram() {
+            network.send(
+                Capture(
+                    time: network.time, from: address, to: datagram.remote, bytes: datagram.bytes,
+                    trafficClass: datagram.trafficClass))
+        }
+        while let packet = tunnel.nextPacket() { received.append(packet) }
+        while let event = tunnel.nextEvent() { events.append(event) }
+    }
+}
+
+extension PublicKey {
+    /// The 64 digits of the configuration protocol.
+    public var hexadecimal: String {
+        let bytes = bytes
+        return (0..<bytes.byteCount).map {
+            // Below the number of bytes.
+            unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self)
+        }.hexadecimal
+    }
+}
+
+extension Sequence<UInt8> {
+    /// Two digits for each byte.
+    public var hexadecimal: String {
+        map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}

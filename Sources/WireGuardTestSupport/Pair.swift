@@ -1,0 +1,57 @@
+import WireGuard
+
+/// Alice and Bob, each the other's peer.
+public struct Pair {
+    /// The world that they live in.
+    public let network: Network
+    /// 192.0.2.1:51820 outside; 10.0.0.1 and fd00::1 inside. She knows where Bob is.
+    public let alice: Host
+    /// 198.51.100.2:51821 outside; 10.0.0.2 and fd00::2 inside. He waits until Alice calls.
+    public let bob: Host
+
+    /// What is not as usual.
+    public struct Options: OptionSet, Sendable {
+        public let rawValue: Int
+
+        /// Makes options from their bits.
+        public init(rawValue: Int) {
+            self.rawValue = rawValue
+        }
+
+        /// Bob knows where Alice is, too.
+        public static let mutualEndpoints = Options(rawValue: 1)
+        /// They share a preshared key.
+        public static let presharedKey = Options(rawValue: 2)
+    }
+
+    init(in network: Network, _ options: Options) {
+        self.network = network
+        alice = network.addHost("Alice", at: Self.address(192, 0, 2, 1, port: 51820))
+        bob = network.addHost("Bob", at: Self.address(198, 51, 100, 2, port: 51821))
+        let presharedKey =
+            options.contains(.presharedKey) ? [UInt8](repeating: 0x5A, count: 32) : nil
+        alice.addPeer(
+            bob.publicKey, allowedIPs: ["10.0.0.2/32", "fd00::2/128"], endpoint: bob.address,
+            presharedKey: presharedKey)
+        bob.addPeer(
+            alice.publicKey, allowedIPs: ["10.0.0.1/32", "fd00::1/128"],
+            endpoint: options.contains(.mutualEndpoints) ? alice.address : nil,
+            presharedKey: presharedKey)
+    }
+
+    /// An IPv4 socket address.
+    public static func address(
+        _ a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8, port: UInt16
+    ) -> SocketAddress {
+        let bits = [a, b, c, d].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        return SocketAddress(address: .v4(IPv4Address(bits: bits)), port: port)
+    }
+
+    /// Sends a packet from Alice to Bob and waits for it, so that there is a session.
+    public func connect() {
+        alice.send(InnerPacket.udp4(from: 1, to: 2))
+        network.settle()
+        precondition(!bob.received.isEmpty, "no session came about")
+        bob.received = []
+    }
+}

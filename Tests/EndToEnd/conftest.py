@@ -1,0 +1,85 @@
+"""End-to-end tests: real TUNs in network namespaces, configured by stock `wg` and `wg-quick`.
+
+They need root and a few programs. Where something is missing they fail: no test is skipped.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+
+import pytest
+
+import daemon
+
+# Program: Debian package.
+TOOLS = {
+    "ip": "iproute2", "iperf3": "iperf3", "nft": "nftables", "nsenter": "util-linux",
+    "ping": "iputils-ping", "podman": "podman", "debootstrap": "debootstrap", "runc": "runc",
+    "setpriv": "util-linux", "sysctl": "procps", "unshare": "util-linux", "wg": "wireguard-tools",
+    "wg-quick": "wireguard-tools",
+}
+TIME_LIMIT = 60  # seconds for a test that names none
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the long tests too")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: a test that takes long; it runs with --long")
+    config.addinivalue_line("markers", "limit(seconds): the time limit of a test")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
+
+
+def pytest_sessionstart(session):
+    missing = [] if os.geteuid() == 0 else ["root (scripts/test --no-root leaves these tests out)"]
+    missing += [f"{tool} (Debian package {package})" for tool, package in TOOLS.items()
+                if shutil.which(tool) is None]
+    if not os.access(daemon.OURS, os.X_OK):
+        missing.append(f"the daemon {daemon.OURS} (swift build -c release, or name it in SWIREGUARD)")
+    if not os.access(daemon.WIREGUARD_GO, os.X_OK):
+        missing.append(f"{daemon.WIREGUARD_GO} (scripts/fetch-peer, or name it in WIREGUARD_GO)")
+    if not pathlib.Path("/dev/net/tun").is_char_device():
+        missing.append("/dev/net/tun")
+    if missing:
+        pytest.exit("the end-to-end tests need:\n  " + "\n  ".join(missing), returncode=1)
+
+
+@pytest.fixture(autouse=True)
+def time_limit(request):
+    """Ends a test that hangs, however it does."""
+    marker = request.node.get_closest_marker("limit")
+    seconds = marker.args[0] if marker else TIME_LIMIT
+
+    def expire(*_):
+        raise TimeoutError(f"the test took more than {seconds} s")
+
+    previous = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup():
+    daemon.Daemon.recent.clear()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        for each in daemon.Daemon.recent:
+            log = "\n".join(each.log_text().splitlines()[-60:])
+            report.sections.append((f"log of {each.machine.name}'s {each.name}", log))
+    return report

@@ -1,0 +1,91 @@
+"""Kernels that lack something, and rights that are missing: the tunnel works with what there is."""
+
+import errno
+import socket
+import sys
+
+import pytest
+
+from daemon import cpu_seconds
+from lesser_kernel import LACKS, __file__ as lesser_kernel
+from topology import MTU, PORT, Site, two_machines, two_sites
+from traffic import assert_no_answer, exchange_datagrams, full_ping, ping, send_stream
+
+
+def lacking(what):
+    return [sys.executable, lesser_kernel, what]
+
+
+@pytest.mark.parametrize("outer", [4, 6])
+@pytest.mark.parametrize("lack", [lack for lack in LACKS if lack != "IPv6"])
+def test_a_tunnel_carries_everything_without(lack, outer):
+    with two_sites(outer=outer, before=lacking(lack)) as (a, b):
+        for version in (4, 6):
+            ping(a.machine, b.inner[version], count=3)
+            full_ping(a.machine, b.inner[version], MTU)
+            send_stream(a.machine, b.machine, b.inner[version], size=20_000_000)
+            send_stream(b.machine, a.machine, a.inner[version], size=20_000_000)
+            exchange_datagrams(a.machine, b.machine, b.inner[version], [0, 1, 1372, 5000, 20000])
+
+
+def test_a_mark_without_the_right_is_refused_and_the_old_sockets_still_work():
+    with two_sites(before=lacking("the right to set marks")) as (a, b):
+        ping(a.machine, b.inner[4])
+        before = a.daemon.get()
+        answer = a.daemon.ask(f"set=1\nfwmark=5\nlisten_port=5000\npublic_key={'ab' * 32}\n\n")
+        assert answer == f"errno=-{errno.EPERM}\n\n"
+        assert [pair[0] for pair in a.daemon.get()] == [pair[0] for pair in before]
+        assert a.daemon.show().listen_port == a.port
+        ping(a.machine, b.inner[4])
+        ping(b.machine, a.inner[4])
+
+
+@pytest.fixture(params=["switched off", "compiled out"])
+def without_ipv6(request):
+    before = lacking("IPv6") if request.param == "compiled out" else ()
+    with two_machines() as (alice, bob):
+        if request.param == "switched off":
+            for machine in (alice, bob):
+                machine.sysctl(ipv6__conf__all__disable_ipv6=1,
+                               ipv6__conf__default__disable_ipv6=1)
+        with Site(alice, 1, port=PORT + 1, before=before) as a, \
+                Site(bob, 2, port=PORT + 2, before=before) as b:
+            a.configure(b.as_peer(endpoint=f"10.0.0.2:{b.port}"))
+            b.configure(a.as_peer())
+            for site in (a, b):
+                site.machine.ip(f"address add {site.inner[4]}/24 dev wg0\n"
+                                f"link set wg0 mtu {MTU} up")
+            yield a, b
+
+
+def test_without_ipv6_ipv4_works(without_ipv6):
+    a, b = without_ipv6
+    ping(a.machine, b.inner[4], count=3)
+    send_stream(a.machine, b.machine, b.inner[4], size=5_000_000)
+    assert a.daemon.show().listen_port == a.port
+    a.daemon.wg("set", "listen-port", "6000")
+    ping(a.machine, b.inner[4], within=1)
+    a.machine.ip("link set wg0 down\nlink set wg0 up")
+    assert a.daemon.show().listen_port == 6000
+    with a.machine.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, \
+            pytest.raises(OSError, match="Address already in use"):
+        other.bind(("", 6000))
+
+
+def test_without_ipv6_an_endpoint_of_it_hurts_nobody(without_ipv6):
+    a, b = without_ipv6
+    ping(a.machine, b.inner[4])
+    a.daemon.wg("set", "peer", "A" * 42 + "E=", "endpoint", "[2001:db8::1]:51820",
+                "allowed-ips", "192.168.241.9/32", "persistent-keepalive", "1")
+    before = cpu_seconds(a.daemon.pid)
+    assert_no_answer(a.machine, "192.168.241.9")
+    ping(a.machine, b.inner[4], count=3)
+    assert_no_answer(a.machine, "192.168.241.9")
+    assert cpu_seconds(a.daemon.pid) - before < 0.1
+
+
+def test_a_kernel_without_ipv6_is_worth_a_line_in_the_log():
+    with two_machines() as (alice, _), Site(alice, 1, before=lacking("IPv6")) as a:
+        alice.ip("link set wg0 up")
+        a.daemon.wg("set", "listen-port", "6000")
+        assert sum("IPv6" in line for line in a.daemon.log_text().splitlines()) == 1

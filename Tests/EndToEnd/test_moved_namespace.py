@@ -1,0 +1,202 @@
+"""The interface moved into a namespace that has nothing else, as its default route.
+
+The daemon's sockets stay where it was started: what runs in the jail reaches the world through the
+tunnel, or not at all.
+
+    jail: wg0 (default route)          alice: daemon, eth0 ── bob: daemon, wg0, eth0
+"""
+
+import os
+import signal
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from daemon import cpu_seconds
+from machines import Machine, wait_until
+from topology import MTU, OUTER, PORT, Site, two_machines
+from traffic import (assert_no_answer, exchange_datagrams, full_ping, ping, send_stream)
+
+PUBLIC = {4: "198.51.100.7", 6: "2001:db8::7"}
+
+
+@pytest.fixture
+def world():
+    with two_machines() as (alice, bob), Machine("jail") as jail, \
+            Site(alice, 1, port=PORT + 1) as a, Site(bob, 2, port=PORT + 2) as b:
+        bob.ip("\n".join(f"address add {address} dev lo" for address in PUBLIC.values()))
+        b.configure(a.as_peer())
+        b.bring_up()
+        alice.ip(f"link set wg0 netns {jail.pid}")
+        a.configure(b.as_peer(allowed_ips=["0.0.0.0/0", "::/0"],
+                              endpoint=f"{OUTER[4][2]}:{b.port}"))
+        a.machine = jail  # where its interface is; its daemon is still alice's
+        a.bring_up()
+        jail.ip("route add default dev wg0\nroute add ::/0 dev wg0")
+        yield SimpleNamespace(alice=alice, jail=jail, bob=bob, a=a, b=b)
+
+
+def test_the_jail_reaches_the_world_through_the_tunnel_only(world):
+    for version in (4, 6):
+        ping(world.jail, PUBLIC[version], count=5)
+        full_ping(world.jail, PUBLIC[version], MTU)
+        ping(world.bob, world.a.inner[version])
+        send_stream(world.jail, world.bob, PUBLIC[version], size=20_000_000)
+        send_stream(world.bob, world.jail, world.a.inner[version], size=20_000_000)
+        exchange_datagrams(world.jail, world.bob, PUBLIC[version], range(0, 1372, 91))
+    world.a.daemon.wg("set", "peer", world.b.keys.public, "remove")
+    assert_no_answer(world.jail, PUBLIC[4])
+
+
+def test_the_sockets_stay_where_the_daemon_was_started(world):
+    port = f"sport = :{world.a.port}"
+    assert world.alice.run("ss", "-Hlun", port)
+    assert not world.jail.run("ss", "-Hlun", port)
+    world.a.daemon.wg("set", "listen-port", "9999")  # a new socket, too
+    assert world.alice.run("ss", "-Hlun", "sport = :9999")
+    ping(world.jail, PUBLIC[4], within=1)
+    assert world.b.peer_status(world.a).endpoint == "10.0.0.1:9999"
+
+
+def test_down_and_up_are_followed(world):
+    ping(world.jail, PUBLIC[4])
+    port = world.a.daemon.show().listen_port
+    for _ in range(3):
+        world.jail.ip("link set wg0 down")
+        assert world.jail.attempt("ping", "-c1", "-W1", PUBLIC[4]).returncode != 0
+        assert_no_answer(world.bob, world.a.inner[4])
+        assert world.a.daemon.show().listen_port == port
+        world.jail.ip("link set wg0 up\nroute add default dev wg0")
+        ping(world.jail, PUBLIC[4], within=1)
+
+
+def test_while_down_nothing_is_sent(world):
+    ping(world.jail, PUBLIC[4])
+    world.a.daemon.wg("set", "peer", world.b.keys.public, "persistent-keepalive", "1")
+    world.jail.ip("link set wg0 down")
+
+    def sent():
+        return world.a.peer_status(world.b).tx
+
+    before = sent()
+    assert_no_answer(world.bob, world.a.inner[4])
+    assert_no_answer(world.bob, world.a.inner[4])
+    assert sent() == before
+    world.jail.ip("link set wg0 up")
+    wait_until(lambda: sent() > before, "a keepalive peer is sent to at once", within=0.5)
+
+
+@pytest.mark.parametrize("mtu", [1280, 1299, 1300, 1420, 9000, 34736])
+def test_the_mtu_is_followed(world, mtu):
+    """S7 for a TUN: padding never takes a packet over the MTU, whatever that is at the time."""
+    for interface in (world.jail, world.bob):
+        interface.ip(f"link set wg0 mtu {mtu}")
+    ping(world.jail, PUBLIC[4])
+    before = world.a.peer_status(world.b).tx
+    full_ping(world.jail, PUBLIC[4], mtu)
+    assert world.a.peer_status(world.b).tx - before == 32 + mtu
+    send_stream(world.jail, world.bob, PUBLIC[4], size=5_000_000)
+    send_stream(world.bob, world.jail, world.a.inner[6], size=5_000_000)
+
+
+def test_the_largest_mtu_is_followed(world):
+    """A packet that fills it fits into no datagram: it is lost, and nothing else is."""
+    world.jail.ip("link set wg0 mtu 65535")
+    world.jail.attempt("ping", "-c", 2, "-i", 0.1, "-W", 0.2, "-s", 65507, PUBLIC[4])
+    ping(world.jail, PUBLIC[4], count=3, within=1)
+
+
+@pytest.mark.parametrize("mtu", [68, 576])
+def test_a_small_mtu_is_followed(world, mtu):
+    """Below 1280 there is no IPv6."""
+    for interface in (world.jail, world.bob):
+        interface.ip(f"link set wg0 mtu {mtu}")
+    world.jail.ip("route replace default dev wg0")
+    full_ping(world.jail, PUBLIC[4], mtu)
+    exchange_datagrams(world.jail, world.bob, PUBLIC[4], [0, 1, 100, 500, 2000])
+
+
+def test_the_mtu_changes_under_a_stream(world):
+    def change():
+        for mtu in (1280, 1420, 1300, 9000, 1280, 1420):
+            for interface in (world.jail, world.bob):
+                interface.ip(f"link set wg0 mtu {mtu}")
+
+    ping(world.jail, PUBLIC[4])
+    changing = threading.Thread(target=change)
+    changing.start()
+    send_stream(world.jail, world.bob, PUBLIC[4], size=50_000_000)
+    changing.join()
+    ping(world.jail, PUBLIC[4])
+
+
+def test_the_interface_moves_in_the_middle_of_traffic(world):
+    ping(world.jail, PUBLIC[4])
+    with Machine("other") as other:
+        world.jail.ip(f"link set wg0 netns {other.pid}")
+        world.a.machine = other
+        world.a.bring_up()
+        other.ip("route add default dev wg0")
+        ping(other, PUBLIC[4], within=1)
+        other.ip(f"link set wg0 netns {world.alice.pid}")
+        world.a.machine = world.alice
+        world.a.bring_up()
+        ping(world.alice, world.b.inner[4], within=1)
+
+
+def test_deleting_the_link_there_ends_the_daemon(world):
+    ping(world.jail, PUBLIC[4])
+    world.jail.ip("link del wg0")
+    world.a.daemon.assert_ends_cleanly(within=1)
+
+
+def test_deleting_the_namespace_ends_the_daemon(world):
+    """S39: with a live tunnel and cached routes."""
+    ping(world.jail, PUBLIC[4])
+    world.jail.holder.kill()
+    world.a.daemon.assert_ends_cleanly(within=3)
+
+
+def test_deleting_the_socket_file_ends_the_daemon(world):
+    os.unlink(world.a.daemon.socket_path)
+    world.a.daemon.assert_ends_cleanly(within=1)
+    assert not world.jail.has_link("wg0")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_daemon_cleanly(world, number):
+    ping(world.jail, PUBLIC[4])
+    world.a.daemon.stop(with_signal=number, within=1)
+    assert not world.jail.has_link("wg0")
+
+
+def test_stopped_and_continued_it_goes_on(world):
+    ping(world.jail, PUBLIC[4])
+    for _ in range(20):
+        world.a.daemon.process.send_signal(signal.SIGSTOP)
+        world.a.daemon.process.send_signal(signal.SIGCONT)
+    ping(world.jail, PUBLIC[4], within=1)
+
+
+def test_an_idle_tunnel_costs_nothing(world):
+    ping(world.jail, PUBLIC[4])
+    before = cpu_seconds(world.a.daemon.pid)
+    time.sleep(2)
+    assert cpu_seconds(world.a.daemon.pid) - before <= 0.02
+
+
+def test_interfaces_that_crossed_over_end_with_their_namespaces():
+    """S40: each interface in the other's namespace, and both deleted."""
+    with Machine("alice") as alice, Machine("bob") as bob, \
+            Site(alice, 1, name="wg1", port=1) as a, Site(bob, 2, name="wg2", port=2) as b:
+        alice.ip(f"link set wg1 netns {bob.pid}")
+        bob.ip(f"link set wg2 netns {alice.pid}")
+        a.machine, b.machine = bob, alice
+        for site in (a, b):
+            site.bring_up()
+        for machine, name in ((bob, "wg1"), (alice, "wg2")):
+            machine.ip(f"link del {name}")
+        for site in (a, b):
+            site.daemon.assert_ends_cleanly(within=1)

@@ -1,0 +1,665 @@
+"""The daemon against the paper peer: handshakes, cookies, transport, roaming.
+
+Every wait that must run its length is one that the protocol itself sets (a retry after 5 s, a
+keepalive after 10 s) or one that shows silence.
+"""
+
+import os
+import struct
+import time
+from collections.abc import Callable
+
+import pytest
+
+from paper.aead import Forged
+from paper.cookies import CookieMaker, encoded_source
+from paper.curve import KeyPair
+from paper.fixtures import INNER, MTU, base64_of, open_site  # noqa: F401
+from paper.messages import CookieReply, HandshakeInitiation, HandshakeResponse, TransportData
+from paper.noise import NO_PRESHARED_KEY
+from paper.packets import Echo
+from paper.peer import Peer
+from paper.session import REJECT_AFTER_MESSAGES, WINDOW, padded
+from paper.timestamps import unix_nanoseconds
+from paper.tunnel import Datagram, Silence, Tunnel
+
+FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
+PRESHARED = pytest.mark.parametrize("preshared", [NO_PRESHARED_KEY, os.urandom(32)],
+                                    ids=["plain", "psk"])
+# Rekey-Timeout, and the jitter that is added to it, with a little for a busy machine.
+RETRY_AFTER, RETRY_BEFORE = 4.95, 5.45
+
+
+# Handshakes
+
+@FAMILIES
+@PRESHARED
+def test_the_daemon_answers_a_handshake(open_site, family, preshared):
+    site = open_site(family, preshared)
+    site.tunnel.handshake()
+    for version in INNER:
+        site.tunnel.ping(version, b"payload")
+    assert site.endpoint() == site.endpoint_of(site.tunnel)
+    assert abs(int(site.daemon.show("latest-handshakes")[0][1]) - time.time()) < 5
+
+
+@FAMILIES
+@PRESHARED
+def test_the_daemon_initiates_for_a_ping_and_sends_it_first(open_site, family, preshared):
+    site = open_site(family, preshared)
+    with site.daemon.ping(INNER[family][1], "-W", "5") as ping:
+        initiation = site.tunnel.answer_handshake()
+        datagram = site.tunnel.answer_echo()
+        assert TransportData.parse(datagram.data).counter == 0
+        assert ping.wait(5) == 0
+    assert initiation.source[0] == site.tunnel.remote[0]
+    assert HandshakeInitiation.parse(initiation.data).mac2 == bytes(16)
+
+
+def test_a_late_response_is_taken(open_site):
+    site = open_site()
+    with site.daemon.ping(INNER[4][1], "-W", "9") as ping:
+        initiation = site.tunnel.await_initiation()
+        response = site.tunnel.peer.respond(initiation.data)
+        time.sleep(4.7)  # the daemon tries again only after 5 s
+        site.tunnel.send(response)
+        site.tunnel.answer_echo()
+        assert ping.wait(5) == 0
+
+
+def test_the_last_128_packets_wait_for_the_handshake(open_site):
+    site = open_site()
+    with site.daemon_namespace.udp_socket(4) as sender:
+        for number in range(200):
+            sender.sendto(struct.pack(">L", number), (INNER[4][1], 9))
+    initiation = site.tunnel.await_initiation()
+    time.sleep(0.3)  # all 200 have been read from the TUN by then
+    site.tunnel.send(site.tunnel.peer.respond(initiation.data))
+    plaintexts = [site.tunnel.receive_transport()[1] for _ in range(128)]
+    # The payload is behind 20 bytes of IPv4 and 8 of UDP.
+    assert [struct.unpack_from(">L", plaintext, 28)[0] for plaintext in plaintexts] == [
+        *range(72, 200)]
+    assert site.tunnel.hears_nothing(0.3)
+
+
+def test_a_persistent_keepalive_starts_a_handshake_and_is_repeated(open_site):
+    site = open_site()
+    site.set_peer("persistent-keepalive", "1")
+    site.tunnel.answer_handshake()
+    first, plaintext = site.tunnel.receive_transport()
+    assert (len(first.data), TransportData.parse(first.data).counter) == (32, 0)
+    again, plaintext_again = site.tunnel.receive_transport()
+    assert plaintext == plaintext_again == b""
+    assert 0.8 < again.time - first.time < 1.4
+
+
+def test_the_daemons_timestamps_are_now_and_whitened(open_site):
+    site = open_site()
+    site.set_peer("persistent-keepalive", "1")
+    initiation = site.tunnel.await_initiation()
+    stamp = site.tunnel.peer.consume_initiation(initiation.data).timestamp
+    assert abs(unix_nanoseconds(stamp) - time.time_ns()) < 2_000_000_000
+    # The low 24 bits of the nanoseconds would tell an observer how the clock drifts.
+    assert struct.unpack(">L", stamp[8:])[0] & 0xFFFFFF == 0
+
+
+def test_a_response_under_another_preshared_key_makes_no_session(open_site):
+    site = open_site(preshared=os.urandom(32))
+    site.tunnel.peer.preshared = os.urandom(32)
+    with pytest.raises(Forged):
+        site.tunnel.handshake()
+    assert site.daemon.show("latest-handshakes")[0][1] == "0"
+
+
+def test_after_a_response_the_daemon_waits_for_the_confirmation(open_site):
+    site = open_site()
+    site.tunnel.initiate_until_response()
+    with site.daemon.ping(INNER[4][1], "-W", "5") as ping:
+        # Neither data under an unconfirmed key, nor an initiation so soon after a response.
+        assert site.tunnel.hears_nothing(0.5)
+        site.tunnel.send(site.tunnel.peer.seal(b""))
+        site.tunnel.answer_echo()
+        assert ping.wait(5) == 0
+
+
+def test_the_session_before_still_receives_after_a_new_handshake(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    tunnel.handshake()
+    before = tunnel.peer.current
+    tunnel.handshake()
+    tunnel.ping()
+    request = tunnel.echo()
+    # The reply comes under the new key: only receiving goes on under the old one.
+    tunnel.send(before.seal(request.encode()))
+    reply = TransportData.parse(tunnel.receive_reply(request).data)
+    assert reply.receiver == tunnel.peer.current.keys.local_index
+
+
+def test_indices_are_unlike_each_other(open_site):
+    site = open_site()
+    indices = set()
+    for _ in range(12):
+        site.tunnel.handshake()
+        indices.add(site.tunnel.peer.current.keys.remote_index)
+    assert len(indices) == 12
+    # That none of twelve random numbers has a high bit set happens once in 2^48 runs.
+    assert any(index >> 28 for index in indices)
+
+
+def test_an_interface_that_is_down_is_silent(open_site):
+    # **ours**: the port stays bound, so that there is not even an ICMP error.
+    site = open_site()
+    site.tunnel.handshake()
+    site.tunnel.ping()
+    site.daemon_namespace.ip(f"link set {site.name} down")
+    time.sleep(0.1)  # to notice it
+    with site.silence():
+        site.tunnel.send(site.tunnel.peer.initiate())
+        site.tunnel.send(site.tunnel.peer.seal(site.tunnel.echo().encode()))
+    before = site.tunnel.peer.current
+    site.daemon_namespace.ip(f"link set {site.name} up")
+    time.sleep(0.1)
+    with site.silence():
+        site.tunnel.send(before.seal(site.tunnel.echo().encode()))
+    site.tunnel.handshake()
+    site.tunnel.ping()
+
+
+def test_handshake_messages_are_marked_and_cookie_replies_are_not(open_site):
+    # **ours**, as the kernel: DSCP 34 for handshakes.
+    site = open_site()
+    site.tunnel.handshake()
+    site.tunnel.ping()
+    response, reply = site.sent()[:2]
+    assert (response.udp[0], response.traffic_class) == (HandshakeResponse.TYPE, 0x88)
+    assert (reply.udp[0], reply.traffic_class) == (TransportData.TYPE, 0)
+    under_load(site)
+    site.sent()
+    cookie_reply_to_fresh_initiation(site.tunnel)
+    assert {packet.traffic_class for packet in site.sent()
+            if packet.udp[0] == CookieReply.TYPE} == {0}
+
+
+def test_what_is_sent_and_received_is_counted(open_site):
+    site = open_site()
+    site.tunnel.handshake()
+    for _ in range(10):
+        site.tunnel.ping(payload=bytes(56))
+    [[_, received, sent]] = site.daemon.show("transfer")
+    assert int(sent) == sum(len(packet.udp) for packet in site.sent()) == 92 + 10 * 128
+    # Each ping of ours is followed by a keepalive, and one confirmed the handshake.
+    assert int(received) == 148 + 10 * 128 + 11 * 32
+
+
+# Cookies: the daemon is answered by one
+
+@FAMILIES
+def test_the_daemon_uses_a_cookie_in_its_retry(open_site, family):
+    site = open_site(family)
+    tunnel, peer = site.tunnel, site.tunnel.peer
+    site.set_peer("persistent-keepalive", "1")
+    first = tunnel.await_initiation()
+    source = encoded_source(*first.source)
+    reply = peer.cookie_reply(first.data, source)
+    tunnel.send(reply)
+    # A cookie reply is no demand for haste: the retry comes when it would have come.
+    retry = tunnel.await_initiation(6)
+    assert RETRY_AFTER < retry.time - first.time < RETRY_BEFORE
+    assert peer.accepts_mac2(retry.data, source)
+    before, after = HandshakeInitiation.parse(first.data), HandshakeInitiation.parse(retry.data)
+    assert before.ephemeral != after.ephemeral
+    assert (peer.consume_initiation(first.data).timestamp
+            < peer.consume_initiation(retry.data).timestamp)
+    tunnel.send(peer.respond(retry.data))
+    assert tunnel.receive_transport()[1] == b""
+
+
+def test_the_daemon_uses_a_cookie_in_its_next_response(open_site):
+    site = open_site()
+    tunnel, peer = site.tunnel, site.tunnel.peer
+    tunnel.send(peer.initiate())
+    first = tunnel.receive(2, HandshakeResponse.TYPE)
+    assert first.data[-16:] == bytes(16)
+    tunnel.send(peer.cookie_reply(first.data, encoded_source(*first.source)))
+    time.sleep(0.1)  # the limit of one initiation per 20 ms, with some room
+    tunnel.send(peer.initiate())
+    second = tunnel.receive(2, HandshakeResponse.TYPE)
+    assert peer.accepts_mac2(second.data, encoded_source(*second.source))
+
+
+def test_a_cookie_reply_that_does_not_fit_is_ignored(open_site):
+    site = open_site()
+    tunnel, peer = site.tunnel, site.tunnel.peer
+    site.set_peer("persistent-keepalive", "1")
+    first = tunnel.await_initiation()
+    index = HandshakeInitiation.parse(first.data).sender
+    source = encoded_source(*first.source)
+    other_mac1 = first.data[:-32] + bytes(16) + first.data[-16:]
+    right = CookieMaker(peer.static.public, bytes(32))
+    stranger = CookieMaker(os.urandom(32), bytes(32))
+    tunnel.send(right.reply(other_mac1, source, os.urandom(24)).encode())
+    tunnel.send(stranger.reply(first.data, source, os.urandom(24)).encode())
+    fitting = right.reply(first.data, source, os.urandom(24)).encode()
+    tunnel.send(fitting[:-1] + bytes([fitting[-1] ^ 1]))
+    tunnel.send(fitting[:4] + struct.pack("<L", index ^ 1) + fitting[8:])
+    tunnel.send(fitting[:1] + b"\1" + fitting[2:])
+    retry = tunnel.await_initiation(6)
+    assert retry.data[-16:] == bytes(16)
+
+
+def test_a_mac1_takes_one_cookie_reply(open_site):
+    # **ours**: a second reply to the same mac1, though authentic, changes nothing.
+    site = open_site()
+    tunnel, peer = site.tunnel, site.tunnel.peer
+    site.set_peer("persistent-keepalive", "1")
+    first = tunnel.await_initiation()
+    source = encoded_source(*first.source)
+    tunnel.send(peer.cookie_reply(first.data, source))
+    time.sleep(0.1)  # whoever handles handshakes in parallel has handled it by then
+    other = CookieMaker(peer.static.public, os.urandom(32))
+    tunnel.send(other.reply(first.data, source, os.urandom(24)).encode())
+    retry = tunnel.await_initiation(6)
+    assert peer.accepts_mac2(retry.data, source)
+
+
+def test_a_cookie_reply_does_not_move_the_endpoint(open_site):
+    site = open_site()
+    tunnel, peer = site.tunnel, site.tunnel.peer
+    site.set_peer("persistent-keepalive", "1")
+    first = tunnel.await_initiation()
+    elsewhere = site.another_tunnel(peer=peer)
+    elsewhere.send(peer.cookie_reply(first.data, encoded_source(*first.source)))
+    retry = tunnel.await_initiation(6)
+    # It was taken: a cookie is bound to the one who uses it, not to where it came from.
+    assert peer.accepts_mac2(retry.data, encoded_source(*first.source))
+    assert site.endpoint() == site.endpoint_of(tunnel)
+
+
+# Cookies: the daemon is under load
+
+@FAMILIES
+def test_under_load_the_daemon_asks_for_a_cookie_and_takes_it(open_site, family):
+    site = open_site(family)
+    tunnel, peer = site.tunnel, site.tunnel.peer
+    under_load(site)
+    reply = cookie_reply_to_fresh_initiation(tunnel)
+    assert CookieReply.parse(reply.data).receiver == peer.last_index
+    peer.consume_cookie_reply(reply.data)
+    tunnel.handshake()
+    tunnel.ping()
+
+
+def test_under_load_the_daemon_asks_for_a_cookie_in_a_response(open_site):
+    site = open_site()
+    tunnel, peer = site.tunnel, site.tunnel.peer
+    site.set_peer("persistent-keepalive", "1")
+    response = peer.respond(tunnel.await_initiation().data)
+    under_load(site)
+    reply = cookie_reply_to(tunnel, lambda: response)
+    assert CookieReply.parse(reply.data).receiver == peer.last_index
+    peer.consume_cookie_reply(reply.data)
+    tunnel.send(peer.signed_again(response))
+    assert tunnel.receive_transport()[1] == b""
+
+
+def test_the_daemons_cookie_is_bound_to_the_port(open_site):
+    site = open_site()
+    tunnel, peer = site.tunnel, site.tunnel.peer
+    elsewhere = site.another_tunnel(peer=peer)
+    under_load(site)
+    peer.consume_cookie_reply(cookie_reply_to_fresh_initiation(tunnel).data)
+    under_load(site)
+    reply = cookie_reply_to_fresh_initiation(elsewhere)
+    assert peer.cookie != peer.consume_cookie_reply(reply.data)
+
+
+def test_the_load_passes(open_site):
+    site = open_site()
+    under_load(site)
+    cookie_reply_to_fresh_initiation(site.tunnel)
+    time.sleep(1.5)  # under load for one second after the queue was long
+    site.tunnel.drop_received()
+    site.tunnel.send(site.tunnel.peer.initiate())
+    response = site.tunnel.receive(2)
+    assert response.type == HandshakeResponse.TYPE
+    site.tunnel.peer.consume_response(response.data)
+    site.tunnel.ping()
+
+
+def test_under_load_a_source_gets_20_handshakes_a_second_and_5_at_once(open_site):
+    site = open_site()
+    tunnel, peer = site.tunnel, site.tunnel.peer
+    under_load(site)
+    peer.consume_cookie_reply(cookie_reply_to_fresh_initiation(tunnel).data)
+    tunnel.drop_received()
+    start = time.monotonic()
+    for number in range(40):
+        if number % 10 == 0:
+            under_load(site)
+        tunnel.send(peer.initiate())
+        time.sleep(0.025)
+    seconds = time.monotonic() - start
+    answers = received_types(tunnel)
+    assert set(answers) == {HandshakeResponse.TYPE}
+    assert 5 <= len(answers) <= 5 + 20 * seconds + 1 < 40
+
+
+def test_an_idle_daemon_limits_no_source(open_site):
+    site = open_site()
+    for _ in range(40):
+        site.tunnel.send(site.tunnel.peer.initiate())
+        time.sleep(0.025)  # a peer may initiate once in 20 ms
+    assert received_types(site.tunnel) == [HandshakeResponse.TYPE] * 40
+
+
+def test_a_wrong_mac2_is_ignored_by_an_idle_daemon(open_site):
+    site = open_site()
+    site.tunnel.peer.cookie = os.urandom(16)
+    site.tunnel.handshake()
+    site.tunnel.ping()
+
+
+def test_under_load_a_wrong_mac1_gets_nothing(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    under_load(site)
+    for position in (-32, -17):
+        forged = bytearray(tunnel.peer.initiate())
+        forged[position] ^= 1
+        tunnel.send(bytes(forged))
+    assert tunnel.hears_nothing(0.3)
+    cookie_reply_to_fresh_initiation(tunnel)
+
+
+# Transport
+
+@pytest.mark.parametrize("version", [4, 6], ids=["inner4", "inner6"])
+def test_replies_are_padded_to_16_bytes_but_not_past_the_mtu(open_site, version):
+    site = open_site()
+    site.tunnel.handshake()
+    headers = {4: 28, 6: 48}[version]
+    for inner in [*range(headers, headers + 34), 1407, 1408, 1409, 1415, 1416, 1417, 1419, MTU]:
+        reply = site.tunnel.ping(version, bytes(inner - headers))
+        assert len(reply.data) == 32 + len(padded(bytes(inner), MTU)), inner
+
+
+def test_a_message_of_any_length_is_taken(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    tunnel.handshake()
+    for extra in (0, 1, 2, 15, 17, 300):
+        request = tunnel.echo(payload=b"odd")
+        plaintext = request.encode() + bytes(extra)
+        assert tunnel.answers(tunnel.peer.current.seal_exactly(plaintext), request, 2), extra
+
+
+def test_counters_grow_by_one(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    tunnel.handshake()
+    counters = [TransportData.parse(tunnel.ping().data).counter for _ in range(20)]
+    assert counters == list(range(20))
+
+
+def test_a_repeated_message_is_refused(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    tunnel.handshake()
+    request = tunnel.echo()
+    message = tunnel.peer.seal(request.encode())
+    assert tunnel.answers(message, request, 2)
+    for _ in range(3):
+        assert not tunnel.answers(message, request)
+    tunnel.ping()
+
+
+def test_the_replay_window_is_8128_wide(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    tunnel.handshake()
+    far = 2**33 + 12345
+    taken = [far, far - 1, far - WINDOW, far - WINDOW + 1, far - 63, far - 64, far - 4096]
+    refused = [far, far - WINDOW - 1, far - WINDOW - 64, 0, 1, *taken]
+    for counter in taken:
+        request = tunnel.echo()
+        message = tunnel.peer.current.seal(request.encode(), counter=counter)
+        assert tunnel.answers(message, request, 2), counter - far
+    for counter in refused:
+        request = tunnel.echo()
+        message = tunnel.peer.current.seal(request.encode(), counter=counter)
+        assert not tunnel.answers(message, request, 0.2), counter - far
+
+
+def test_a_forged_counter_does_not_move_the_window(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    tunnel.handshake()
+    forged = tunnel.peer.current.seal(tunnel.echo().encode(), counter=2**40)
+    tunnel.send(forged[:-1] + bytes([forged[-1] ^ 1]))
+    tunnel.ping()
+
+
+def test_a_counter_at_the_limit_is_refused_and_the_one_below_is_taken(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    tunnel.handshake()
+    for counter in (REJECT_AFTER_MESSAGES, REJECT_AFTER_MESSAGES + 1, 2**64 - 1):
+        request = tunnel.echo()
+        message = tunnel.peer.current.seal(request.encode(), counter=counter)
+        assert not tunnel.answers(message, request, 0.3)
+    tunnel.ping()
+    request = tunnel.echo()
+    message = tunnel.peer.current.seal(request.encode(), counter=REJECT_AFTER_MESSAGES - 1)
+    assert tunnel.answers(message, request, 2)
+
+
+def test_a_source_outside_the_allowed_ips_is_dropped(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    tunnel.handshake()
+    for source, destination in (("192.168.77.3", INNER[4][0]), (INNER[4][0], INNER[4][0]),
+                                ("fd78::3", INNER[6][0])):
+        spoofed = Echo(source, destination, 1, 1)
+        assert not tunnel.answers(tunnel.peer.seal(spoofed.encode()), spoofed, 0.3)
+    tunnel.ping()
+
+
+def test_a_source_that_another_peer_owns_is_dropped(open_site):
+    # The longest prefix on the whole device decides, not the sender's own list.
+    site = open_site()
+    tunnel = site.tunnel
+    site.set_peer("allowed-ips", "192.168.77.0/24,fd78::/64")
+    site.daemon.set("peer", base64_of(os.urandom(32)), "allowed-ips", "192.168.77.5/32,fd78::5/128")
+    tunnel.handshake()
+    for version, own, others in ((4, "192.168.77.6", "192.168.77.5"), (6, "fd78::6", "fd78::5")):
+        spoofed = Echo(others, INNER[version][0], 1, 1)
+        assert not tunnel.answers(tunnel.peer.seal(spoofed.encode()), spoofed, 0.3)
+        honest = Echo(own, INNER[version][0], 1, 1)
+        assert tunnel.answers(tunnel.peer.seal(honest.encode()), honest, 2)
+
+
+def test_data_that_nothing_answers_gets_a_keepalive_after_ten_seconds(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    tunnel.handshake()
+    tunnel.ping()
+    # A reply to nothing: the daemon's host takes it in and has nothing to say.
+    tunnel.send(tunnel.peer.seal(tunnel.echo().answer().encode()))
+    sent = time.monotonic()
+    keepalive = tunnel.receive(12)
+    assert tunnel.peer.open(keepalive.data) == b""
+    assert 9.8 < keepalive.time - sent < 10.8
+    assert tunnel.hears_nothing(1)
+
+
+# Roaming
+
+@FAMILIES
+def test_the_endpoint_follows_data_keepalives_and_initiations(open_site, family):
+    site = open_site(family)
+    site.tunnel.handshake()
+    site.tunnel.ping()
+    peer = site.tunnel.peer
+    by_data = site.another_tunnel(peer=peer)
+    by_data.ping()
+    assert site.endpoint() == site.endpoint_of(by_data)
+    by_keepalive = site.another_tunnel(peer=peer)
+    by_keepalive.send(peer.seal(b""))
+    wait_until(lambda: site.endpoint() == site.endpoint_of(by_keepalive))
+    by_initiation = site.another_tunnel(peer=peer)
+    by_initiation.initiate_until_response()
+    assert site.endpoint() == site.endpoint_of(by_initiation)
+    with site.daemon.ping(INNER[4][1], "-W", "5") as ping:
+        by_initiation.send(peer.seal(b""))
+        by_initiation.answer_echo()
+        assert ping.wait(5) == 0
+
+
+@FAMILIES
+def test_the_endpoint_follows_a_response(open_site, family):
+    site = open_site(family)
+    elsewhere = site.another_tunnel(peer=site.tunnel.peer)
+    site.set_peer("persistent-keepalive", "1")
+    initiation = site.tunnel.await_initiation()
+    elsewhere.send(site.tunnel.peer.respond(initiation.data))
+    assert elsewhere.receive_transport()[1] == b""
+    assert site.endpoint() == site.endpoint_of(elsewhere)
+
+
+def test_the_endpoint_follows_nothing_that_was_refused(open_site):
+    site = open_site()
+    tunnel = site.tunnel
+    initiation = tunnel.peer.initiate()
+    tunnel.send(initiation)
+    tunnel.peer.consume_response(tunnel.receive(2, HandshakeResponse.TYPE).data)
+    replayed = tunnel.peer.seal(tunnel.echo().encode())
+    tunnel.send(replayed)
+    tunnel.ping()
+    elsewhere = site.another_tunnel(peer=tunnel.peer)
+    forged = tunnel.peer.seal(tunnel.echo().encode())
+    refused = [initiation, replayed, forged[:-1] + bytes([forged[-1] ^ 1]),
+               tunnel.peer.current.seal(b"", counter=REJECT_AFTER_MESSAGES)]
+    with site.silence():
+        for message in refused:
+            elsewhere.send(message)
+    assert site.endpoint() == site.endpoint_of(tunnel)
+    tunnel.ping()
+
+
+# Clocks
+
+@pytest.mark.long
+@pytest.mark.limit(150)
+def test_an_initiator_that_sends_after_120_seconds_initiates(open_site):
+    site = open_site()
+    answer_ping(site)
+    established = time.monotonic()
+    for seconds in (30, 60, 90, 118):
+        time.sleep(established + seconds - time.monotonic())
+        site.tunnel.drop_received()
+        with site.daemon.ping(INNER[4][1], "-W", "1") as ping:
+            site.tunnel.answer_echo()
+            assert ping.wait(2) == 0
+        assert site.tunnel.hears_nothing(0.1, HandshakeInitiation.TYPE), seconds
+    time.sleep(established + 121 - time.monotonic())
+    site.tunnel.drop_received()
+    with site.daemon.ping(INNER[4][1], "-W", "1"):
+        # The packet goes at once, under the key that is still good.
+        assert {site.tunnel.receive(1).type, site.tunnel.receive(1).type} == {
+            TransportData.TYPE, HandshakeInitiation.TYPE}
+
+
+@pytest.mark.long
+@pytest.mark.limit(210)
+def test_a_session_ends_after_180_seconds(open_site):
+    site = open_site()
+    site.tunnel.handshake()
+    established = time.monotonic()
+    time.sleep(established + 178 - time.monotonic())
+    site.tunnel.ping()
+    time.sleep(established + 181 - time.monotonic())
+    with site.silence():
+        site.tunnel.send(site.tunnel.peer.seal(site.tunnel.echo().encode()))
+    site.tunnel.handshake()
+    site.tunnel.ping()
+
+
+@pytest.mark.long
+@pytest.mark.limit(150)
+def test_the_daemon_initiates_20_times_and_gives_up(open_site):
+    site = open_site()
+    ping = site.daemon.ping(INNER[4][1], "-W", "1")
+    times = [site.tunnel.await_initiation().time]
+    while True:
+        try:
+            times.append(site.tunnel.await_initiation(12).time)
+        except Silence:
+            break
+    gaps = [after - before for before, after in zip(times, times[1:])]
+    assert len(times) == 20
+    assert all(RETRY_AFTER < gap < RETRY_BEFORE for gap in gaps), gaps
+    assert ping.wait(5) == 1
+    answer_ping(site)
+
+
+# Steps
+
+def answer_ping(site) -> None:
+    """The daemon's host pings, which makes the daemon initiate; all of it is answered."""
+    with site.daemon.ping(INNER[4][1], "-W", "5") as ping:
+        site.tunnel.answer_handshake()
+        site.tunnel.answer_echo()
+        assert ping.wait(5) == 0
+
+
+def under_load(site) -> None:
+    """Makes the daemon take itself to be under load, from a socket that nothing else uses.
+
+    Every initiation has a right mac1 and costs the daemon a Diffie-Hellman; in segments they come
+    faster than anyone computes those.  They are a stranger's, so that none has a consequence.
+    """
+    stranger = Peer(KeyPair.of(os.urandom(32)), site.daemon.static.public)
+    flooder = site.another_tunnel(peer=stranger)
+    initiation = flooder.peer.initiate()
+    for _ in range(48):
+        flooder.send_segments(initiation * 64, len(initiation))
+
+
+def cookie_reply_to_fresh_initiation(tunnel: Tunnel) -> Datagram:
+    """The cookie reply to the newest initiation."""
+    return cookie_reply_to(tunnel, tunnel.peer.initiate)
+
+
+def cookie_reply_to(tunnel: Tunnel, message: Callable[[], bytes]) -> Datagram:
+    """The cookie reply to a handshake message.
+
+    Its queue being full, the daemon may have dropped one; it stays under load for a second.
+    """
+    for _ in range(8):
+        tunnel.drop_received()
+        tunnel.send(message())
+        try:
+            reply = tunnel.receive(0.1)
+        except Silence:
+            continue
+        assert reply.type == CookieReply.TYPE, "the daemon was not under load"
+        return reply
+    raise AssertionError("no answer under load")
+
+
+def received_types(tunnel: Tunnel) -> list[int | None]:
+    """The types of all that has come, and comes until it is quiet."""
+    types = []
+    while True:
+        try:
+            types.append(tunnel.receive(0.3).type)
+        except Silence:
+            return types
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + 2
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass within 2 s"
+        time.sleep(0.02)

@@ -1,0 +1,108 @@
+"""Many prefixes and many peers, set and read back."""
+
+import base64
+import ipaddress
+import random
+import time
+
+import pytest
+
+from daemon import Daemon, Keys
+from machines import Machine
+from topology import two_sites
+from traffic import ping
+
+PREFIXES = ([f"{first}.{second}.0.0/16" for first in range(255) for second in range(256)]
+            + [f"fd00:{first:x}:{second:x}::1/128" for first in range(255)
+               for second in range(256)])
+
+
+@pytest.fixture
+def daemon():
+    with Machine("alice") as machine, Daemon(machine, environment={"LOG_LEVEL": "error"}) as daemon:
+        yield daemon
+
+
+def timed(what, work):
+    begun = time.monotonic()
+    result = work()
+    print(f"{what}: {time.monotonic() - begun:.2f} s")
+    return result
+
+
+def test_130560_prefixes_on_one_peer(daemon):
+    """S28."""
+    key = Keys().public
+    configuration = f"[Peer]\nPublicKey = {key}\n" + "".join(
+        f"AllowedIPs = {prefix}\n" for prefix in PREFIXES)
+    timed("130 560 prefixes set", lambda: daemon.wg("setconf", "/dev/stdin", input=configuration))
+    words = timed("… and shown", lambda: daemon.wg("show", "allowed-ips")).split()
+    assert len(words) == 130_561
+    assert words[0] == key
+    assert set(words[1:]) == set(map(canonical, PREFIXES))
+
+
+def canonical(prefix):
+    return str(ipaddress.ip_network(prefix))
+
+
+def test_130560_prefixes_in_chunks_of_any_size(daemon):
+    """As a stream has it: chunks end anywhere. Single bytes first and last, chance between."""
+    key, generator = "ab" * 32, random.Random(28)
+    text = (f"set=1\npublic_key={key}\n"
+            + "".join(f"allowed_ip={prefix}\n" for prefix in PREFIXES) + "\n").encode()
+    with daemon.dial(timeout=20) as client:
+        at = 0
+        while at < len(text):
+            near_an_end = at < 2000 or at > len(text) - 2000
+            size = 1 if near_an_end else generator.randrange(1, 3000)
+            client.sendall(text[at:at + size])
+            at += size
+        assert client.recv(32) == b"errno=0\n\n"
+    assert daemon.ask("get=1\n\n", timeout=20).count("allowed_ip=") == 130_560
+
+
+@pytest.mark.long
+@pytest.mark.limit(300)
+def test_130560_prefixes_in_single_bytes(daemon):
+    text = (f"set=1\npublic_key={'ab' * 32}\n"
+            + "".join(f"allowed_ip={prefix}\n" for prefix in PREFIXES) + "\n").encode()
+    with daemon.dial(timeout=60) as client:
+        for byte in range(len(text)):
+            client.send(text[byte:byte + 1])
+        assert client.recv(32) == b"errno=0\n\n"
+    assert daemon.ask("get=1\n\n", timeout=20).count("allowed_ip=") == 130_560
+
+
+def test_20000_peers(daemon):
+    generator = random.Random(20_000)
+    peers = {}
+    for number in range(20_000):
+        key = base64.b64encode(generator.randbytes(32)).decode()
+        peers[key] = (f"192.0.2.{number % 250 + 1}:{number + 1000}",
+                      [f"10.{number >> 8}.{number & 255}.0/24", f"fd00:{number:x}::/64"])
+    configuration = f"[Interface]\nPrivateKey = {Keys().private}\n" + "".join(
+        f"[Peer]\nPublicKey = {key}\nEndpoint = {endpoint}\nAllowedIPs = {', '.join(prefixes)}\n"
+        for key, (endpoint, prefixes) in peers.items())
+    timed("20 000 peers set", lambda: daemon.wg("setconf", "/dev/stdin", input=configuration))
+    shown = timed("… and shown", daemon.show).peers
+    assert {key: (peer.endpoint, sorted(peer.allowed_ips)) for key, peer in shown.items()} == {
+        key: (endpoint, sorted(map(canonical, prefixes)))
+        for key, (endpoint, prefixes) in peers.items()}
+    timed("… and synchronised",
+          lambda: daemon.wg("syncconf", "/dev/stdin", input=configuration))
+    assert len(daemon.wg("show", "peers").split()) == 20_000
+    timed("… and removed", lambda: daemon.ask("set=1\nreplace_peers=true\n\n", timeout=20))
+    assert daemon.wg("show", "peers") == ""
+
+
+def test_a_tunnel_works_among_130560_prefixes():
+    """The longest prefix of many is found; the session lives while they are set."""
+    with two_sites() as (a, b):
+        ping(a.machine, b.inner[4])
+        handshake = a.peer_status(b).latest_handshake
+        lines = "".join(f"AllowedIPs = {prefix}\n" for prefix in PREFIXES)
+        a.daemon.wg("addconf", "/dev/stdin", input=f"[Peer]\nPublicKey = {Keys().public}\n{lines}")
+        for version in (4, 6):
+            ping(a.machine, b.inner[version], count=3)
+        assert a.peer_status(b).latest_handshake == handshake

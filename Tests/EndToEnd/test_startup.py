@@ -1,0 +1,326 @@
+"""How the daemon starts, how it refuses to, and how it ends."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from daemon import OURS, Daemon
+from machines import Machine, wait_until
+
+SOCKET = "/run/wireguard/wg0.sock"
+
+
+@pytest.fixture
+def machine():
+    with Machine("alice") as machine:
+        yield machine
+
+
+def links(machine):
+    return sorted(os.listdir(machine.path("/sys/class/net")))
+
+
+def sockets(machine):
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(machine.path("/run/wireguard")))
+    return []
+
+
+def start(machine, *arguments, before=(), without=("LOG_LEVEL",), **options):
+    """Starts the daemon as a user would, and waits for the parent to return."""
+    unset = [part for name in without for part in ("-u", name)]
+    return machine.attempt(*before, "env", *unset, OURS, *arguments, leaves_processes=True,
+                           **{"timeout": 10, **options})
+
+
+def assert_refused(machine, result, *words, one_line=True):
+    """Non-zero, a message on standard error, nothing made."""
+    assert result.returncode not in (0, -signal.SIGABRT, -signal.SIGILL, -signal.SIGTRAP), result
+    assert result.stdout == "", result.stdout
+    assert result.stderr.strip(), "not a word on standard error"
+    if one_line:
+        assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    for word in words:
+        assert word.lower() in result.stderr.lower(), result.stderr
+    wait_until(lambda: not machine.processes(OURS), "no process is left", within=2)
+
+
+# Starting.
+
+@pytest.mark.parametrize("arguments, environment", [
+    (["wg0"], None), (["-f", "wg0"], {}), (["--foreground", "wg0"], {}),
+    (["wg0"], {"WG_PROCESS_FOREGROUND": "1"}),
+], ids=["daemonised", "-f", "--foreground", "WG_PROCESS_FOREGROUND=1"])
+def test_it_starts(machine, arguments, environment):
+    if environment is None:
+        assert start(machine, *arguments).returncode == 0
+        # At once: `wg-quick` configures as soon as the parent has returned.
+        assert machine.has_link("wg0") and os.path.exists(machine.path(SOCKET))
+        assert "interface: wg0" in machine.run("wg", "show", "wg0")
+        return
+    *flags, name = arguments
+    with Daemon(machine, name=name, arguments=flags, environment=environment) as daemon:
+        assert machine.has_link("wg0")
+        assert machine.processes(OURS) == [daemon.pid]
+
+
+def test_a_daemon_survives_its_terminal(machine):
+    """It is in a session of its own, with the root as directory, and without our descriptors."""
+    assert start(machine, "wg0", stdin=subprocess.DEVNULL).returncode == 0
+    (pid,) = machine.processes(OURS)
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    assert fields[3] != str(os.getsid(0)), "it is in our session"
+    for number in (0, 1, 2):
+        assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not machine.processes(OURS), "it ends", within=1)
+    assert links(machine) == ["lo"] and sockets(machine) == []
+
+
+def test_with_a_log_level_a_daemon_keeps_its_standard_output(machine):
+    log = pathlib.Path(machine.path("/run/log"))
+    command = f"LOG_LEVEL=verbose {OURS} wg0 >/run/log 2>&1"
+    assert machine.attempt("sh", "-c", command, leaves_processes=True).returncode == 0
+    (pid,) = machine.processes(OURS)
+    assert os.readlink(f"/proc/{pid}/fd/1").endswith("/run/log")
+    machine.ip("link set wg0 up")
+    wait_until(lambda: log.stat().st_size > 0, "it says something")
+
+
+def test_without_a_log_level_a_daemon_logs_to_syslog(machine):
+    """/dev/log is a socket of ours; the messages arrive with the program's name."""
+    # A private /dev with what the daemon needs, so that nothing of the host's is touched.
+    script = ("mkdir -p /run/dev/net && mount --bind /dev /run/dev && mount -t tmpfs tmpfs /dev && "
+              "mkdir /dev/net && for f in null zero full random urandom tty net/tun; do "
+              "touch /dev/$f && mount --bind /run/dev/$f /dev/$f; done")
+    machine.run("sh", "-c", script)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(machine.path("/dev/log"))
+        syslog.settimeout(5)
+        assert start(machine, "wg0").returncode == 0
+        machine.ip("link set wg0 up")
+        message = syslog.recv(4096).decode()
+    assert message.startswith("<") and "swireguard-go" in message
+    assert "wg0" in message
+
+
+@pytest.mark.parametrize("level, says_something", [
+    ("verbose", True), ("debug", True), ("info", None), ("error", False), ("silent", False),
+])
+def test_log_levels(machine, level, says_something):
+    with Daemon(machine, environment={"LOG_LEVEL": level}) as daemon:
+        machine.ip("link set wg0 up")
+        machine.ip("link set wg0 down")
+        daemon.ask("get=1\n\n")
+    if says_something is not None:
+        assert bool(daemon.log_text()) == says_something, daemon.log_text()
+
+
+def test_a_tun_that_was_made_beforehand_is_used(machine):
+    """WG_TUN_FD: the descriptor of a TUN."""
+    code = """
+import fcntl, os, struct, sys
+tun = os.open("/dev/net/tun", os.O_RDWR)
+flags = 0x0001 | 0x1000 | 0x4000  # IFF_TUN | IFF_NO_PI | IFF_VNET_HDR
+fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"wg0", flags))
+os.set_inheritable(tun, True)
+os.environ["WG_TUN_FD"] = str(tun)
+os.execv(sys.argv[1], [sys.argv[1], "-f", "wg0"])
+"""
+    machine.popen(sys.executable, "-c", code, OURS)
+    wait_until(lambda: os.path.exists(machine.path(SOCKET)), "it listens")
+    assert "interface: wg0" in machine.run("wg", "show", "wg0")
+    assert machine.has_link("wg0")
+
+
+def test_a_listening_socket_that_was_made_beforehand_is_used(machine):
+    """WG_UAPI_FD."""
+    directory = pathlib.Path(machine.path("/run/wireguard"))
+    directory.mkdir(mode=0o755)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(machine.path(SOCKET))
+        listener.listen()
+        process = machine.popen(OURS, "-f", "wg0", pass_fds=[listener.fileno()],
+                                environment={"WG_UAPI_FD": str(listener.fileno())})
+        wait_until(lambda: machine.has_link("wg0"), "the link is there")
+        assert "interface: wg0" in machine.run("wg", "show", "wg0")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(2) == 0
+
+
+def test_the_version_is_told(machine):
+    result = start(machine, "--version")
+    assert result.returncode == 0
+    assert result.stdout.startswith("swireguard-go ")
+    assert links(machine) == ["lo"]
+
+
+def test_help_is_told(machine):
+    result = start(machine, "--help")
+    assert result.returncode == 0
+    for word in ("usage", "INTERFACE", "--foreground", "--version", "LOG_LEVEL"):
+        assert word.lower() in (result.stdout + result.stderr).lower()
+    assert links(machine) == ["lo"]
+
+
+def test_the_longest_name_works(machine):
+    with Daemon(machine, name="abcdefghijklmno") as daemon:
+        assert daemon.show().peers == {}
+
+
+def test_odd_names_that_linux_takes_work(machine):
+    for name in ("0", "wg.0", "wg_0-a", "wg+0=a", "Ä"):
+        with Daemon(machine, name=name) as daemon:
+            assert "errno=0" in daemon.ask("get=1\n\n")
+
+
+# Refusing.
+
+BAD_NAMES = {"empty": "", "16 bytes": "abcdefghijklmnop", "dot": ".", "dots": "..",
+             "slash": "a/b", "colon": "a:b", "percent": "a%b", "format": "wg%d", "space": "a b",
+             "tab": "a\tb", "newline": "a\nb", "climbing": "../x", "8 letters in 16 bytes": "ä" * 8}
+
+
+@pytest.mark.parametrize("flags", [[], ["-f"]], ids=["daemonised", "foreground"])
+@pytest.mark.parametrize("name", BAD_NAMES.values(), ids=BAD_NAMES)
+def test_a_name_that_linux_refuses_is_refused(machine, name, flags):
+    assert_refused(machine, start(machine, *flags, name), "usage", one_line=False)
+    assert links(machine) == ["lo"] and sockets(machine) == []
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["-f"], ["--unknown", "wg0"], ["-x", "wg0"], ["wg0", "wg1"], ["-f", "wg0", "extra"],
+    ["--foreground=yes", "wg0"], ["-"],
+], ids=lambda arguments: " ".join(arguments) or "nothing")
+def test_arguments_that_make_no_sense_are_refused(machine, arguments):
+    assert_refused(machine, start(machine, *arguments), "usage", one_line=False)
+    assert links(machine) == ["lo"] and sockets(machine) == []
+
+
+@pytest.mark.parametrize("flags", [[], ["-f"]], ids=["daemonised", "foreground"])
+def test_without_the_capability_it_is_refused(machine, flags):
+    before = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]
+    result = start(machine, *flags, "wg0", before=before)
+    assert_refused(machine, result, "CAP_NET_ADMIN")
+    assert links(machine) == ["lo"] and sockets(machine) == []
+
+
+def test_as_an_ordinary_user_it_is_refused(machine):
+    before = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+              "--bounding-set", "-all"]
+    pathlib.Path(machine.path("/run/swireguard-go")).write_bytes(pathlib.Path(OURS).read_bytes())
+    os.chmod(machine.path("/run/swireguard-go"), 0o755)
+    # As udev makes it; elsewhere it may be root's alone.
+    machine.run("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
+    machine.run("mknod", "-m", "666", "/dev/net/tun", "c", "10", "200")
+    result = machine.attempt(*before, "/run/swireguard-go", "-f", "wg0", leaves_processes=True)
+    assert_refused(machine, result)
+    assert links(machine) == ["lo"] and sockets(machine) == []
+
+
+def test_with_the_capability_but_not_root_it_says_who_must_own_the_directory(machine):
+    before = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+              "--inh-caps", "+net_admin", "--ambient-caps", "+net_admin"]
+    pathlib.Path(machine.path("/run/swireguard-go")).write_bytes(pathlib.Path(OURS).read_bytes())
+    os.chmod(machine.path("/run/swireguard-go"), 0o755)
+    # As udev makes it; elsewhere it may be root's alone.
+    machine.run("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
+    machine.run("mknod", "-m", "666", "/dev/net/tun", "c", "10", "200")
+    result = machine.attempt(*before, "/run/swireguard-go", "-f", "wg0", leaves_processes=True)
+    assert_refused(machine, result, "/run/wireguard")
+    assert links(machine) == ["lo"] and sockets(machine) == []
+
+
+@pytest.mark.parametrize("flags", [[], ["-f"]], ids=["daemonised", "foreground"])
+def test_without_the_tun_device_it_is_refused(machine, flags):
+    machine.run("mount", "-t", "tmpfs", "tmpfs", "/dev/net")
+    assert_refused(machine, start(machine, *flags, "wg0"), "/dev/net/tun")
+    assert links(machine) == ["lo"] and sockets(machine) == []
+
+
+@pytest.mark.parametrize("kind", ["veth peer name wg1", "bridge"])
+def test_a_name_of_another_kind_of_link_is_refused(machine, kind):
+    machine.run("ip", "link", "add", "wg0", "type", *kind.split())
+    before = links(machine)
+    assert_refused(machine, start(machine, "wg0"), "wg0")
+    assert links(machine) == before and sockets(machine) == []
+
+
+@pytest.mark.parametrize("flags", [[], ["-f"]], ids=["daemonised", "foreground"])
+def test_a_name_of_a_live_daemon_is_refused(machine, flags):
+    with Daemon(machine) as first:
+        first.wg("set", "listen-port", "4321")
+        result = start(machine, *flags, "wg0")
+        assert result.returncode != 0 and "in use" in result.stderr, result
+        assert len(result.stderr.strip().splitlines()) == 1
+        assert machine.processes(OURS) == [first.pid]
+        assert first.show().listen_port == 4321
+        assert sockets(machine) == ["wg0.sock"]
+
+
+def test_a_name_of_a_live_daemon_in_another_network_is_refused(machine):
+    """The socket's path is shared by all network namespaces: the first must keep it."""
+    with Daemon(machine) as first:
+        first.wg("set", "listen-port", "4321")
+        result = start(machine, "-f", "wg0", before=["unshare", "--net"])
+        assert result.returncode != 0 and "in use" in result.stderr, result
+        assert first.show().listen_port == 4321
+
+
+@pytest.mark.parametrize("flags", [[], ["-f"]], ids=["daemonised", "foreground"])
+def test_a_stale_socket_file_is_replaced(machine, flags):
+    first = machine.popen(OURS, "-f", "wg0", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: os.path.exists(machine.path(SOCKET)), "the first listens")
+    first.kill()
+    first.wait(5)
+    assert os.path.exists(machine.path(SOCKET))
+    wait_until(lambda: not machine.has_link("wg0"), "its link is gone")
+    if flags:
+        with Daemon(machine) as second:
+            assert second.show().peers == {}
+    else:
+        assert start(machine, "wg0").returncode == 0
+        assert "interface: wg0" in machine.run("wg", "show", "wg0")
+
+
+def test_what_is_no_socket_is_not_replaced_by_accident(machine):
+    """A directory in the socket's place: an error, and it stays."""
+    os.makedirs(machine.path(SOCKET))
+    assert_refused(machine, start(machine, "wg0"), SOCKET.rpartition("/")[2])
+    assert links(machine) == ["lo"] and sockets(machine) == ["wg0.sock"]
+
+
+# Ending.
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(machine, number):
+    with Daemon(machine) as daemon:
+        daemon.stop(with_signal=number, within=1)
+    assert links(machine) == ["lo"] and sockets(machine) == []
+
+
+def test_the_deletion_of_its_link_ends_it(machine):
+    with Daemon(machine) as daemon:
+        machine.ip("link set wg0 up")
+        machine.ip("link del wg0")
+        daemon.assert_ends_cleanly(within=1)
+
+
+def test_the_deletion_of_its_socket_ends_it(machine):
+    with Daemon(machine) as daemon:
+        os.unlink(daemon.socket_path)
+        daemon.assert_ends_cleanly(within=1)
+
+
+def test_many_starts_and_ends_leave_nothing(machine):
+    for number in range(15):
+        with Daemon(machine):
+            if number % 2:
+                machine.ip("link set wg0 up")
+    assert links(machine) == ["lo"] and sockets(machine) == []

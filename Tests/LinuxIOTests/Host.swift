@@ -1,0 +1,141 @@
+import CLinux
+import Glibc
+import LinuxIO
+import Testing
+
+/// What these tests need of the host: root, TUN, and namespaces of their own. Without, they fail.
+enum Host {
+    /// Fails the test unless it may make namespaces and interfaces.
+    static func requireRoot(sourceLocation: SourceLocation = #_sourceLocation) throws {
+        try #require(
+            geteuid() == 0 && ProcessRights.hasNetworkAdministration,
+            "these tests make network namespaces and TUN interfaces: run them as root",
+            sourceLocation: sourceLocation)
+    }
+
+    /// Runs `body` in a new network namespace whose loopback link is up. The namespace ends with it.
+    ///
+    /// `body` is synchronous, so it stays on the thread that has entered the namespace.
+    static func inNewNamespace(_ body: () throws -> Void) throws {
+        try requireRoot()
+        let before = try NetworkNamespace.current()
+        try NetworkNamespace.enterNew()
+        defer {
+            // A thread that cannot leave must not run other tests.
+            if (try? NetworkNamespace.enter(before)) == nil { abort() }
+        }
+        let routes = try RouteSocket()
+        try routes.bringUp(1)
+        try body()
+    }
+
+    /// Makes a namespace with a name, for as long as `body` runs.
+    static func inNamedNamespace(_ name: String, _ body: (String) throws -> Void) throws {
+        let name = "\(name)-\(getpid())"
+        try run("ip netns add \(name)")
+        defer { _ = try? run("ip netns delete \(name)") }
+        try body(name)
+    }
+
+    /// A process in the namespace of the calling thread, by which the namespace can be named.
+    struct Sleeper: ~Copyable {
+        let child: pid_t
+
+        init() throws {
+            var child: pid_t = 0
+            var arguments = unsafe [strdup("sleep"), strdup("60"), nil]
+            defer { unsafe arguments.forEach { unsafe free($0) } }
+            try #require(unsafe posix_spawnp(&child, "sleep", nil, nil, &arguments, environ) == 0)
+            self.child = child
+        }
+
+        deinit {
+            kill(child, SIGKILL)
+            _ = waitpid(child, nil, 0)
+        }
+    }
+
+    /// Runs `body` while the calling thread lacks some capabilities.
+    static func without(_ capabilities: Int32..., body: () throws -> Void) throws {
+        defer {
+            for capability in capabilities { _ = clinux_set_capability(capability, 1) }
+        }
+        for capability in capabilities {
+            try #require(clinux_set_capability(capability, 0) == 0)
+        }
+        try body()
+    }
+
+    /// Runs a command line of words in the namespace of the calling thread; throws if it fails.
+    @discardableResult
+    static func run(_ line: String) throws -> String {
+        var ends: [Int32] = [0, 0]
+        try #require(unsafe pipe(&ends) == 0)
+        let output = FileDescriptor(owning: ends[0])
+        let input = FileDescriptor(owning: ends[1])
+        var actions = unsafe posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+        unsafe posix_spawn_file_actions_adddup2(&actions, input.rawValue, 1)
+        unsafe posix_spawn_file_actions_adddup2(&actions, input.rawValue, 2)
+        unsafe posix_spawn_file_actions_addclose(&actions, output.rawValue)
+
+        let words = line.split(separator: " ").map(String.init)
+        var arguments = unsafe words.map { unsafe strdup($0) } + [nil]
+        defer { unsafe arguments.forEach { unsafe free($0) } }
+        var child: pid_t = 0
+        let code = unsafe posix_spawnp(&child, words[0], &actions, nil, &arguments, environ)
+        _ = consume input
+        try #require(code == 0, "\(line): \(SystemError.message(of: code))")
+
+        var text: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = unsafe read(output.rawValue, &chunk, chunk.count)
+            guard count > 0 else { break }
+            text += chunk.prefix(count)
+        }
+        var status: Int32 = 0
+        try #require(unsafe waitpid(child, &status, 0) == child)
+        let result = String(decoding: text, as: UTF8.self)
+        try #require(status == 0, "\(line): status \(status): \(result)")
+        return result
+    }
+
+    /// Asks again until the answer is yes; false after five seconds.
+    ///
+    /// A child that another test is starting holds our descriptors until it has become its program:
+    /// what happens when the last one is closed may come a moment later.
+    static func eventually(_ answer: () -> Bool) -> Bool {
+        let deadline = Clock.boottime() + 5_000_000_000
+        while Clock.boottime() < deadline {
+            if answer() { return true }
+            sched_yield()
+        }
+        return false
+    }
+
+    /// The first bytes of a file; nothing if it cannot be read.
+    static func contents(of path: String) -> String {
+        let fd = FileDescriptor(owning: unsafe open(path, O_RDONLY | O_CLOEXEC))
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = unsafe read(fd.rawValue, &bytes, bytes.count)
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+    }
+
+    /// Waits until a descriptor is readable; false after five seconds.
+    static func isReadable(_ fd: borrowing FileDescriptor, milliseconds: Int32 = 5000) -> Bool {
+        var request = pollfd(fd: fd.rawValue, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&request, 1, milliseconds) == 1
+    }
+
+    /// A new directory under /tmp, removed with everything in it when `body` is done.
+    static func withDirectory(_ body: (String) throws -> Void) throws {
+        var template = Array("/tmp/linuxio-XXXXXX".utf8CString)
+        try #require(unsafe mkdtemp(&template) != nil)
+        let path = String(
+            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer { _ = try? run("rm -rf \(path)") }
+        try body(path)
+    }
+}

@@ -1,0 +1,23 @@
+import Packets
+
+extension PacketBuffer {
+    /// A buffer that holds `bytes`, and no more.
+    init(_ bytes: [UInt8]) {
+        self.init(byteCount: max(1, bytes.count))
+        put(bytes, at: 0)
+    }
+
+    /// Stores `bytes` from `offset` on.
+    mutating func put(_ bytes: [UInt8], at offset: Int) {
+        var span = mutableBytes
+        for (index, byte) in bytes.enumerated() {
+            span.store(byte: byte, at: offset + index)
+        }
+    }
+
+    /// A copy of `length` bytes from `offset` on.
+    func array(_ offset: Int, _ length: Int) -> [UInt8] {
+        let span = bytes
+        return (0..<length).map { span.byte(at: offset + $0) }
+    }
+}
