@@ -128,7 +128,8 @@ def test_two_containers_have_a_tunnel(image):
                   "Address = 192.168.241.2/24, fd00::2/112\n" + configuration(
                       b, Peer(a.public, ["192.168.241.1/32", "fd00::1/128"],
                               endpoint=f"10.0.0.1:{PORT}")).removeprefix("[Interface]\n"))
-        bob.inside("env", "WG_QUICK_USERSPACE_IMPLEMENTATION=swireguard-go", "wg-quick", "up", "wg0")
+        bob.inside("env", "WG_QUICK_USERSPACE_IMPLEMENTATION=swireguard-go", "wg-quick", "up",
+                   "wg0")
         assert "/usr/bin/swireguard-go" in bob.programs(), "has this kernel the module?"
 
         for address, other in [("192.168.241.1", "192.168.241.2"), ("fd00::1", "fd00::2")]:
