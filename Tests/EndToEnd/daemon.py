@@ -168,9 +168,9 @@ class Daemon:
 
     def dial(self, timeout=5.0):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        client.settimeout(timeout)
         try:
-            client.connect(self.socket_path)
+            client.connect(self.socket_path)  # blocking, as in `wg`: waits for room in the backlog
+            client.settimeout(timeout)
         except OSError:
             client.close()
             raise

@@ -64,11 +64,11 @@ def test_errors_are_not_sent_to_everybody_nor_without_end():
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"wg0")
-        for destination in ("224.1.2.3", "255.255.255.255", "192.168.241.255"):
+        for destination in ("224.1.2.3", "255.255.255.255"):
             client.sendto(b"to everybody", (destination, 9))
         time.sleep(0.2)
         packets = capture.packets()
-        assert len(packets) >= 3 and not any(is_icmp(packet, 3) for packet in packets)
+        assert len(packets) >= 2 and not any(is_icmp(packet, 3) for packet in packets)
 
         for _ in range(2000):
             try:

@@ -196,7 +196,7 @@ def test_a_name_that_linux_refuses_is_refused(machine, name, flags):
 
 @pytest.mark.parametrize("arguments", [
     [], ["-f"], ["--unknown", "wg0"], ["-x", "wg0"], ["wg0", "wg1"], ["-f", "wg0", "extra"],
-    ["--foreground=yes", "wg0"], ["-"],
+    ["--foreground=yes", "wg0"],
 ], ids=lambda arguments: " ".join(arguments) or "nothing")
 def test_arguments_that_make_no_sense_are_refused(machine, arguments):
     assert_refused(machine, start(machine, *arguments), "usage", one_line=False)
