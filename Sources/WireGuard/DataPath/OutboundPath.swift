@@ -164,7 +164,12 @@ package struct OutboundPath: ~Copyable {
         let now = path.steady(observed)
         let gate = gate
         return gate.mutex.withLock { _ in
-            sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
+            // The interface may have gone down since the batch was loaded.
+            guard path.isUp.load(ordering: .relaxed) else {
+                path.drops.count(.interfaceDown, entryCount)
+                return false
+            }
+            return sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
         }
     }
 

@@ -197,8 +197,9 @@ extension Device {
         _ bytes: RawSpan, from peer: Peer
     ) throws(HandshakeError) -> SessionKeys {
         guard let identity, peer.handshake != nil else { throw .unknownIndex }
-        guard let keys = try peer.handshake?.consumeResponse(
-            bytes, identity: identity, presharedKey: peer.presharedKey)
+        guard
+            let keys = try peer.handshake?.consumeResponse(
+                bytes, identity: identity, presharedKey: peer.presharedKey)
         else { throw .unknownIndex }
         return keys
     }
@@ -221,6 +222,8 @@ extension Device {
 
     private func noteHandshakeComplete(_ peer: Peer, at moment: Moment) {
         path.peers[peer.slot.rawValue].timers.handshakeComplete()
+        // Our last message is answered, unless another initiation of ours is on its way.
+        if peer.handshake == nil { peer.cookie.expectNoReply() }
         peer.lastHandshake = moment.wall
     }
 
@@ -242,7 +245,15 @@ extension Device {
     /// The first message under the next keypair came: the peer has it (§5.4.5, key confirmation).
     /// The packet path sends under it already.
     func confirmNextKeypair(of peer: Peer, at moment: Moment) {
+<<<<<<< HEAD
         changeKeypairs(of: peer, adding: nil) { _, _ in [] }
+=======
+        // Another handshake may have replaced the keypair that the request was about.
+        guard let next = peer.keypairs.next,
+            path.keypairs[next].wasUsedByPeer.load(ordering: .relaxed)
+        else { return }
+        changeKeypairs(of: peer, adding: nil) { keypairs, _ in keypairs.confirmNext() }
+>>>>>>> h-protocol
         noteHandshakeComplete(peer, at: moment)
         trace(.keyConfirmed(peer.publicKey))
         sendStaged(peer, at: moment)

@@ -29,7 +29,8 @@ extension Device {
     private func writeInitiation(
         to peer: Peer, into message: inout [UInt8], at moment: Moment
     ) -> Bool {
-        let timestamp = timestamps.next(at: moment.wall)
+        let timestamp = peer.timestamps.next(at: moment.wall, notBefore: greatestTimestamp)
+        greatestTimestamp = timestamp
         let index = makeIndex()
         let ephemeral = makePrivateKey()
         var span = message.mutableSpan
@@ -153,7 +154,9 @@ extension Device {
 
     /// Sends a response to a peer.
     func sendResponse(_ bytes: [UInt8], to peer: Peer, at moment: Moment) {
-        guard let endpoint = path.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else { return }
+        guard let endpoint = path.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else {
+            return
+        }
         noteHandshakeSent(peer, byteCount: bytes.count, at: moment)
         send(datagram(bytes, to: peer, endpoint, trafficClass: Constants.handshakeTrafficClass))
     }

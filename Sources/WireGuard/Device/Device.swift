@@ -18,7 +18,9 @@ package final class Device {
     /// Handshakes that wait for a response, by the index that it will name.
     var handshakes: [ReceiverIndex: Peer] = [:]
     var deadlines = DeadlineHeap()
-    var timestamps = InitiationTimestamps()
+    /// The greatest timestamp that any initiation of ours carried, lest a clock that is set back
+    /// reach a peer that was removed and added again.
+    var greatestTimestamp: TAI64N?
     var checker: CookieChecker?
     var limiter = HandshakeRateLimiter()
     var load = LoadDetector()
@@ -129,7 +131,8 @@ package final class Device {
     /// The interface went down: keys and handshakes are wiped, timers stop, staged packets go.
     package func bringDown() {
         guard isUp else { return }
-        path.isUp.store(false, ordering: .sequentiallyConsistent)
+        // Under the gates: a batch that is on its way is finished, and the next one sees it.
+        path.exclusively { path.isUp.store(false, ordering: .sequentiallyConsistent) }
         for peer in orderedPeers() {
             stop(peer)
             path.peers[peer.slot.rawValue].lastHandshakeSent.store(0, ordering: .relaxed)
