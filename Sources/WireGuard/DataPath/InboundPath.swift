@@ -184,20 +184,12 @@ package struct InboundPath: ~Copyable {
         path.peers[slot.rawValue].endpoint.withLock { endpoint in
             endpoint = Endpoint(remote: remote, source: source, sourceGeneration: generation)
         }
-<<<<<<< HEAD
         if path.peers[slot.rawValue].confirm(run.keypair) { ask(.keyConfirmed, slot) }
-        if path.keypairs[run.keypair].takeRekeyOnReceive(now: now),
-=======
-        if path.peers[slot.rawValue].next.load(ordering: .acquiring) == run.keypair {
-            path.keypairs[run.keypair].wasUsedByPeer.store(true, ordering: .relaxed)
-            ask(.keyConfirmed, slot)
-        }
         // It is the key that would send whose age counts (kernel, keep_key_fresh): what still comes
         // in under an old one is no reason.
         let current = path.peers[slot.rawValue].current.load(ordering: .acquiring)
         if current != PeerPath.noKeypair,
             path.keypairs[current].takeRekeyOnReceive(now: now),
->>>>>>> h-protocol
             path.requestHandshake(of: path.peers[slot.rawValue], slot, now: now)
         {
             wakes = true

@@ -245,15 +245,7 @@ extension Device {
     /// The first message under the next keypair came: the peer has it (§5.4.5, key confirmation).
     /// The packet path sends under it already.
     func confirmNextKeypair(of peer: Peer, at moment: Moment) {
-<<<<<<< HEAD
         changeKeypairs(of: peer, adding: nil) { _, _ in [] }
-=======
-        // Another handshake may have replaced the keypair that the request was about.
-        guard let next = peer.keypairs.next,
-            path.keypairs[next].wasUsedByPeer.load(ordering: .relaxed)
-        else { return }
-        changeKeypairs(of: peer, adding: nil) { keypairs, _ in keypairs.confirmNext() }
->>>>>>> h-protocol
         noteHandshakeComplete(peer, at: moment)
         trace(.keyConfirmed(peer.publicKey))
         sendStaged(peer, at: moment)

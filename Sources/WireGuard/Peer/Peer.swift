@@ -14,8 +14,6 @@ final class Peer {
     var handshake: InitiatorHandshake?
     /// The stamps that our initiations to the peer carried.
     var timestamps = InitiationTimestamps()
-    /// What our initiations to it carry.
-    var timestamps = InitiationTimestamps()
     /// The greatest timestamp that an initiation of the peer carried.
     var greatestTimestamp: TAI64N?
     /// When the last initiation was accepted.
