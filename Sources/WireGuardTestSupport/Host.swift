@@ -56,7 +56,7 @@ public final class Host {
     /// When its tunnel wants to be called, by the network's clock.
     public var nextTimeout: Instant? {
         tunnel.nextTimeout.map {
-            Instant(nanoseconds: Self.shift($0.nanoseconds, by: -clockOffset))
+            Instant(nanoseconds: Self.shift($0.nanoseconds, by: 0 &- clockOffset))
         }
     }
 

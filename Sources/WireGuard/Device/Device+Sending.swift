@@ -29,8 +29,7 @@ extension Device {
     private func writeInitiation(
         to peer: Peer, into message: inout [UInt8], at moment: Moment
     ) -> Bool {
-        let timestamp = peer.timestamps.next(at: moment.wall, notBefore: greatestTimestamp)
-        greatestTimestamp = timestamp
+        let timestamp = nextTimestamp(for: peer, at: moment.wall)
         let index = makeIndex()
         let ephemeral = makePrivateKey()
         var span = message.mutableSpan
@@ -49,6 +48,17 @@ extension Device {
         handshakes[index] = peer
         peer.cookie.addMACs(to: &bytes, now: moment.instant)
         return true
+    }
+
+    private func nextTimestamp(for peer: Peer, at time: WallTime) -> TAI64N {
+        if peer.timestamps.last == nil, let greatest = greatestTimestamp, TAI64N(time) < greatest {
+            // The clock was set back, and the peer may be one that was removed meanwhile and added
+            // again: it remembers.
+            peer.timestamps = InitiationTimestamps(after: greatest)
+        }
+        let timestamp = peer.timestamps.next(at: time)
+        greatestTimestamp = max(greatestTimestamp ?? timestamp, timestamp)
+        return timestamp
     }
 
     private func initiation(

@@ -18,8 +18,7 @@ package final class Device {
     /// Handshakes that wait for a response, by the index that it will name.
     var handshakes: [ReceiverIndex: Peer] = [:]
     var deadlines = DeadlineHeap()
-    /// The greatest timestamp that any initiation of ours carried, lest a clock that is set back
-    /// reach a peer that was removed and added again.
+    /// The greatest timestamp that any initiation of ours carried.
     var greatestTimestamp: TAI64N?
     var checker: CookieChecker?
     var limiter = HandshakeRateLimiter()

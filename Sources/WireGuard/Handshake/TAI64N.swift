@@ -67,12 +67,8 @@ package struct InitiationTimestamps: Sendable {
     }
 
     /// The stamp for an initiation that is sent at a wall time.
-    ///
-    /// - Parameter floor: a stamp that the new one must not lie before, as a peer may know it from
-    ///   the time before it was removed and added again.
-    package mutating func next(at time: WallTime, notBefore floor: TAI64N? = nil) -> TAI64N {
+    package mutating func next(at time: WallTime) -> TAI64N {
         var stamp = TAI64N(time)
-        if let floor { stamp = max(stamp, floor) }
         if let last, stamp <= last { stamp = last.successor }
         last = stamp
         return stamp

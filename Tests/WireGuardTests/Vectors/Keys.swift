@@ -12,6 +12,14 @@ func privateKey(_ bytes: [UInt8]) -> PrivateKey {
     return key
 }
 
+extension PrivateKey {
+    /// A key of a number, the same in each run.
+    init(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        self.init(random: &random)
+    }
+}
+
 func publicKey(_ bytes: [UInt8]) -> PublicKey {
     guard let key = withBytes(bytes, { PublicKey(bytes: $0) }) else {
         preconditionFailure("32 bytes are a key")
