@@ -51,8 +51,7 @@ extension Interface {
         case Token.bell:
             bell.event.drain()
             if workers.contains(where: \.mailbox.hasEnded) { finish("its interface was deleted") }
-        case Token.link:
-            for event in link.events(of: tun) { handle(event) }
+        case Token.link: handleLinkEvents()
         case Token.routes:
             if routes.drain() { device.clearSources() }
         case Token.listener: acceptClient()
@@ -71,6 +70,8 @@ extension Interface {
 
     /// Lets the device do what is due, sends what came of it, and sets the alarm for the next time.
     private func work() -> Bool {
+        // A message or a packet may be here before the word that the interface is up.
+        if !device.isUp { handleLinkEvents() }
         let now = Clock.moment()
         let hasMore = device.handleWork(at: now)
         sendDatagrams()
@@ -103,6 +104,10 @@ extension Interface {
     }
 
     // MARK: Link
+
+    private func handleLinkEvents() {
+        for event in link.events(of: tun) { handle(event) }
+    }
 
     private func handle(_ event: LinkMonitor.Event) {
         switch event {

@@ -29,6 +29,8 @@ struct Worker: ~Copyable, Sendable {
     var peers6: FixedArray<PeerSlot>
     var pieces: GatherList
     var failures = FailureLog()
+    /// How often packets came before the device was up.
+    var waitsForUp = 0
     private var isOver = false
 
     /// Most messages of one receive.

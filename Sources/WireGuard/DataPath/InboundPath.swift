@@ -62,17 +62,17 @@ package struct InboundPath: ~Copyable {
         into coalescer: inout FlowCoalescer, now: Instant
     ) {
         let segments = DatagramSegments(length: message.length, segmentSize: message.segmentSize)
-        guard path.isUp.load(ordering: .relaxed) else {
-            path.drops.count(.interfaceDown, segments.count)
-            return
-        }
+        let isUp = path.isUp.load(ordering: .relaxed)
         for index in 0..<segments.count {
             let range = segments[index]
             let offset = message.offset + range.lowerBound
             switch MessageType(datagram: buffer.bytes, offset: offset, length: range.count) {
+            case .transportData where !isUp:
+                path.drops.count(.interfaceDown)
             case .transportData:
                 gather(message, offset, range.count, in: &buffer, into: &coalescer, now)
             case .handshakeInitiation, .handshakeResponse, .cookieReply:
+                // While down too: the control thread may be about to learn that we are up.
                 queue(message, offset, range.count, buffer)
             case nil:
                 path.drops.count(.malformedMessage)
