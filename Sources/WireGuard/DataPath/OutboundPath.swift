@@ -81,6 +81,9 @@ package struct OutboundPath: ~Copyable {
         jitter = JitterSource(seed: jitterSeed)
     }
 
+    /// Whether the device is up; what is loaded while it is not is dropped.
+    package var isUp: Bool { path.isUp.load(ordering: .relaxed) }
+
     /// Whether nothing is in the send buffer.
     package var isEmpty: Bool { entryCount == 0 }
 

@@ -243,12 +243,10 @@ extension Device {
     }
 
     /// The first message under the next keypair came: the peer has it (§5.4.5, key confirmation).
+    /// The packet path sends under it already.
     func confirmNextKeypair(of peer: Peer, at moment: Moment) {
-        // Another handshake may have replaced the keypair that the request was about.
-        guard let next = peer.keypairs.next,
-            path.keypairs[next].wasUsedByPeer.load(ordering: .relaxed)
-        else { return }
-        changeKeypairs(of: peer, adding: nil) { keypairs, _ in keypairs.confirmNext() }
+        changeKeypairs(of: peer, adding: nil) { _, _ in [] }
+        // An initiation of ours that crossed the peer's is not needed any more.
         clearHandshake(of: peer)
         noteHandshakeComplete(peer, at: moment)
         trace(.keyConfirmed(peer.publicKey))
@@ -272,21 +270,32 @@ extension Device {
         _ change: (inout Keypairs, UInt32?) -> [UInt32]
     ) {
         var added: Keypair? = keypair
+        let shared = peer.slot.rawValue
         path.exclusively {
+            // What the packet path confirmed since we looked last.
+            if let next = peer.keypairs.next,
+                path.peers[shared].current.load(ordering: .acquiring) == next
+            {
+                free(peer.keypairs.confirmNext())
+            }
             let slot: UInt32? =
                 switch added.take() {
                 case .some(let keypair): path.keypairs.insert(keypair)
                 case .none: nil
                 }
-            for freed in change(&peer.keypairs, slot) {
-                path.indices.remove(path.keypairs[freed].localIndex)
-                path.keypairs.remove(freed)
-            }
-            let shared = peer.slot.rawValue
+            free(change(&peer.keypairs, slot))
             path.peers[shared].current.store(
                 peer.keypairs.current ?? PeerPath.noKeypair, ordering: .releasing)
             path.peers[shared].next.store(
                 peer.keypairs.next ?? PeerPath.noKeypair, ordering: .releasing)
+        }
+    }
+
+    /// To be called while the packet path stands still.
+    private func free(_ slots: [UInt32]) {
+        for slot in slots {
+            path.indices.remove(path.keypairs[slot].localIndex)
+            path.keypairs.remove(slot)
         }
     }
 }

@@ -88,7 +88,8 @@ extension Device {
         let packets = path.takeStaged(of: path.peers[slot])
         guard !packets.isEmpty else { return }
         guard let endpoint = path.peers[slot].endpoint.withLock({ $0 }) else { return }
-        guard let keypair = peer.keypairs.current,
+        let keypair = path.peers[slot].current.load(ordering: .acquiring)
+        guard keypair != PeerPath.noKeypair,
             path.keypairs[keypair].maySend.load(ordering: .relaxed),
             !path.keypairs[keypair].isExpired(now: moment.instant),
             let first = path.keypairs[keypair].reserveCounters(packets.count)

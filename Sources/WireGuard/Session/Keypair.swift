@@ -27,8 +27,6 @@ struct Keypair: ~Copyable, Sendable {
     let maySend = Atomic<Bool>(true)
     /// True once the receiver's rekey at 165 s was asked for: once a key is enough.
     let wasRekeyedOnReceive = Atomic<Bool>(false)
-    /// True once the peer used the keypair, which confirms that it has it.
-    let wasUsedByPeer = Atomic<Bool>(false)
     let replayWindow = Mutex(ReplayWindow())
 
     init(
