@@ -31,7 +31,10 @@ package enum Daemon {
         }
         // The parent's copy, so that the end of the child is seen as the end of the pipe.
         _ = consume readiness
-        _exit(awaitChild(status))
+        let result = awaitChild(status)
+        // A child that failed is gone before its parent says so.
+        if result != 0 { _ = waitpid(child, nil, 0) }
+        _exit(result)
     }
 
     /// Reads what the child has to say: a zero byte for success, else a message. Returns the status to

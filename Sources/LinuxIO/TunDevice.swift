@@ -179,7 +179,7 @@ package struct TunDevice: ~Copyable, Sendable {
             _ = try system { () throws(SystemError) in
                 try SystemCall.call("TUNSETVNETHDRSZ") { clinux_tun_set_header_size(raw, 10) }
             }
-            granted = try agree(on: offloads, fd)
+            granted = agree(on: offloads, fd)
         }
         return TunDevice(
             descriptor: fd,
@@ -199,23 +199,19 @@ package struct TunDevice: ~Copyable, Sendable {
         }
     }
 
-    /// Asks for everything, then for what older kernels know, then for nothing.
-    private static func agree(on offloads: TunOffloads, _ fd: borrowing FileDescriptor)
-        throws(TunDeviceError) -> TunOffloads
-    {
+    /// Asks for everything, then for what older kernels know, then for nothing; a kernel that does
+    /// not even take that leaves the device as it was made, which is without.
+    private static func agree(
+        on offloads: TunOffloads, _ fd: borrowing FileDescriptor
+    ) -> TunOffloads {
         let raw = fd.rawValue
-        var last = SystemError(call: "TUNSETOFFLOAD", code: EINVAL)
         for attempt in [offloads, offloads.subtracting(.datagrams), []] {
-            do throws(SystemError) {
-                try SystemCall.call("TUNSETOFFLOAD") {
-                    clinux_tun_set_offload(raw, attempt.rawValue)
-                }
-                return attempt
-            } catch {
-                last = error
+            let result = try? SystemCall.call("TUNSETOFFLOAD") {
+                clinux_tun_set_offload(raw, attempt.rawValue)
             }
+            if result != nil { return attempt }
         }
-        throw .system(last)
+        return []
     }
 }
 

@@ -107,7 +107,7 @@ package struct UnixListener: ~Copyable, Sendable {
         do throws(SystemError) {
             let raw = fd.rawValue
             try SystemCall.call("chmod") { unsafe chmod(temporary, 0o600) }
-            try SystemCall.call("listen") { Glibc.listen(raw, 128) }
+            try SystemCall.call("listen") { Glibc.listen(raw, SOMAXCONN) }
             let identity = try FileIdentity(path: temporary)
             try SystemCall.call("rename") { unsafe rename(temporary, path) }
             return identity

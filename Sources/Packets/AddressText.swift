@@ -116,7 +116,7 @@ public struct AddressText: Sendable {
         var divisor: UInt32 = 1
         while value / divisor >= 10 { divisor &*= 10 }
         while divisor > 0 {
-            append(UInt8(truncatingIfNeeded: value / divisor % 10) &+ .zero)
+            append(UInt8(truncatingIfNeeded: value / divisor % 10) &+ .zeroDigit)
             divisor /= 10
         }
     }

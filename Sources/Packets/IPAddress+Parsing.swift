@@ -161,7 +161,7 @@ extension IPPrefix {
         guard slash > 0, text.byte(at: slash) == .slash,
             let length = UInt8(parsing: text, in: (slash &+ 1)..<end),
             // As in an IPv4 address, a leading zero is a mistake.
-            end &- slash == 2 || text.byte(at: slash &+ 1) != .zero,
+            end &- slash == 2 || text.byte(at: slash &+ 1) != .zeroDigit,
             let address = IPAddress(parsing: text, in: 0..<slash)
         else { return nil }
         self.init(address, length: Int(length))
@@ -238,7 +238,7 @@ extension UInt8 {
     package static let colon = UInt8(ascii: ":")
     package static let slash = UInt8(ascii: "/")
     package static let percent = UInt8(ascii: "%")
-    package static let zero = UInt8(ascii: "0")
+    package static let zeroDigit = UInt8(ascii: "0")
     package static let openingBracket = UInt8(ascii: "[")
     package static let closingBracket = UInt8(ascii: "]")
 

@@ -12,6 +12,7 @@ public struct Instant: Hashable, Comparable, Sendable {
         self.nanoseconds = nanoseconds
     }
 
+    /// Whether `left` is earlier.
     @inlinable
     public static func < (left: Instant, right: Instant) -> Bool {
         left.nanoseconds < right.nanoseconds
@@ -56,6 +57,7 @@ public struct Interval: Hashable, Comparable, Sendable {
         Interval(nanoseconds: count * 1_000_000)
     }
 
+    /// Whether `left` is shorter.
     @inlinable
     public static func < (left: Interval, right: Interval) -> Bool {
         left.nanoseconds < right.nanoseconds

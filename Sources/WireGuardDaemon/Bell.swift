@@ -22,6 +22,7 @@ final class Mailbox: Sendable {
     }
 
     private let letter = Mutex(Letter())
+    private let isDone = Atomic<Bool>(false)
     let bell: Bell
 
     init() throws(SystemError) {
@@ -33,6 +34,14 @@ final class Mailbox: Sendable {
         letter.withLock { $0.sockets = sockets }
         bell.ring()
     }
+
+    /// The worker has ended by itself: its TUN is gone.
+    func sayDone() {
+        isDone.store(true, ordering: .releasing)
+    }
+
+    /// Whether the worker has ended.
+    var hasEnded: Bool { isDone.load(ordering: .acquiring) }
 
     /// The worker ends.
     func stop() {

@@ -28,10 +28,8 @@ extension Interface {
     private func applySockets(_ change: borrowing ConfigurationChange) throws(SystemError) {
         let mark = change.firewallMark ?? device.firewallMark
         if let port = change.listenPort, port != configuredPort || needsBinding(port) {
-            if port == 0, !sockets.isEmpty {
-                // Any port will do, and there is one.
-                configuredPort = 0
-            } else if port != sockets.first?.port {
+            // From a port that was asked for to any: a new one. One that was any already stays.
+            if port != sockets.first?.port {
                 let new = try bind(port: port, mark: mark)
                 use(new)
                 configuredPort = port
@@ -76,8 +74,10 @@ extension Interface {
     }
 
     private func use(_ new: [Sockets]) {
-        if new.first?.v6 == nil { log.info("this system has no IPv6: using IPv4 alone") }
-        if new.first?.v4 == nil { log.info("this system has no IPv4: using IPv6 alone") }
+        if sockets.isEmpty {
+            if new.first?.v6 == nil { log.info("this system has no IPv6: using IPv4 alone") }
+            if new.first?.v4 == nil { log.info("this system has no IPv4: using IPv6 alone") }
+        }
         sockets = new
         for (worker, pair) in zip(workers, new) { worker.mailbox.send(pair) }
         device.setListenPort(new.first?.port ?? 0)

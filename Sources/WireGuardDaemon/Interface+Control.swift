@@ -12,7 +12,6 @@ extension Interface {
         static let routes: UInt64 = 4
         static let listener: UInt64 = 5
         static let socketFile: UInt64 = 6
-        static let tun: UInt64 = 7
         /// Clients of the configuration socket, by their number.
         static let firstClient: UInt64 = 1 << 32
     }
@@ -30,8 +29,6 @@ extension Interface {
         case .some(let watch): try epoll.add(watch.descriptor, token: Token.socketFile)
         case .none: break
         }
-        // Only its error state, which is always reported: a deleted TUN.
-        try epoll.add(tun.descriptor, token: Token.tun, for: [])
         quietKernel()
         follow(link.state)
 
@@ -40,30 +37,27 @@ extension Interface {
             let hasMore = work()
             let count = try epoll.wait(into: &events, milliseconds: hasMore ? 0 : nil)
             for index in 0..<count where !isOver {
-                handle(
-                    events.token(index), isReadable: events.isReadable(index),
-                    isWritable: events.isWritable(index), isBroken: events.isBroken(index))
+                handle(events.token(index))
             }
         }
     }
 
-    private func handle(_ token: UInt64, isReadable: Bool, isWritable: Bool, isBroken: Bool) {
+    private func handle(_ token: UInt64) {
         switch token {
         case Token.signal:
             guard let signal = signals.next() else { return }
             finish("signal \(signal)")
         case Token.timer: timer.drain()
-        case Token.bell: bell.event.drain()
-        case Token.link:
-            for event in link.events(of: tun) { handle(event) }
+        case Token.bell:
+            bell.event.drain()
+            if workers.contains(where: \.mailbox.hasEnded) { finish("its interface was deleted") }
+        case Token.link: handleLinkEvents()
         case Token.routes:
             if routes.drain() { device.clearSources() }
         case Token.listener: acceptClient()
         case Token.socketFile:
             if socketWatch?.drain() == false { finish("its socket was deleted") }
-        case Token.tun:
-            if isBroken { finish("its interface was deleted") }
-        default: serve(Int(token - Token.firstClient), isWritable: isWritable)
+        default: serve(Int(token - Token.firstClient))
         }
     }
 
@@ -76,6 +70,8 @@ extension Interface {
 
     /// Lets the device do what is due, sends what came of it, and sets the alarm for the next time.
     private func work() -> Bool {
+        // A message or a packet may be here before the word that the interface is up.
+        if !device.isUp { handleLinkEvents() }
         let now = Clock.moment()
         let hasMore = device.handleWork(at: now)
         sendDatagrams()
@@ -104,10 +100,14 @@ extension Interface {
 
     private func logEvents() {
         guard device.isTracing else { return }
-        for event in device.takeEvents() { log.debug("\(event)") }
+        for event in device.takeEvents() { log.debug("\(event.line)") }
     }
 
     // MARK: Link
+
+    private func handleLinkEvents() {
+        for event in link.events(of: tun) { handle(event) }
+    }
 
     private func handle(_ event: LinkMonitor.Event) {
         switch event {
@@ -142,17 +142,20 @@ extension Interface {
     // MARK: Configuration socket
 
     private func acceptClient() {
-        guard let client = uapi.accept(now: Clock.moment().instant) else { return }
-        do throws(SystemError) {
-            try epoll.add(
-                client.connection.descriptor, token: Token.firstClient + UInt64(client.number))
-        } catch {
-            log.error("cannot serve a client of the socket: \(error)")
-            uapi.close(client.number)
+        let now = Clock.moment().instant
+        while let client = uapi.accept(now: now) {
+            do throws(SystemError) {
+                try epoll.add(
+                    client.connection.descriptor,
+                    token: Token.firstClient + UInt64(client.number))
+            } catch {
+                log.error("cannot serve a client of the socket: \(error)")
+                uapi.close(client.number)
+            }
         }
     }
 
-    private func serve(_ number: Int, isWritable: Bool) {
+    private func serve(_ number: Int) {
         guard let client = uapi.client(number) else { return }
         let now = Clock.moment()
         let wasWriting = client.isWriting

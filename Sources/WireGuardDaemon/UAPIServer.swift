@@ -48,18 +48,27 @@ struct UAPIServer: ~Copyable {
         }
     }
 
-    /// Takes a client that waits; its number is the token to be registered.
+    /// Takes a client that waits, nil if there is none; its number is the token to be registered.
     mutating func accept(now: Instant) -> Client? {
-        guard let connection = try? listener.accept() else { return nil }
-        if clients.count >= Self.maximumClients,
-            let oldest = clients.values.min(by: { $0.lastActive < $1.lastActive })
-        {
-            clients[oldest.number] = nil
+        let connection: UnixConnection
+        do throws(SystemError) {
+            guard let accepted = try listener.accept() else { return nil }
+            connection = accepted
+        } catch {
+            // Too many open files: room for whoever waits, instead of asking again and again.
+            closeOldest()
+            return nil
         }
+        if clients.count >= Self.maximumClients { closeOldest() }
         nextNumber += 1
         let client = Client(number: nextNumber, connection: connection, now: now)
         clients[client.number] = client
         return client
+    }
+
+    private mutating func closeOldest() {
+        let oldest = clients.values.min { $0.lastActive < $1.lastActive }
+        if let oldest { clients[oldest.number] = nil }
     }
 
     /// The client with this number, nil if it is gone.

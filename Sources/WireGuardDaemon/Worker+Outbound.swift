@@ -11,6 +11,7 @@ extension Worker {
         _ tun: inout MutableRawSpan, sending outgoing: inout MutableRawSpan,
         bouncing bounces: inout MutableRawSpan
     ) {
+        guard isReadyToRead() else { return }
         outbound.removeAll()
         var reads = Self.readsPerTurn
         while reads > 0 {
@@ -30,6 +31,22 @@ extension Worker {
         }
         flush(&outgoing, bouncing: &bounces)
     }
+
+    /// Packets come when the interface is up, perhaps before the control thread was told so: it is
+    /// given a moment, lest the first packet of all be lost. What an interface that went down has
+    /// left is read after that, and dropped.
+    private mutating func isReadyToRead() -> Bool {
+        guard !outbound.isUp, waitsForUp < Self.maximumWaitsForUp else {
+            if outbound.isUp { waitsForUp = 0 }
+            return true
+        }
+        waitsForUp += 1
+        control.ring()
+        Clock.pause(milliseconds: 1)
+        return false
+    }
+
+    private static let maximumWaitsForUp = 50
 
     /// Takes one delivery of the TUN into the batch.
     private mutating func take(

@@ -29,6 +29,8 @@ struct Worker: ~Copyable, Sendable {
     var peers6: FixedArray<PeerSlot>
     var pieces: GatherList
     var failures = FailureLog()
+    /// How often packets came before the device was up.
+    var waitsForUp = 0
     private var isOver = false
 
     /// Most messages of one receive.
@@ -109,7 +111,8 @@ struct Worker: ~Copyable, Sendable {
                 }
             }
         }
-        // The control thread notices that the TUN is gone, too, and ends the process.
+        // The sign of a namespace that was deleted with the interface: netlink tells nothing then.
+        mailbox.sayDone()
         control.ring()
     }
 

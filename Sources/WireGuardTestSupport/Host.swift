@@ -8,8 +8,8 @@ public final class Host {
     public private(set) var address: SocketAddress
     /// The interface.
     public let tunnel: Tunnel
-    /// Its private key.
-    public let privateKey: PrivateKey
+    /// Its private key, as 64 digits.
+    public let privateKey: String
     /// The key that others know it by.
     public let publicKey: PublicKey
     /// The inner packets that came out of the tunnel, oldest first.
@@ -28,13 +28,14 @@ public final class Host {
         self.name = name
         self.address = address
         self.network = network
-        privateKey = PrivateKey(random: &random)
-        publicKey = privateKey.publicKey
+        let key = PrivateKey(random: &random)
+        privateKey = key.bytes.hexadecimal
+        publicKey = key.publicKey
         tunnel = Tunnel(random: random)
         tunnel.isTracing = true
         tunnel.listenPort = address.port
         var change = ConfigurationChange()
-        change.privateKey = .set(privateKey.copy())
+        change.privateKey = .set(key.copy())
         configure(change)
         bringUp()
     }
@@ -55,7 +56,7 @@ public final class Host {
     /// When its tunnel wants to be called, by the network's clock.
     public var nextTimeout: Instant? {
         tunnel.nextTimeout.map {
-            Instant(nanoseconds: Self.shift($0.nanoseconds, by: -clockOffset))
+            Instant(nanoseconds: Self.shift($0.nanoseconds, by: 0 &- clockOffset))
         }
     }
 
@@ -146,7 +147,8 @@ public final class Host {
         collect()
     }
 
-    func handleTimeout() {
+    /// Lets the tunnel do what is due, as the network does at ``nextTimeout``.
+    public func handleTimeout() {
         tunnel.handleTimeout(now: now)
         collect()
     }
@@ -165,12 +167,13 @@ public final class Host {
 
 extension PublicKey {
     /// The 64 digits of the configuration protocol.
-    public var hexadecimal: String {
-        let bytes = bytes
-        return (0..<bytes.byteCount).map {
-            // Below the number of bytes.
-            unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self)
-        }.hexadecimal
+    public var hexadecimal: String { bytes.hexadecimal }
+}
+
+extension RawSpan {
+    fileprivate var hexadecimal: String {
+        // Below the number of bytes.
+        (0..<byteCount).map { unsafe unsafeLoad(fromByteOffset: $0, as: UInt8.self) }.hexadecimal
     }
 }
 

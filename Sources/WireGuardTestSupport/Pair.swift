@@ -11,6 +11,7 @@ public struct Pair {
 
     /// What is not as usual.
     public struct Options: OptionSet, Sendable {
+        /// One bit for each option.
         public let rawValue: Int
 
         /// Makes options from their bits.

@@ -32,7 +32,8 @@ struct SwireguardGo: ParsableCommand {
     @Argument(
         help: "The name of the interface to make, at most 15 bytes.",
         transform: { text in
-            guard let name = InterfaceName(text) else {
+            // A lone dash is a flag that was forgotten, although Linux would take it.
+            guard text != "-", let name = InterfaceName(text) else {
                 throw ValidationError(
                     "\"\(text)\" is no name for an interface: 1 to 15 bytes, not \".\" or \"..\", without \"/\", \":\", \"%\" and white space."
                 )

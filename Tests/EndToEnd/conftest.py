@@ -44,7 +44,7 @@ def pytest_sessionstart(session):
     missing += [f"{tool} (Debian package {package})" for tool, package in TOOLS.items()
                 if shutil.which(tool) is None]
     if not os.access(daemon.OURS, os.X_OK):
-        missing.append(f"the daemon {daemon.OURS} (swift build -c release, or name it in SWIREGUARD)")
+        missing.append(f"{daemon.OURS} (swift build -c release, or name it in SWIREGUARD)")
     if not os.access(daemon.WIREGUARD_GO, os.X_OK):
         missing.append(f"{daemon.WIREGUARD_GO} (scripts/fetch-peer, or name it in WIREGUARD_GO)")
     if not pathlib.Path("/dev/net/tun").is_char_device():
@@ -71,7 +71,9 @@ def time_limit(request):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup():
-    daemon.Daemon.recent.clear()
+    # Those that a module's tests share stay.
+    daemon.Daemon.recent[:] = [each for each in daemon.Daemon.recent
+                               if each.process is not None and each.process.poll() is None]
     return (yield)
 
 

@@ -86,6 +86,8 @@ class Daemon:
         self.arguments = arguments
         self.before = before
         self.environment = {"LOG_LEVEL": "verbose", **(environment or {})}
+        self.process = None
+        self.expected_to_run = True
         self.log = tempfile.NamedTemporaryFile(prefix=f"swireguard-{machine.name}-")
         Daemon.recent.append(self)
 
@@ -98,18 +100,22 @@ class Daemon:
         return self
 
     def __exit__(self, kind, *_):
-        if kind is not None:
+        try:
+            if kind is None and self.expected_to_run:
+                self.stop()
+        finally:
             self.process.kill()
-        elif self.process.poll() is None:
-            self.stop()
-        self.process.wait(TIMEOUT)
+            self.process.wait(TIMEOUT)
 
     def stop(self, with_signal=signal.SIGTERM, within=3.0):
+        status = self.process.poll()
+        assert status is None, f"the daemon ended with status {status}:\n{self.log_text()}"
         self.process.send_signal(with_signal)
         self.assert_ends_cleanly(within)
 
     def assert_ends_cleanly(self, within=3.0):
         """The process ends by itself with status 0, and leaves neither socket nor link behind."""
+        self.expected_to_run = False
         try:
             status = self.process.wait(within)
         except subprocess.TimeoutExpired:
@@ -162,9 +168,9 @@ class Daemon:
 
     def dial(self, timeout=5.0):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        client.settimeout(timeout)
         try:
-            client.connect(self.socket_path)
+            client.connect(self.socket_path)  # blocking, as in `wg`: waits for room in the backlog
+            client.settimeout(timeout)
         except OSError:
             client.close()
             raise

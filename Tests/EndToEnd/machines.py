@@ -56,7 +56,7 @@ class Machine:
         self.holder.stdout.close()
 
     def popen(self, *command, environment=None, **options):
-        """Starts a command that stays our own child; it is killed with the machine at the latest."""
+        """Starts a command that stays our own child; the machine's end is its end too."""
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *self.door("--net", "--mount"), *map(str, command)],
             env=None if environment is None else {**os.environ, **environment},

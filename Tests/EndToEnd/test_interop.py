@@ -1,5 +1,7 @@
 """Ours with ours, and ours with wireguard-go in both roles, all that a tunnel is for."""
 
+from subprocess import DEVNULL
+
 import pytest
 
 from daemon import OURS, WIREGUARD_GO, now
@@ -50,10 +52,28 @@ def test_a_wrong_preshared_key_lets_nothing_through(cell):
 def test_parallel_streams_run_at_any_mtu(cell, mtu, streams):
     with two_sites(*CELLS[cell], mtu=mtu, cable_mtu=min(mtu + 80, 65535)) as (a, b):
         for sender, receiver, address in [(a, b, b.inner[4]), (b, a, a.inner[6])]:
-            receiver.machine.popen("iperf3", "--server", "--one-off", "--bind", address)
-            wait_until(lambda: receiver.machine.run("ss", "-Hltn", "sport = :5201"), "iperf3 listens")
+            serve_iperf3(receiver.machine, address)
             sender.machine.run("iperf3", "--client", address, "--time", "3", "--parallel", streams)
         ping(a.machine, b.inner[4], count=10)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("cell", CELLS)
+def test_floods_of_datagrams_harm_nothing(cell):
+    """UDP without a limit, each way: what is too much is lost, and the tunnel works on."""
+    with two_sites(*CELLS[cell]) as (a, b):
+        for sender, receiver, address in [(b, a, a.inner[4]), (a, b, b.inner[6])]:
+            ping(a.machine, b.inner[4])
+            serve_iperf3(receiver.machine, address)
+            sender.machine.run("iperf3", "--client", address, "--time", "3", "--udp", "--bitrate",
+                               "0", "--length", "1300")
+            ping(a.machine, b.inner[4], count=10)
+            send_stream(b.machine, a.machine, a.inner[4], size=5_000_000)
+
+
+def serve_iperf3(machine, address):
+    machine.popen("iperf3", "--server", "--one-off", "--bind", address, stdout=DEVNULL)
+    wait_until(lambda: machine.run("ss", "-Hltn", "sport = :5201"), "iperf3 listens")
 
 
 def assert_both_ends_agree(a, b, outer):

@@ -144,7 +144,8 @@ def test_covering_and_default_prefixes_are_replaced_again_and_again(daemon):
     key = Keys().public
     for prefixes in [
             "0.0.0.0/0", "::/0", "0.0.0.0/0,::/0", "0.0.0.0/1,128.0.0.0/1", "10.0.0.0/8",
-            "10.0.0.0/8,10.0.0.0/16,10.0.0.0/24,10.0.0.0/32", "::/1,8000::/1", "fd00::/8,fd00::/128",
+            "10.0.0.0/8,10.0.0.0/16,10.0.0.0/24,10.0.0.0/32", "::/1,8000::/1",
+            "fd00::/8,fd00::/128",
             "0.0.0.0/0", "255.255.255.255/32,0.0.0.0/32", "::/0,::/128", "0.0.0.0/0,::/0"]:
         daemon.wg("set", "peer", key, "allowed-ips", prefixes)
         assert set(daemon.show().peer.allowed_ips) == set(prefixes.split(","))

@@ -91,7 +91,7 @@ OUTER = {
 
 
 def wait_for_the_next_initiation():
-    """A responder accepts an initiation of a peer every 20 ms only; else it comes again after 5 s."""
+    """A responder accepts one initiation of a peer in 20 ms; the next try is 5 s away."""
     time.sleep(0.05)
 
 

@@ -102,6 +102,19 @@ enum Host {
         return result
     }
 
+    /// Asks again until the answer is yes; false after five seconds.
+    ///
+    /// A child that another test is starting holds our descriptors until it has become its program:
+    /// what happens when the last one is closed may come a moment later.
+    static func eventually(_ answer: () -> Bool) -> Bool {
+        let deadline = Clock.boottime() + 5_000_000_000
+        while Clock.boottime() < deadline {
+            if answer() { return true }
+            sched_yield()
+        }
+        return false
+    }
+
     /// The first bytes of a file; nothing if it cannot be read.
     static func contents(of path: String) -> String {
         let fd = FileDescriptor(owning: unsafe open(path, O_RDONLY | O_CLOEXEC))

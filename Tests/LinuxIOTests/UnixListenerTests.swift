@@ -50,8 +50,8 @@ struct UnixListenerTests {
             while case .bytes = result { result = server.write(bytes.bytes) }
             #expect(result == .wouldBlock)
             _ = consume client
-            let afterwards = server.write(bytes.bytes)
-            #expect(afterwards == .closed)
+            let isClosed = Host.eventually { server.write(bytes.bytes) == .closed }
+            #expect(isClosed)
             let end = server.read(into: &bytes, count: 64)
             #expect(end == .closed)
         }
@@ -69,9 +69,15 @@ struct UnixListenerTests {
                 try Host.run("mv \(other) \(path)")
                 _ = consume old
             }()
-            #expect(throws: SystemError(call: "connect", code: ECONNREFUSED)) {
-                _ = try UnixConnection(to: path)
+            let isStale = Host.eventually {
+                do throws(SystemError) {
+                    _ = try UnixConnection(to: path)
+                    return false
+                } catch {
+                    return error == SystemError(call: "connect", code: ECONNREFUSED)
+                }
             }
+            #expect(isStale)
             let listener = try UnixListener(path: path)
             _ = try UnixConnection(to: path)
             _ = consume listener

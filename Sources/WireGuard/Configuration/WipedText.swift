@@ -55,7 +55,7 @@ struct WipedText: ~Copyable, @unchecked Sendable {
         var divisor: UInt64 = 1
         while value / divisor >= 10 { divisor &*= 10 }
         while divisor > 0 {
-            append(UInt8(truncatingIfNeeded: value / divisor % 10) + .zero)
+            append(UInt8(truncatingIfNeeded: value / divisor % 10) + .zeroDigit)
             divisor /= 10
         }
     }
@@ -94,6 +94,6 @@ struct WipedText: ~Copyable, @unchecked Sendable {
     private static func hexadecimalDigit(_ value: UInt8) -> UInt8 {
         // 9 − value is negative, its high bits all ones, for the letters only.
         let isLetter = UInt8(bitPattern: (9 - Int8(bitPattern: value)) >> 7)
-        return value + .zero + (isLetter & 39)
+        return value + .zeroDigit + (isLetter & 39)
     }
 }

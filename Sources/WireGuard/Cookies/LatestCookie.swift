@@ -69,6 +69,9 @@ package struct LatestCookie: Sendable {
         unansweredMAC1 = nil
     }
 
+    /// Whether a cookie reply would be looked at.
+    package var isWaitingForReply: Bool { unansweredMAC1 != nil }
+
     /// For how long a cookie is used: five seconds less than its secret makes cookies.
     package static let cookieLife = Interval.seconds(115)
 }

@@ -129,8 +129,12 @@ package final class DataPath: @unchecked Sendable {
             return now
         }
         let behind = last - now.nanoseconds
-        // Threads read the clock before they come here: a little behind is no step.
-        if behind > 1_000_000_000 { setBack.wrappingAdd(behind, ordering: .relaxed) }
+        // Threads read the clock before they come here: a little behind is no step. Two threads may
+        // see the same step, which is to be added once.
+        if behind > 1_000_000_000 {
+            _ = setBack.compareExchange(
+                expected: offset, desired: offset &+ behind, ordering: .relaxed)
+        }
         return Instant(nanoseconds: last)
     }
 

@@ -62,17 +62,17 @@ package struct InboundPath: ~Copyable {
         into coalescer: inout FlowCoalescer, now: Instant
     ) {
         let segments = DatagramSegments(length: message.length, segmentSize: message.segmentSize)
-        guard path.isUp.load(ordering: .relaxed) else {
-            path.drops.count(.interfaceDown, segments.count)
-            return
-        }
+        let isUp = path.isUp.load(ordering: .relaxed)
         for index in 0..<segments.count {
             let range = segments[index]
             let offset = message.offset + range.lowerBound
             switch MessageType(datagram: buffer.bytes, offset: offset, length: range.count) {
+            case .transportData where !isUp:
+                path.drops.count(.interfaceDown)
             case .transportData:
                 gather(message, offset, range.count, in: &buffer, into: &coalescer, now)
             case .handshakeInitiation, .handshakeResponse, .cookieReply:
+                // While down too: the control thread may be about to learn that we are up.
                 queue(message, offset, range.count, buffer)
             case nil:
                 path.drops.count(.malformedMessage)
@@ -184,10 +184,12 @@ package struct InboundPath: ~Copyable {
         path.peers[slot.rawValue].endpoint.withLock { endpoint in
             endpoint = Endpoint(remote: remote, source: source, sourceGeneration: generation)
         }
-        if path.peers[slot.rawValue].next.load(ordering: .acquiring) == run.keypair {
-            ask(.keyConfirmed, slot)
-        }
-        if path.keypairs[run.keypair].takeRekeyOnReceive(now: now),
+        if path.peers[slot.rawValue].confirm(run.keypair) { ask(.keyConfirmed, slot) }
+        // It is the key that would send whose age counts (kernel, keep_key_fresh): what still comes
+        // in under an old one is no reason.
+        let current = path.peers[slot.rawValue].current.load(ordering: .acquiring)
+        if current != PeerPath.noKeypair,
+            path.keypairs[current].takeRekeyOnReceive(now: now),
             path.requestHandshake(of: path.peers[slot.rawValue], slot, now: now)
         {
             wakes = true

@@ -81,6 +81,9 @@ package struct OutboundPath: ~Copyable {
         jitter = JitterSource(seed: jitterSeed)
     }
 
+    /// Whether the device is up; what is loaded while it is not is dropped.
+    package var isUp: Bool { path.isUp.load(ordering: .relaxed) }
+
     /// Whether nothing is in the send buffer.
     package var isEmpty: Bool { entryCount == 0 }
 
@@ -164,7 +167,12 @@ package struct OutboundPath: ~Copyable {
         let now = path.steady(observed)
         let gate = gate
         return gate.mutex.withLock { _ in
-            sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
+            // The interface may have gone down since the batch was loaded.
+            guard path.isUp.load(ordering: .relaxed) else {
+                path.drops.count(.interfaceDown, entryCount)
+                return false
+            }
+            return sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
         }
     }
 

@@ -147,6 +147,8 @@ extension Device {
         removePrefixes(prefixes(of: peer), of: peer)
         path.exclusively {
             path.routes.removeAll(ownedBy: peer.slot)
+            // The packet path may have staged more since `stop`; its bytes are to be counted back.
+            _ = path.takeStaged(of: path.peers[peer.slot.rawValue])
             path.peers.remove(peer.slot.rawValue)
         }
         peersBySlot[Int(peer.slot.rawValue)] = nil

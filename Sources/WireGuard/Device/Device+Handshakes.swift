@@ -197,8 +197,9 @@ extension Device {
         _ bytes: RawSpan, from peer: Peer
     ) throws(HandshakeError) -> SessionKeys {
         guard let identity, peer.handshake != nil else { throw .unknownIndex }
-        guard let keys = try peer.handshake?.consumeResponse(
-            bytes, identity: identity, presharedKey: peer.presharedKey)
+        guard
+            let keys = try peer.handshake?.consumeResponse(
+                bytes, identity: identity, presharedKey: peer.presharedKey)
         else { throw .unknownIndex }
         return keys
     }
@@ -221,6 +222,8 @@ extension Device {
 
     private func noteHandshakeComplete(_ peer: Peer, at moment: Moment) {
         path.peers[peer.slot.rawValue].timers.handshakeComplete()
+        // Our last message is answered, unless another initiation of ours is on its way.
+        if peer.handshake == nil { peer.cookie.expectNoReply() }
         peer.lastHandshake = moment.wall
     }
 
@@ -240,9 +243,9 @@ extension Device {
     }
 
     /// The first message under the next keypair came: the peer has it (§5.4.5, key confirmation).
+    /// The packet path sends under it already.
     func confirmNextKeypair(of peer: Peer, at moment: Moment) {
-        guard peer.keypairs.next != nil else { return }
-        changeKeypairs(of: peer, adding: nil) { keypairs, _ in keypairs.confirmNext() }
+        changeKeypairs(of: peer, adding: nil) { _, _ in [] }
         noteHandshakeComplete(peer, at: moment)
         trace(.keyConfirmed(peer.publicKey))
         sendStaged(peer, at: moment)
@@ -265,21 +268,32 @@ extension Device {
         _ change: (inout Keypairs, UInt32?) -> [UInt32]
     ) {
         var added: Keypair? = keypair
+        let shared = peer.slot.rawValue
         path.exclusively {
+            // What the packet path confirmed since we looked last.
+            if let next = peer.keypairs.next,
+                path.peers[shared].current.load(ordering: .acquiring) == next
+            {
+                free(peer.keypairs.confirmNext())
+            }
             let slot: UInt32? =
                 switch added.take() {
                 case .some(let keypair): path.keypairs.insert(keypair)
                 case .none: nil
                 }
-            for freed in change(&peer.keypairs, slot) {
-                path.indices.remove(path.keypairs[freed].localIndex)
-                path.keypairs.remove(freed)
-            }
-            let shared = peer.slot.rawValue
+            free(change(&peer.keypairs, slot))
             path.peers[shared].current.store(
                 peer.keypairs.current ?? PeerPath.noKeypair, ordering: .releasing)
             path.peers[shared].next.store(
                 peer.keypairs.next ?? PeerPath.noKeypair, ordering: .releasing)
+        }
+    }
+
+    /// To be called while the packet path stands still.
+    private func free(_ slots: [UInt32]) {
+        for slot in slots {
+            path.indices.remove(path.keypairs[slot].localIndex)
+            path.keypairs.remove(slot)
         }
     }
 }

@@ -29,7 +29,7 @@ extension Device {
     private func writeInitiation(
         to peer: Peer, into message: inout [UInt8], at moment: Moment
     ) -> Bool {
-        let timestamp = timestamps.next(at: moment.wall)
+        let timestamp = nextTimestamp(for: peer, at: moment.wall)
         let index = makeIndex()
         let ephemeral = makePrivateKey()
         var span = message.mutableSpan
@@ -48,6 +48,17 @@ extension Device {
         handshakes[index] = peer
         peer.cookie.addMACs(to: &bytes, now: moment.instant)
         return true
+    }
+
+    private func nextTimestamp(for peer: Peer, at time: WallTime) -> TAI64N {
+        if peer.timestamps.last == nil, let greatest = greatestTimestamp, TAI64N(time) < greatest {
+            // The clock was set back, and the peer may be one that was removed meanwhile and added
+            // again: it remembers.
+            peer.timestamps = InitiationTimestamps(after: greatest)
+        }
+        let timestamp = peer.timestamps.next(at: time)
+        greatestTimestamp = max(greatestTimestamp ?? timestamp, timestamp)
+        return timestamp
     }
 
     private func initiation(
@@ -77,7 +88,8 @@ extension Device {
         let packets = path.takeStaged(of: path.peers[slot])
         guard !packets.isEmpty else { return }
         guard let endpoint = path.peers[slot].endpoint.withLock({ $0 }) else { return }
-        guard let keypair = peer.keypairs.current,
+        let keypair = path.peers[slot].current.load(ordering: .acquiring)
+        guard keypair != PeerPath.noKeypair,
             path.keypairs[keypair].maySend.load(ordering: .relaxed),
             !path.keypairs[keypair].isExpired(now: moment.instant),
             let first = path.keypairs[keypair].reserveCounters(packets.count)
@@ -152,7 +164,9 @@ extension Device {
 
     /// Sends a response to a peer.
     func sendResponse(_ bytes: [UInt8], to peer: Peer, at moment: Moment) {
-        guard let endpoint = path.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else { return }
+        guard let endpoint = path.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else {
+            return
+        }
         noteHandshakeSent(peer, byteCount: bytes.count, at: moment)
         send(datagram(bytes, to: peer, endpoint, trafficClass: Constants.handshakeTrafficClass))
     }

@@ -18,7 +18,8 @@ package final class Device {
     /// Handshakes that wait for a response, by the index that it will name.
     var handshakes: [ReceiverIndex: Peer] = [:]
     var deadlines = DeadlineHeap()
-    var timestamps = InitiationTimestamps()
+    /// The greatest timestamp that any initiation of ours carried.
+    var greatestTimestamp: TAI64N?
     var checker: CookieChecker?
     var limiter = HandshakeRateLimiter()
     var load = LoadDetector()
@@ -54,13 +55,15 @@ package final class Device {
     /// - Returns: whether more waits than one call takes, so that it should be called again soon.
     package func handleWork(at observed: Moment) -> Bool {
         let moment = steady(observed)
+        // Timers first: after a long sleep the one that wipes old keys must not take the handshake
+        // along that a request has just begun.
+        handleTimeouts(at: moment)
         for slot in path.takeRequests() { handleRequests(of: slot, at: moment) }
         var budget = Self.messagesPerCall
         while budget > 0, let message = path.handshakes.next() {
             handle(message, at: moment)
             budget -= 1
         }
-        handleTimeouts(at: moment)
         return budget == 0
     }
 
@@ -129,7 +132,8 @@ package final class Device {
     /// The interface went down: keys and handshakes are wiped, timers stop, staged packets go.
     package func bringDown() {
         guard isUp else { return }
-        path.isUp.store(false, ordering: .sequentiallyConsistent)
+        // Under the gates: a batch that is on its way is finished, and the next one sees it.
+        path.exclusively { path.isUp.store(false, ordering: .sequentiallyConsistent) }
         for peer in orderedPeers() {
             stop(peer)
             path.peers[peer.slot.rawValue].lastHandshakeSent.store(0, ordering: .relaxed)

@@ -12,6 +12,8 @@ final class Peer {
     var staticStatic: StaticStatic?
     /// The handshake that we began and that waits for its response.
     var handshake: InitiatorHandshake?
+    /// The stamps that our initiations to the peer carried.
+    var timestamps = InitiationTimestamps()
     /// The greatest timestamp that an initiation of the peer carried.
     var greatestTimestamp: TAI64N?
     /// When the last initiation was accepted.

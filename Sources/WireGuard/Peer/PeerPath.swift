@@ -41,6 +41,18 @@ struct PeerPath: ~Copyable, Sendable {
         static let earlierWakeUp = Requests(rawValue: 4)
     }
 
+    /// The first message under a keypair came: if it waits for that, it sends from now on, before what
+    /// the message carries can be answered. The control thread follows.
+    ///
+    /// - Returns: whether this call made the change.
+    func confirm(_ keypair: UInt32) -> Bool {
+        guard next.load(ordering: .acquiring) == keypair else { return false }
+        current.store(keypair, ordering: .releasing)
+        return next.compareExchange(
+            expected: keypair, desired: Self.noKeypair, ordering: .acquiringAndReleasing
+        ).exchanged
+    }
+
     /// Notes requests; true if none was pending, so that the peer must be put on the list.
     func request(_ more: Requests) -> Bool {
         // The load keeps a busy flow from writing the line for each batch.

@@ -26,14 +26,14 @@ package struct AllowedIPs: ~Copyable, Sendable {
     /// - Parameter address: in host byte order.
     package borrowing func lookup(v4 address: UInt32) -> PeerSlot? {
         let owner = trie4.lookup(address)
-        return owner == noIndex ? nil : PeerSlot(rawValue: owner)
+        return owner == noOwner ? nil : PeerSlot(rawValue: owner)
     }
 
     /// The peer that owns the longest prefix in which an IPv6 address lies, given by its halves in
     /// host byte order.
     package borrowing func lookup(v6High high: UInt64, low: UInt64) -> PeerSlot? {
         let owner = trie6.lookup(UInt128(high: high, low: low))
-        return owner == noIndex ? nil : PeerSlot(rawValue: owner)
+        return owner == noOwner ? nil : PeerSlot(rawValue: owner)
     }
 
     /// The peer that owns the longest prefix in which `address` lies.
@@ -47,7 +47,7 @@ package struct AllowedIPs: ~Copyable, Sendable {
     /// Gives a prefix to a peer, taking it from its present owner; it becomes the newest of the
     /// peer's prefixes.
     package mutating func insert(_ prefix: IPPrefix, owner: PeerSlot) {
-        precondition(owner.rawValue < Self.slotLimit)
+        precondition(owner.rawValue < noOwner)
         let length = Int(prefix.length)
         let claim = claim(on: prefix)
         let link = claim?.entry ?? addEntry(prefix)
@@ -78,6 +78,7 @@ package struct AllowedIPs: ~Copyable, Sendable {
         removeClaimed(prefix)
         unlink(claim.entry, from: claim.owner)
         release(claim.entry)
+        shrinkIfEmpty()
         return true
     }
 
@@ -87,13 +88,14 @@ package struct AllowedIPs: ~Copyable, Sendable {
         let list = lists[Int(owner.rawValue)]
         lists[Int(owner.rawValue)] = List()
         count -= Int(list.count)
-        var link = list.first
-        while link != noIndex {
-            let next = neighbours(of: link).next
+        var link = list.last
+        for _ in 0..<list.count {
+            let previous = neighbours(of: link).previous
             removeClaimed(prefix(of: link))
             release(link)
-            link = next
+            link = previous
         }
+        shrinkIfEmpty()
     }
 
     /// Calls `body` with each prefix of a peer, the one that it got first at the start.
@@ -101,10 +103,11 @@ package struct AllowedIPs: ~Copyable, Sendable {
         ownedBy owner: PeerSlot, _ body: (IPPrefix) -> Void
     ) {
         guard owner.rawValue < lists.count else { return }
-        var link = lists[Int(owner.rawValue)].first
-        while link != noIndex {
-            body(prefix(of: link))
+        let list = lists[Int(owner.rawValue)]
+        var link = list.last
+        for _ in 0..<list.count {
             link = neighbours(of: link).next
+            body(prefix(of: link))
         }
     }
 
@@ -125,8 +128,6 @@ package struct AllowedIPs: ~Copyable, Sendable {
             + entries6.elementsInUse
     }
 
-    /// Slots are below this: 2^20 peers, and room.
-    private static let slotLimit: UInt32 = 1 << 24
 }
 
 extension AllowedIPs {
@@ -141,9 +142,8 @@ extension AllowedIPs {
         var length: UInt8
     }
 
-    /// The ends of a peer's list.
+    /// A peer's list: a ring, so that its last member leads to its first.
     private struct List {
-        var first = noIndex
         var last = noIndex
         var count: UInt32 = 0
     }
@@ -228,16 +228,28 @@ extension AllowedIPs {
         }
     }
 
+    /// Frees the memory of a table that has become empty.
+    private mutating func shrinkIfEmpty() {
+        if count == 0, byteCount > 1 << 16 { self = AllowedIPs() }
+    }
+
     private mutating func append(_ link: UInt32, to owner: UInt32) {
         let owner = Int(owner)
-        while lists.count <= owner { lists.append(List()) }
+        if lists.count <= owner {
+            // An array doubles by itself, which for a million peers is megabytes.
+            if lists.capacity <= owner { lists.reserveCapacity(owner + owner / 8 + 4) }
+            lists.append(contentsOf: repeatElement(List(), count: owner + 1 - lists.count))
+        }
         let last = lists[owner].last
-        setPrevious(of: link, to: last)
-        setNext(of: link, to: noIndex)
         if last == noIndex {
-            lists[owner].first = link
+            setNext(of: link, to: link)
+            setPrevious(of: link, to: link)
         } else {
+            let first = neighbours(of: last).next
+            setPrevious(of: link, to: last)
+            setNext(of: link, to: first)
             setNext(of: last, to: link)
+            setPrevious(of: first, to: link)
         }
         lists[owner].last = link
         lists[owner].count += 1
@@ -247,18 +259,15 @@ extension AllowedIPs {
     private mutating func unlink(_ link: UInt32, from owner: UInt32) {
         let owner = Int(owner)
         let (previous, next) = neighbours(of: link)
-        if previous == noIndex {
-            lists[owner].first = next
-        } else {
-            setNext(of: previous, to: next)
-        }
-        if next == noIndex {
-            lists[owner].last = previous
-        } else {
-            setPrevious(of: next, to: previous)
-        }
+        setNext(of: previous, to: next)
+        setPrevious(of: next, to: previous)
         lists[owner].count -= 1
         count -= 1
+        if lists[owner].count == 0 {
+            lists[owner].last = noIndex
+        } else if lists[owner].last == link {
+            lists[owner].last = previous
+        }
     }
 }
 

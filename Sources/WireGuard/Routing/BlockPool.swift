@@ -1,8 +1,8 @@
 /// Runs of 1 to 64 elements in one piece of memory, named by the index of their first element.
 ///
-/// The memory grows by a quarter, so a run may move as a whole, but its index stays. Freed runs are
-/// kept in one list per size, and given out again at that size: what the pool holds is bounded by
-/// the sum of the peaks of the sizes.
+/// The memory grows by an eighth, so a run may move as a whole, but its index stays. Freed runs are
+/// kept in one list per size, and given out again at that size. What was freed and is of no size
+/// that is wanted is got back by copying what is in use to a new pool: ``wantsCompaction``.
 @safe
 struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
     // Sendable: the memory is this value's alone; shared borrows only read.
@@ -11,13 +11,14 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
     /// Elements from here on have never been given out.
     private var used = 0
     /// The first free run of each size; the first four bytes of a free run name the next one.
-    private var free = InlineArray<12, UInt32>(repeating: noIndex)
+    private var free = InlineArray<20, UInt32>(repeating: noIndex)
     /// The elements given out, sizes rounded up.
     private(set) var elementsInUse = 0
 
-    init() {
+    init(capacity: Int = 0) {
         precondition(MemoryLayout<Element>.size >= MemoryLayout<UInt32>.size)
-        unsafe base = UnsafeMutablePointer.allocate(capacity: 0)
+        unsafe base = UnsafeMutablePointer.allocate(capacity: capacity)
+        self.capacity = capacity
     }
 
     deinit {
@@ -26,6 +27,11 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
 
     /// The bytes of memory that the pool holds.
     var byteCount: Int { capacity * MemoryLayout<Element>.stride }
+
+    /// Whether the pool is about to grow although a fifth of it is free.
+    var wantsCompaction: Bool {
+        used > 1024 && capacity - used < 64 && elementsInUse < used / 5 * 4
+    }
 
     subscript(index: UInt32) -> Element {
         @inline(__always)
@@ -56,6 +62,14 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         let index = UInt32(used)
         used += size
         return index
+    }
+
+    /// Gives out `count` elements as one run, which is never taken back.
+    mutating func fill(count: Int, with element: Element) {
+        precondition(used == 0)
+        grow(to: count)
+        used = count
+        for index in 0..<count { self[UInt32(index)] = element }
     }
 
     /// Takes back a run of `count` elements.
@@ -117,7 +131,7 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
     }
 
     private mutating func grow(to needed: Int) {
-        let capacity = max(needed, self.capacity + self.capacity / 4 + 4)
+        let capacity = max(needed, self.capacity + self.capacity / 8 + 4)
         precondition(capacity < Int(noIndex))
         let memory = UnsafeMutablePointer<Element>.allocate(capacity: capacity)
         unsafe memory.initialize(from: base, count: used)
@@ -126,17 +140,19 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         self.capacity = capacity
     }
 
-    // Sizes 1, 2, 3, 4, 6, 8, 12, …, 48, 64: at most half of a run is unused.
+    // Sizes 1 … 8, then four to the octave, 10, 12, 14, 16, 20, …, 56, 64: at most a fifth of a run
+    // is unused.
     private static func sizeClass(of count: Int) -> Int {
         precondition(1...64 ~= count)
-        guard count > 2 else { return count - 1 }
-        let exponent = Int.bitWidth - 1 - (count - 1).leadingZeroBitCount
-        return exponent * 2 + ((count - 1) >> (exponent - 1) & 1)
+        let last = count - 1
+        guard last >= 4 else { return last }
+        let exponent = Int.bitWidth - 1 - last.leadingZeroBitCount
+        return exponent * 4 + (last >> (exponent - 2) & 3) - 4
     }
 
     private static func size(of sizeClass: Int) -> Int {
-        guard sizeClass > 1 else { return sizeClass + 1 }
-        return (3 + sizeClass % 2) << (sizeClass / 2 - 1)
+        guard sizeClass >= 4 else { return sizeClass + 1 }
+        return (5 + sizeClass % 4) << (sizeClass / 4 - 1)
     }
 }
 

@@ -19,7 +19,7 @@ struct Slab<Element: ~Copyable>: ~Copyable {
         for (index, occupied) in isOccupied.enumerated() where occupied {
             unsafe address(UInt32(index)).deinitialize(count: 1)
         }
-        for unsafe chunk in unsafe chunks { unsafe chunk.deallocate() }
+        for index in unsafe chunks.indices { unsafe chunks[index].deallocate() }
     }
 
     /// Moves a value in and tells its slot.

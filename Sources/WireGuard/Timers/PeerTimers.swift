@@ -140,10 +140,13 @@ package struct PeerTimers: ~Copyable, Sendable {
     /// The earliest deadline, nil when no timer is pending.
     package var nextDeadline: Instant? {
         var earliest = UInt64.max
+        // Sequentially consistent, as the stores of the packet path: see `restart`.
         for deadline in [
-            retransmitHandshake.load(ordering: .relaxed), sendKeepalive.load(ordering: .relaxed),
-            newHandshake.load(ordering: .relaxed), zeroKeyMaterial.load(ordering: .relaxed),
-            persistentKeepalive.load(ordering: .relaxed),
+            retransmitHandshake.load(ordering: .sequentiallyConsistent),
+            sendKeepalive.load(ordering: .sequentiallyConsistent),
+            newHandshake.load(ordering: .sequentiallyConsistent),
+            zeroKeyMaterial.load(ordering: .sequentiallyConsistent),
+            persistentKeepalive.load(ordering: .sequentiallyConsistent),
         ] where deadline != 0 {
             earliest = min(earliest, deadline)
         }

@@ -22,6 +22,15 @@ struct LinearTable {
         owners = owners.filter { $0.value != owner }
     }
 
+    mutating func removeAll(ownedBy peers: Range<UInt32>) {
+        owners = owners.filter { !peers.contains($0.value.rawValue) }
+    }
+
+    /// The number of prefixes of each peer that has any.
+    var counts: [PeerSlot: Int] {
+        owners.values.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+    }
+
     func prefixes(ownedBy owner: PeerSlot) -> Set<IPPrefix> {
         Set(owners.filter { $0.value == owner }.keys)
     }

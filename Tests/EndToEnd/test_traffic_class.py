@@ -1,0 +1,106 @@
+"""The outer traffic class: congestion marks through the tunnel, handshakes ahead of the rest.
+
+No other userspace daemon has it; the kernel has.
+"""
+
+import socket
+
+import pytest
+
+from capture import Capture, source, traffic_class, udp_payload
+from topology import OUTER, two_sites
+from traffic import family, ping
+
+HANDSHAKE = 0x88  # DSCP 34, ECN 0
+NOT_ECT, ECT1, ECT0, CE = range(4)
+ECN_NAMES = ["Not-ECT", "ECT(1)", "ECT(0)", "CE"]
+
+
+def send_marked(sender, address, mark, port=7000):
+    """A datagram with an ECN field."""
+    with sender.entered(), socket.socket(family(address), socket.SOCK_DGRAM) as client:
+        if ":" in address:
+            client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, mark)
+        else:
+            client.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, mark)
+        client.sendto(b"marked", (address, port))
+
+
+def marked_receiver(machine, address, port=7000):
+    with machine.entered():
+        receiver = socket.socket(family(address), socket.SOCK_DGRAM)
+    receiver.settimeout(3)
+    if ":" in address:
+        receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
+    else:
+        receiver.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+    receiver.bind((address, port))
+    return receiver
+
+
+def received_mark(receiver):
+    payload, ((_, _, mark),), _, _ = receiver.recvmsg(100, 100)
+    assert payload == b"marked"
+    return mark[0] & 3
+
+
+@pytest.mark.parametrize("outer", [4, 6])
+def test_handshakes_wear_their_traffic_class(outer):
+    with two_sites(outer=outer) as (a, b), Capture(b.machine, "eth0") as capture:
+        ping(a.machine, b.inner[4])
+        packets = capture.packets()
+        seen = {(source(packet), udp_payload(packet)[0], traffic_class(packet))
+                for packet in packets if source(packet)}
+        near, far = (OUTER[outer][1], a.port), (OUTER[outer][2], b.port)
+        assert {(near, 1, HANDSHAKE), (far, 2, HANDSHAKE),
+                (near, 4, 0), (far, 4, 0)} == seen
+
+
+@pytest.mark.parametrize("outer", [4, 6])
+@pytest.mark.parametrize("inner", [4, 6])
+def test_congestion_marks_are_carried_out(inner, outer):
+    """The tunnel's packets can be marked where the inner ones can; CE inside is the inner's own."""
+    with two_sites(outer=outer) as (a, b):
+        ping(a.machine, b.inner[inner])
+        with marked_receiver(b.machine, b.inner[inner]) as receiver:
+            for mark, expected in [(NOT_ECT, NOT_ECT), (ECT1, ECT1), (ECT0, ECT0), (CE, ECT0)]:
+                with Capture(b.machine, "eth0") as capture:
+                    send_marked(a.machine, b.inner[inner], mark)
+                    assert received_mark(receiver) == mark
+                    assert [found for found, _ in capture.datagrams_from(
+                        OUTER[outer][1], a.port)] == [expected], ECN_NAMES[mark]
+
+
+# RFC 6040, but nothing is dropped; outer ECT(1) over inner ECT(0) is left out, as the RFC and the
+# kernel differ there.
+MARKS_IN = {
+    (NOT_ECT, NOT_ECT): NOT_ECT, (ECT0, NOT_ECT): NOT_ECT, (ECT1, NOT_ECT): NOT_ECT,
+    (CE, NOT_ECT): NOT_ECT,
+    (NOT_ECT, ECT0): ECT0, (ECT0, ECT0): ECT0, (CE, ECT0): CE,
+    (NOT_ECT, ECT1): ECT1, (ECT0, ECT1): ECT1, (ECT1, ECT1): ECT1, (CE, ECT1): CE,
+    (NOT_ECT, CE): CE, (ECT0, CE): CE, (ECT1, CE): CE, (CE, CE): CE,
+}
+
+
+@pytest.mark.parametrize("outer", [4, 6])
+@pytest.mark.parametrize("inner", [4, 6])
+def test_congestion_marks_are_carried_in(inner, outer):
+    with two_sites(outer=outer) as (a, b), \
+            marked_receiver(b.machine, b.inner[inner]) as receiver:
+        ping(a.machine, b.inner[inner])
+        for outside in (NOT_ECT, ECT0, ECT1, CE):
+            a.machine.nft(f"""
+                table inet marks
+                delete table inet marks
+                table inet marks {{
+                    chain out {{
+                        type filter hook postrouting priority 0
+                        oifname eth0 {"ip" if outer == 4 else "ip6"} ecn set {outside}
+                    }}
+                }}
+            """)
+            for (around, inside), expected in MARKS_IN.items():
+                if around == outside:
+                    send_marked(a.machine, b.inner[inner], inside)
+                    assert received_mark(receiver) == expected, (
+                        f"{ECN_NAMES[inside]} inside {ECN_NAMES[outside]}")

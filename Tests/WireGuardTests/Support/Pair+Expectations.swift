@@ -1,0 +1,91 @@
+import Packets
+import Testing
+import WireGuardCrypto
+import WireGuardTestSupport
+
+@testable import WireGuard
+
+extension Pair {
+    /// Whether one packet gets through each way now.
+    func isAlive() -> Bool {
+        alice.received = []
+        bob.received = []
+        alice.send(InnerPacket.udp4(from: 1, to: 2))
+        network.settle()
+        bob.send(InnerPacket.udp4(from: 2, to: 1))
+        network.settle()
+        return bob.received.count == 1 && alice.received.count == 1
+    }
+
+    /// Lets Alice send numbered packets, `interval` apart.
+    func stream(_ numbers: Range<Int>, every interval: Interval) {
+        for number in numbers {
+            alice.send(
+                InnerPacket.udp4(
+                    from: 1, to: 2, identification: UInt16(truncatingIfNeeded: number)))
+            network.advance(by: interval)
+        }
+    }
+}
+
+extension Host {
+    /// The numbers of the IPv4 packets that came in.
+    var receivedNumbers: [Int] {
+        received.map { Int(InnerPacket.identification(of: $0)) }
+    }
+
+    /// The keypairs and handshakes that messages may name.
+    var indexCount: Int {
+        tunnel.device.path.indices.count + tunnel.device.handshakes.count
+    }
+
+    /// The keypair that sends to a peer.
+    func withCurrentKeypair(to other: Host, _ body: (borrowing Keypair) -> Void) {
+        guard let slot = tunnel.device.peersByKey[other.publicKey]?.keypairs.current else {
+            Issue.record("\(name) has no session")
+            return
+        }
+        body(tunnel.device.path.keypairs[slot])
+    }
+
+    /// Fills the queue of handshake messages with messages that are none, far enough to be under
+    /// load.
+    func overload() {
+        var junk = [UInt8](repeating: 0, count: HandshakeInitiation.byteCount)
+        junk[0] = 1
+        for _ in 0..<Constants.handshakeQueueLength / 4 {
+            withBytes(junk) {
+                _ = tunnel.device.path.handshakes.append(
+                    $0, offset: 0, length: $0.byteCount,
+                    remote: Pair.address(203, 0, 113, 9, port: 9), source: nil)
+            }
+        }
+    }
+
+    /// How many of its events are this one.
+    func count(_ event: TraceEvent) -> Int {
+        events.count { $0 == event }
+    }
+}
+
+extension Network {
+    /// What hosts sent while `body` ran.
+    func seen(during body: () -> Void) -> [Capture] {
+        let before = eve.seen.count
+        body()
+        return Array(eve.seen[before...])
+    }
+}
+
+extension Interval {
+    /// In seconds, for people.
+    var inSeconds: Double { Double(nanoseconds) / 1e9 }
+}
+
+/// The MACs of a forged handshake message, for a receiver whose public key everybody knows.
+func signed(_ message: [UInt8], for receiver: PublicKey) -> [UInt8] {
+    var message = message
+    var cookie = LatestCookie(publicKey: receiver)
+    message.edit { cookie.addMACs(to: &$0, now: Instant(nanoseconds: 1)) }
+    return message
+}

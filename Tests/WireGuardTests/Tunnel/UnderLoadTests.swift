@@ -1,0 +1,137 @@
+import Testing
+import WireGuardTestSupport
+
+@testable import WireGuard
+
+@Suite("Under load, whoever cannot be reached at its address is not worked for")
+struct UnderLoadTests {
+    let network = Network()
+    let pair: Pair
+
+    init() {
+        pair = network.makePair()
+    }
+
+    /// Lets Bob be under load when the next datagram arrives, and then work all off.
+    func deliverUnderLoad() {
+        pair.bob.overload()
+        network.settle()
+        pair.bob.handleTimeout()
+        network.settle()
+    }
+
+    @Test("an initiation is answered with a cookie, and with the cookie it is accepted")
+    func cookie() {
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        deliverUnderLoad()
+        #expect(network.eve.seen.map(\.type) == [1, 3])
+        #expect(network.eve.seen[1].bytes.count == CookieReply.byteCount)
+        #expect(network.eve.seen[1].trafficClass == 0)
+        #expect(pair.bob.count(.cookieReplySent(pair.alice.address)) == 1)
+        #expect(pair.alice.count(.cookieReplyConsumed(pair.bob.publicKey)) == 1)
+        #expect(pair.bob.tunnel.device.handshakes.isEmpty && pair.bob.indexCount == 0)
+
+        // The cookie is kept for the next try; it does not cause one.
+        let wait = network.advance(atMost: .seconds(6)) { network.eve.seen(1).count == 2 }
+        #expect(wait.map { $0 >= .milliseconds(4_900) && $0 < .milliseconds(5_400) } == true)
+        let retry = network.eve.seen(1)[1].bytes
+        #expect(retry.suffix(16) != ArraySlice(repeating: 0, count: 16))
+        deliverUnderLoad()
+        #expect(network.eve.seen(2).count == 1)
+        #expect(pair.bob.received.count == 1)
+        #expect(pair.isAlive())
+    }
+
+    @Test("a cookie is for one address and one port")
+    func otherPort() {
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        deliverUnderLoad()
+        pair.alice.move(to: Pair.address(192, 0, 2, 1, port: 51999))
+        _ = network.advance(atMost: .seconds(6)) { network.eve.seen(1).count == 2 }
+        deliverUnderLoad()
+        #expect(network.eve.seen.map(\.type) == [1, 3, 1, 3])
+    }
+
+    @Test("a response is answered with a cookie as well")
+    func responseUnderLoad() {
+        network.eve.meddle = { $0.type == 2 ? .delay(.milliseconds(100)) : .pass }
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        network.advance(by: .milliseconds(50))
+        pair.alice.overload()
+        network.settle()
+        pair.alice.handleTimeout()
+        network.settle()
+        #expect(network.eve.seen.map(\.type) == [1, 2, 3])
+        #expect(pair.bob.count(.cookieReplyConsumed(pair.alice.publicKey)) == 1)
+        // The next response carries the cookie.
+        network.eve.meddle = { _ in .pass }
+        network.advance(by: .seconds(6))
+        #expect(pair.bob.received.count == 1)
+        #expect(network.eve.seen(2).last?.bytes.suffix(16).allSatisfy { $0 == 0 } == false)
+    }
+
+    @Test("without load any mac2 is accepted")
+    func ignoredMAC2() {
+        network.eve.meddle = {
+            if $0.type <= 2 { $0.bytes[$0.bytes.count - 1] = 0xEE }
+            return .pass
+        }
+        #expect(pair.isAlive())
+    }
+
+    @Test("nothing unauthentic is answered with a cookie")
+    func forgedUnderLoad() {
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        let initiation = network.eve.seen[0].bytes
+        network.settle()
+        network.eve.forget()
+        var forged = initiation
+        forged[HandshakeInitiation.mac1] ^= 1
+        network.inject(forged, from: pair.alice.address, to: pair.bob.address)
+        deliverUnderLoad()
+        #expect(network.eve.seen == [])
+    }
+
+    @Test("load ends a second after the flood")
+    func afterglow() {
+        pair.bob.overload()
+        pair.bob.handleTimeout()
+        network.advance(by: .milliseconds(1_100))
+        #expect(pair.isAlive())
+        #expect(network.eve.seen(3).isEmpty)
+    }
+
+    @Test("a cookie reply counts once, and not after the handshake is answered")
+    func replayedCookie() {
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        deliverUnderLoad()
+        guard let reply = network.eve.seen(3).first else {
+            Issue.record("no cookie")
+            return
+        }
+        network.replay(reply)
+        network.settle()
+        #expect(pair.alice.count(.cookieReplyConsumed(pair.bob.publicKey)) == 1)
+        network.advance(by: .seconds(6))
+        #expect(pair.bob.received.count == 1)
+        network.replay(reply)
+        network.settle()
+        #expect(pair.alice.count(.cookieReplyConsumed(pair.bob.publicKey)) == 1)
+        let device = pair.alice.tunnel.device
+        let isWaiting = device.peersByKey[pair.bob.publicKey]?.cookie.isWaitingForReply
+        #expect(isWaiting == false)
+    }
+
+    @Test("a full queue drops the newest, and what waited is worked off")
+    func fullQueue() {
+        for _ in 0..<5 { pair.bob.overload() }
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        network.settle()
+        #expect(pair.bob.tunnel.drops(.handshakeQueueFull) == 1)
+        pair.bob.handleTimeout()
+        #expect(
+            pair.bob.tunnel.drops(.refusedHandshake) == UInt64(Constants.handshakeQueueLength))
+        network.advance(by: .seconds(7))
+        #expect(pair.bob.received.count == 1)
+    }
+}
