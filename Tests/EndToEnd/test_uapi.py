@@ -430,12 +430,35 @@ def test_a_client_that_does_not_read_delays_nobody(daemon):
     assert daemon.ask("get=1\n\n").endswith(OK)
 
 
-def test_an_endless_line_is_ended_and_costs_no_memory(daemon):
-    def resident():
-        with open(f"/proc/{daemon.pid}/status") as status:
-            return int(next(line.split()[1] for line in status if line.startswith("VmRSS")))
+def resident(daemon):
+    """Kilobytes."""
+    with open(f"/proc/{daemon.pid}/status") as status:
+        return int(next(line.split()[1] for line in status if line.startswith("VmRSS")))
 
-    before = resident()
+
+def test_questions_wait_until_the_answers_before_them_are_read(daemon):
+    """9000 of them in one piece, each with an answer of half a megabyte: all come, one at a time."""
+    lines = "".join(f"allowed_ip=10.{n // 256}.{n % 256}.0/24\n" for n in range(20000))
+    assert daemon.ask(f"set=1\npublic_key={KEY}\n{lines}\n") == OK
+    length = len(daemon.ask("get=1\n\n"))
+    before = resident(daemon)
+    with daemon.dial() as client:
+        client.sendall(b"get=1\n\n" * 9000)
+        begun = time.monotonic()
+        assert daemon.ask("set=1\nfwmark=5\n\n") == OK
+        assert time.monotonic() - begun < 0.5
+        assert resident(daemon) < before + 4096
+        remaining = 10 * length
+        while remaining:
+            part = client.recv(min(remaining, 1 << 20))
+            assert part
+            remaining -= len(part)
+        assert part.endswith(OK.encode())
+    assert daemon.ask("get=1\n\n").endswith(OK)
+
+
+def test_an_endless_line_is_ended_and_costs_no_memory(daemon):
+    before = resident(daemon)
     with daemon.dial() as client:
         sent = 0
         with contextlib.suppress(ConnectionError, TimeoutError):
@@ -444,7 +467,7 @@ def test_an_endless_line_is_ended_and_costs_no_memory(daemon):
                 client.sendall(b"1" * 65536)
                 sent += 65536
         assert sent < 64 << 20, f"{sent} bytes of one line were read"
-    assert resident() < before + 1024
+    assert resident(daemon) < before + 1024
     assert ("fwmark", "5") in daemon.get()
 
 
