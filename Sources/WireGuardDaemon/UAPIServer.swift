@@ -66,8 +66,9 @@ struct UAPIServer: ~Copyable {
             guard let accepted = try listener.accept() else { return nil }
             connection = accepted
         } catch {
-            // Too many open files: room for whoever waits, instead of asking again and again.
-            closeOldest()
+            // Too many open files: room for whoever waits. Without a client of ours that is to be had
+            // by nobody, and asking again at full speed would not help.
+            if clients.isEmpty { Clock.pause(milliseconds: 10) } else { closeOldest() }
             return nil
         }
         if clients.count >= Self.maximumClients { closeOldest() }

@@ -4,13 +4,14 @@ import contextlib
 import errno
 import os
 import random
+import resource
 import socket
 import stat
 import time
 
 import pytest
 
-from daemon import Daemon, Keys, open_files, read_answer, to_hex
+from daemon import Daemon, Keys, cpu_seconds, open_files, read_answer, to_hex
 from machines import Machine, wait_until
 from topology import two_sites
 from traffic import assert_no_answer, ping
@@ -479,3 +480,14 @@ def test_connections_that_come_and_go_leave_nothing_behind(daemon):
             client.sendall([b"", b"set=1\n", b"get=1\n\n", b"\n\n\n"][number % 4])
     wait_until(lambda: open_files(daemon.pid) <= files, "all connections are closed")
     assert daemon.ask("get=1\n\n").endswith(OK)
+
+
+def test_without_a_descriptor_for_a_client_it_does_not_spin(daemon):
+    daemon.get()
+    limit = open_files(daemon.pid) - 1
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    with daemon.dial():
+        time.sleep(0.2)
+        before = cpu_seconds(daemon.pid)
+        time.sleep(1)
+        assert cpu_seconds(daemon.pid) - before < 0.1
