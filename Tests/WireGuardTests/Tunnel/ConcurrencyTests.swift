@@ -8,8 +8,8 @@ import WireGuardTestSupport
 @testable import WireGuard
 
 /// One control thread, two threads out and two threads in, on one device, as the daemon has them; a
-/// second tunnel is the peer. The thread
-/// sanitizer is no help here: it does not see the locks of Synchronization.
+/// second tunnel is the peer. The thread sanitizer is no help here: it does not see the locks of
+/// Synchronization.
 @Suite("The control thread changes everything while packets go through", .serialized)
 struct ConcurrencyTests {
     /// Datagrams from thread to thread.

@@ -66,7 +66,7 @@ struct SessionTests {
         #expect(pair.alice.receivedNumbers == [2], "what waited is sent at once")
     }
 
-    @Test("data confirms the keypair that it came under, whatever the control thread does meanwhile")
+    @Test("data confirms the keypair that it came under, whatever is done meanwhile")
     func confirmationOfTheWrongKeypair() {
         let pair = network.makePair()
         var data: [Capture] = []
