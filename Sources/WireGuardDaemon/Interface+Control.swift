@@ -159,12 +159,8 @@ extension Interface {
         guard let client = uapi.client(number) else { return }
         let now = Clock.moment()
         let wasWriting = client.isWriting
-        if wasWriting {
-            uapi.write(client, now: now.instant)
-        } else {
-            uapi.read(client, now: now.instant) { request, writer in
-                answer(request, to: &writer, at: now)
-            }
+        uapi.serve(client, now: now.instant) { request, writer in
+            answer(request, to: &writer, at: now)
         }
         guard uapi.client(number) != nil, client.isWriting != wasWriting else { return }
         // While an answer waits to be read, questions wait too.

@@ -38,6 +38,9 @@ package final class Interface {
         let device = Device()
         device.isTracing = settings.logLevel == .verbose
         let tun = try Self.openTun(settings)
+        var settings = settings
+        // A TUN that somebody else made may have another name: the tools look for that one.
+        if settings.tunDescriptor != nil, let name = try? tun.name() { settings.interface = name }
         let listener = try Self.openListener(settings)
         do throws(SystemError) {
             let signals = try SignalDescriptor(Self.endingSignals)
@@ -79,8 +82,11 @@ package final class Interface {
         if !settings.offloads.tun { offloads = [] }
         do throws(TunDeviceError) {
             if let descriptor = settings.tunDescriptor {
-                return try TunDevice.adopt(
+                let tun = try TunDevice.adopt(
                     FileDescriptor(owning: descriptor), offloads: offloads)
+                // By name: elsewhere another interface may have it.
+                if (try? tun.isHere()) == true { try tun.setMTU(Settings.defaultMTU) }
+                return tun
             }
             let tun = try TunDevice.create(settings.interface, offloads: offloads)
             try tun.setMTU(Settings.defaultMTU)

@@ -11,7 +11,7 @@ import pytest
 from capture import Capture, is_icmp
 from daemon import Daemon, Keys
 from machines import Machine, connect, wait_until
-from topology import PORT, Site, two_machines, two_sites, wait_for_the_next_initiation
+from topology import OUTER, PORT, Site, two_machines, two_sites, wait_for_the_next_initiation
 from traffic import assert_no_answer, family, ping, send_stream
 
 # ICMP errors: a packet that cannot be sent is answered, as on any router.
@@ -78,6 +78,21 @@ def test_errors_are_not_sent_to_everybody_nor_without_end():
         time.sleep(0.3)
         errors = [packet for packet in capture.packets() if is_icmp(packet, 3)]
         assert 1 <= len(errors) < 1000
+
+
+@pytest.mark.parametrize("outer", [4, 6])
+def test_a_tunnel_that_leads_to_its_own_endpoint_does_not_spin(outer):
+    """Large packets, too: what sealing adds makes them come back in fragments."""
+    with two_sites(outer=outer) as (a, b):
+        ping(a.machine, b.inner[4])
+        a.daemon.wg("set", "peer", b.keys.public, "allowed-ips", "0.0.0.0/0,::/0")
+        a.machine.ip(f"route add {OUTER[outer][2]} dev wg0")
+        before = a.peer_status(b).tx
+        for size in (56, 1380):
+            a.machine.attempt("ping", "-n", "-c", 3, "-i", 0.2, "-W", 0.4, "-s", size, b.inner[4])
+        assert a.peer_status(b).tx - before < 100_000
+        assert sum("routed into the tunnel" in line
+                   for line in a.daemon.log_text().splitlines()) == 1
 
 
 # Silence.

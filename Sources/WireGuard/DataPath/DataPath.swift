@@ -51,6 +51,9 @@ package final class DataPath: @unchecked Sendable {
     /// Bytes of all peers' staged packets.
     let stagedBytes = Atomic<Int>(0)
 
+    /// Whether any routing loop was seen: worth one line in a log.
+    let hasLooped = Atomic<Bool>(false)
+
     private var gates: [Gate] = []
     private let requests = Mutex<[PeerSlot]>([])
     private let latest = Atomic<UInt64>(0)

@@ -239,6 +239,18 @@ struct DataPathTests {
         }
         #expect(seen.map(\.type) == [4, 4])
         #expect(pair.alice.tunnel.drops(.routingLoop) == 1)
+
+        // Sealing makes it too long for the tunnel, so that it comes back in two.
+        var first = datagram(from: 51820, to: 51821)
+        first[6] = 0x20
+        var second = first
+        second.replaceSubrange(6..<8, with: [0, 10])
+        let fragments = network.seen {
+            pair.alice.send(first)
+            pair.alice.send(second)
+        }
+        #expect(fragments.map(\.type) == [4])
+        #expect(pair.alice.tunnel.drops(.routingLoop) == 2)
     }
 
     // MARK: Replay
