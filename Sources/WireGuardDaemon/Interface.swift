@@ -28,6 +28,8 @@ package final class Interface {
     var configuredPort: UInt16 = 0
     var outbox = Outbox()
     var outboxBuffer = PacketBuffer(byteCount: Outbox.bufferByteCount)
+    /// When a link from which no events arrive is to be looked at again.
+    var nextLook: Instant?
     /// What the timer is set to, so that it is not set again to the same.
     var alarm: Instant?
     var isOver = false

@@ -95,6 +95,40 @@ def test_a_tunnel_that_leads_to_its_own_endpoint_does_not_spin(outer):
                    for line in a.daemon.log_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("place", ["here", "moved"])
+def test_errors_are_not_sent_for_the_broadcasts_of_any_network(place):
+    """Directed broadcasts, which only the interface's netmasks tell from a host's address."""
+    with Machine("jail") as jail, two_sites() as (a, _):
+        if place == "moved":
+            a.machine.ip(f"link set wg0 netns {jail.pid}")
+            a.machine = jail
+            a.bring_up()
+
+        def errors(*destinations):
+            with Capture(a.machine, "wg0") as capture, a.machine.entered(), \
+                    socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"wg0")
+                for destination in destinations:
+                    client.sendto(b"to everybody", (destination, 9))
+                time.sleep(0.2)
+                packets = capture.packets()
+            assert len(packets) >= len(destinations)
+            return sum(is_icmp(packet, 3) for packet in packets)
+
+        assert errors("192.168.241.255") == 0
+        assert errors("192.168.241.254") == 1
+        a.machine.ip("address add 172.30.0.1/20 dev wg0\n"
+                     "address add 172.31.0.1/24 broadcast 172.31.0.77 dev wg0\n"
+                     "address add 172.29.0.0/31 dev wg0")
+        # The daemon hears of new addresses; it is not asked before.
+        wait_until(lambda: errors("172.30.15.255", "172.31.0.77", "172.31.0.255") == 0,
+                   "the new addresses are known")
+        assert errors("172.30.14.255", "172.29.0.1") == 2
+        a.machine.ip("address del 172.30.0.1/20 dev wg0\nroute add 172.30.0.0/16 dev wg0")
+        wait_until(lambda: errors("172.30.15.255") == 1, "the deleted address is known")
+
+
 # Silence.
 
 def test_an_interface_says_nothing_of_itself():

@@ -39,6 +39,9 @@ package final class DataPath: @unchecked Sendable {
         @inline(__always) _modify { yield unsafe &indicesStorage }
     }
 
+    /// Directed broadcast addresses of the networks that the interface is in: no packet to them is
+    /// answered. Like the tables, changed in `exclusively` and read under a gate.
+    var broadcastAddresses: [IPv4Address] = []
     let handshakes = HandshakeQueue()
     let drops = DropCounters()
     /// The MTU of the tunnel, to which padding is capped.

@@ -244,13 +244,13 @@ package struct OutboundPath: ~Copyable {
         }
         guard let slot = path.routes.lookup(destination) else {
             path.drops.count(.noPeer)
-            bounce(entry, buffer, &bounceBuffer, now)
+            bounce(entry, to: destination, buffer, &bounceBuffer, now)
             return .dropped
         }
         let endpoint = path.peers[slot.rawValue].endpoint.withLock { $0?.remote }
         guard let endpoint else {
             path.drops.count(.noEndpoint)
-            bounce(entry, buffer, &bounceBuffer, now)
+            bounce(entry, to: destination, buffer, &bounceBuffer, now)
             return .dropped
         }
         if entry.isUDP, isOwnDatagram(entry, to: destination, endpoint, buffer) {
@@ -300,10 +300,11 @@ package struct OutboundPath: ~Copyable {
 
     /// Answers a packet that goes nowhere with an ICMP error to the TUN, at a bounded rate.
     private mutating func bounce(
-        _ entry: Entry, _ buffer: borrowing MutableRawSpan, _ bounceBuffer: inout MutableRawSpan,
-        _ now: Instant
+        _ entry: Entry, to destination: IPAddress, _ buffer: borrowing MutableRawSpan,
+        _ bounceBuffer: inout MutableRawSpan, _ now: Instant
     ) {
-        guard !entry.isContinuation, bounceCount < bounces.count, bounceLimiter.take(now: now)
+        guard !entry.isContinuation, bounceCount < bounces.count, !isBroadcast(destination),
+            bounceLimiter.take(now: now)
         else { return }
         let offset = bounceCount * Self.bounceStride + Self.bounceHeaderRoom
         guard
@@ -314,6 +315,11 @@ package struct OutboundPath: ~Copyable {
         VirtioNetHeader().store(in: &bounceBuffer, at: offset - VirtioNetHeader.byteCount)
         bounces[bounceCount] = Bounce(offset: offset, length: length)
         bounceCount += 1
+    }
+
+    private func isBroadcast(_ destination: IPAddress) -> Bool {
+        guard case .v4(let address) = destination else { return false }
+        return path.broadcastAddresses.contains(address)
     }
 
     // MARK: Sealing

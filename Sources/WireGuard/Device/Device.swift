@@ -145,6 +145,13 @@ package final class Device {
         path.mtu.store(mtu, ordering: .relaxed)
     }
 
+    /// The directed broadcast addresses of the networks that the interface is in; no packet to them
+    /// is answered with an ICMP error.
+    package func setBroadcastAddresses(_ addresses: [IPv4Address]) {
+        guard addresses != path.broadcastAddresses else { return }
+        path.exclusively { path.broadcastAddresses = addresses }
+    }
+
     /// Routes or addresses of the system changed: cached sources may be wrong now.
     package func clearSources() {
         path.sourceGeneration.wrappingAdd(1, ordering: .relaxed)
