@@ -1,7 +1,8 @@
 extension PublicKey {
     /// The key as `wg` shows it: base64 (RFC 4648, section 4) of its 32 bytes, 44 characters.
     public var base64: String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        let alphabet = Array(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
         var text: [UInt8] = []
         let bytes = (0..<PublicKey.byteCount).map { index in
             // Below the 32 bytes of a key.

@@ -5,7 +5,8 @@ extension TraceEvent {
     var line: String {
         switch self {
         case .initiationSent(let peer, retry: false): "\(peer.shortName): sending an initiation"
-        case .initiationSent(let peer, retry: true): "\(peer.shortName): sending the initiation again"
+        case .initiationSent(let peer, retry: true):
+            "\(peer.shortName): sending the initiation again"
         case .initiationConsumed(let peer, let remote):
             "\(peer.shortName): accepted an initiation from \(remote), sending a response"
         case .responseConsumed(let peer, let remote):

@@ -55,13 +55,15 @@ package final class Device {
     /// - Returns: whether more waits than one call takes, so that it should be called again soon.
     package func handleWork(at observed: Moment) -> Bool {
         let moment = steady(observed)
+        // Timers first: after a long sleep the one that wipes old keys must not take the handshake
+        // along that a request has just begun.
+        handleTimeouts(at: moment)
         for slot in path.takeRequests() { handleRequests(of: slot, at: moment) }
         var budget = Self.messagesPerCall
         while budget > 0, let message = path.handshakes.next() {
             handle(message, at: moment)
             budget -= 1
         }
-        handleTimeouts(at: moment)
         return budget == 0
     }
 

@@ -1,0 +1,52 @@
+import WireGuard
+
+// What time it is, and what the network looks like, is for the owner of a tunnel to say.
+let now = Moment(
+    instant: Instant(nanoseconds: 0), wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0))
+let aliceAddress = SocketAddress(address: .v4(IPv4Address(bits: 0xC000_0201)), port: 51820)
+let bobAddress = SocketAddress(address: .v4(IPv4Address(bits: 0xC633_6402)), port: 51820)
+
+/// An interface that is up and has one peer, to which all of IPv4 belongs.
+func makeTunnel(
+    _ key: borrowing PrivateKey, peer: PublicKey, at endpoint: SocketAddress, now: Moment
+) throws -> Tunnel {
+    var change = ConfigurationChange()
+    change.privateKey = .set(key.copy())
+    change.addPeer(peer)
+    change.withLastPeer { $0.endpoint = endpoint }
+    if let everything = IPPrefix(.v4(IPv4Address(bits: 0)), length: 0) {
+        change.addAllowedIP(everything, .add)
+    }
+    let tunnel = Tunnel()
+    try tunnel.configure(change, now: now)
+    tunnel.bringUp(now: now)
+    return tunnel
+}
+
+try Cryptography.initialize()
+var random = SystemRandom()
+let aliceKey = PrivateKey(random: &random)
+let bobKey = PrivateKey(random: &random)
+let alice = try makeTunnel(aliceKey, peer: bobKey.publicKey, at: bobAddress, now: now)
+let bob = try makeTunnel(bobKey, peer: aliceKey.publicKey, at: aliceAddress, now: now)
+
+// An empty IPv4 packet from 10.0.0.1 to 10.0.0.2. There is no session yet: it waits for one.
+let packet: [UInt8] = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
+alice.handlePacket(packet, now: now)
+
+// The network: initiation, response, the packet.
+var isQuiet = false
+while !isQuiet {
+    isQuiet = true
+    while let datagram = alice.nextDatagram() {
+        print("alice → bob: \(datagram.bytes.count) bytes")
+        bob.handleDatagram(datagram.bytes, from: aliceAddress, now: now)
+        isQuiet = false
+    }
+    while let datagram = bob.nextDatagram() {
+        print("bob → alice: \(datagram.bytes.count) bytes")
+        alice.handleDatagram(datagram.bytes, from: bobAddress, now: now)
+        isQuiet = false
+    }
+}
+while let received = bob.nextPacket() { print("bob has the packet: \(received == packet)") }

@@ -1,0 +1,206 @@
+import Packets
+import Synchronization
+import Testing
+
+@testable import WireGuard
+
+@Suite("Tables against models")
+struct TableTests {
+    @Test("the index table is a dictionary", arguments: 0..<4)
+    func indexTable(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var table = IndexTable()
+        var model: [UInt32: UInt32] = [:]
+        for step in 0..<scaled(release: 1_000_000, debug: 20_000) {
+            // Few enough that all collide, in steps of the table's size and across its end.
+            let index = UInt32.random(in: 0..<400, using: &random) &* 0x3F &- 5
+            switch (step / 1_000 % 3, model[index]) {
+            case (2, .some):
+                table.remove(ReceiverIndex(rawValue: index))
+                model[index] = nil
+            case (_, nil):
+                table.insert(ReceiverIndex(rawValue: index), keypair: UInt32(step))
+                model[index] = UInt32(step)
+            case (1, .some) where Bool.random(using: &random):
+                table.remove(ReceiverIndex(rawValue: index))
+                model[index] = nil
+            default:
+                table.remove(ReceiverIndex(rawValue: .random(in: 1_000_000..<2_000_000)))
+            }
+            let asked = UInt32.random(in: 0..<400, using: &random) &* 0x3F &- 5
+            expect(table.lookup(ReceiverIndex(rawValue: asked)), is: model[asked])
+        }
+        expect(table.count, is: model.count)
+        for (index, slot) in model {
+            expect(table.lookup(ReceiverIndex(rawValue: index)), is: slot)
+            table.remove(ReceiverIndex(rawValue: index))
+        }
+        expect(table.count, is: 0)
+    }
+
+    @Test("index 0 and index .max are indices")
+    func extremeIndices() {
+        var table = IndexTable()
+        for index in [0, .max] as [UInt32] {
+            table.insert(ReceiverIndex(rawValue: index), keypair: 7)
+            expect(table.lookup(ReceiverIndex(rawValue: index)), is: 7)
+        }
+        expect(table.lookup(ReceiverIndex(rawValue: 1)), is: nil)
+    }
+
+    @Test(
+        "the heap gives the earliest deadline, whatever is set, moved and removed", arguments: 0..<4
+    )
+    func deadlineHeap(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var heap = DeadlineHeap()
+        var model: [UInt32: UInt64] = [:]
+        for _ in 0..<scaled(release: 200_000, debug: 5_000) {
+            let slot = UInt32.random(in: 0..<100, using: &random)
+            let deadline: UInt64? =
+                Int.random(in: 0..<4, using: &random) == 0
+                ? nil : .random(in: 0..<1_000, using: &random)
+            heap.set(
+                PeerSlot(rawValue: slot), deadline: deadline.map { Instant(nanoseconds: $0) })
+            model[slot] = deadline
+            expect(heap.first?.deadline.nanoseconds, is: model.values.min())
+            expect(
+                heap.first.map { model[$0.slot.rawValue] == $0.deadline.nanoseconds },
+                is: model.isEmpty ? nil : true)
+        }
+        var order: [UInt64] = []
+        while let first = heap.first {
+            order.append(first.deadline.nanoseconds)
+            heap.set(first.slot, deadline: nil)
+        }
+        #expect(order == model.values.sorted())
+    }
+
+    final class Census: Sendable {
+        let count = Atomic<Int>(0)
+    }
+
+    struct Value: ~Copyable {
+        let number: Int
+        let census: Census
+
+        init(_ number: Int, _ census: Census) {
+            self.number = number
+            self.census = census
+            census.count.add(1, ordering: .relaxed)
+        }
+
+        deinit { census.count.subtract(1, ordering: .relaxed) }
+    }
+
+    @Test("a slab keeps values in place, gives slots again, and ends each value once")
+    func slab() {
+        var random = SeededGenerator(seed: 1)
+        let census = Census()
+        do {
+            var slab = Slab<Value>()
+            var model: [UInt32: Int] = [:]
+            for number in 0..<scaled(release: 100_000, debug: 3_000) {
+                if let slot = model.keys.sorted().randomElement(using: &random),
+                    Int.random(in: 0..<10, using: &random) < 4
+                {
+                    expect(slab[slot].number, is: model[slot] ?? -1)
+                    slab.remove(slot)
+                    expect(slab.contains(slot), is: false)
+                    model[slot] = nil
+                } else if model.count < 1_000 {
+                    let slot = slab.insert(Value(number, census))
+                    #expect(model[slot] == nil)
+                    #expect(slot < 1_100, "slots stay dense")
+                    model[slot] = number
+                }
+                expect(slab.count, is: model.count)
+            }
+            #expect(census.count.load(ordering: .relaxed) == model.count)
+            expect(slab.contains(1_000_000), is: false)
+        }
+        #expect(census.count.load(ordering: .relaxed) == 0)
+    }
+
+    @Test("staged packets are the last 128, and their bytes add up")
+    func stagedPackets() {
+        var staged = StagedPackets()
+        var model: [[UInt8]] = []
+        var random = SeededGenerator(seed: 2)
+        for number in 0..<2_000 {
+            switch Int.random(in: 0..<40, using: &random) {
+            case 0:
+                #expect(staged.takeAll() == model)
+                model = []
+            case 1:
+                let older = (0..<Int.random(in: 0..<140, using: &random)).map { _ in [UInt8(1)] }
+                staged.restore(older)
+                model = Array((older + model).suffix(128))
+            default:
+                let packet = [UInt8](repeating: 0, count: number % 50)
+                let (dropped, freed) = staged.append(packet)
+                #expect(dropped == (model.count == 128 ? 1 : 0))
+                #expect(freed == (model.count == 128 ? model[0].count : 0))
+                model = (model + [packet]).suffix(128)
+            }
+            #expect(staged.packets == model)
+            #expect(staged.byteCount == model.reduce(0) { $0 + $1.count })
+        }
+    }
+
+    @Test("outputs come in order, however many wait")
+    func outputs() {
+        var outputs = Outputs<Int>()
+        var written = 0
+        var read = 0
+        var random = SeededGenerator(seed: 3)
+        for _ in 0..<2_000 {
+            for _ in 0..<Int.random(in: 0..<20, using: &random) {
+                outputs.append(written)
+                written += 1
+            }
+            for _ in 0..<Int.random(in: 0..<20, using: &random) {
+                expect(outputs.next(), is: read < written ? read : nil)
+                read = min(read + 1, written)
+            }
+        }
+    }
+
+    @Test("the queue of handshakes is a bounded ring")
+    func handshakeQueue() {
+        let queue = HandshakeQueue()
+        let remote = SocketAddress(address: .v4(IPv4Address(bits: 1)), port: 1)
+        func append(_ number: Int, length: Int = 148) -> HandshakeQueue.Outcome {
+            var bytes =
+                [UInt8](repeating: 0xAA, count: 3) + [UInt8(number & 0xFF), UInt8(number >> 8)]
+            bytes += repeatElement(0xBB, count: length)
+            return withBytes(bytes) {
+                queue.append($0, offset: 3, length: length, remote: remote, source: nil)
+            }
+        }
+        #expect(queue.next() == nil)
+        #expect(append(0, length: 149) == .full)
+        for round in 0..<3 {
+            for number in 0..<1_024 {
+                #expect(
+                    append(number, length: 64 + number % 85)
+                        == (number == 0 ? .queuedFirst : .queued))
+            }
+            #expect(append(9_999) == .full)
+            for number in 0..<(round == 1 ? 700 : 1_024) {
+                let message = queue.next()
+                #expect(message?.waiting == 1_024 - number)
+                #expect(message?.bytes.count == 64 + number % 85)
+                #expect(message?.bytes.prefix(2) == [UInt8(number & 0xFF), UInt8(number >> 8)])
+            }
+            while queue.next() != nil {}
+        }
+    }
+}
+
+extension HandshakeQueue.Message: Equatable {
+    /// Whether they came from the same place with the same bytes.
+    public static func == (left: HandshakeQueue.Message, right: HandshakeQueue.Message) -> Bool {
+        left.bytes == right.bytes && left.remote == right.remote
+    }
+}
