@@ -155,7 +155,9 @@ extension Interface {
 
     private func acceptClient() {
         let now = Clock.moment().instant
-        while let client = uapi.accept(now: now) {
+        // A few at a time: those that are here already are served before others take their place.
+        for _ in 0..<16 {
+            guard let client = uapi.accept(now: now) else { return }
             do throws(SystemError) {
                 try epoll.add(
                     client.connection.descriptor,

@@ -229,6 +229,27 @@ def test_large_outer_packets_are_fragmented():
             assert send_stream(sender.machine, receiver.machine, address, size=2_000_000) < 5
 
 
+@pytest.mark.parametrize("change", ["the tunnel's MTU", "the path"])
+def test_a_path_that_took_no_segmented_sends_is_not_condemned_for_ever(change):
+    with two_sites(cable_mtu=1280) as (a, b):
+        def largest_send():
+            """In bytes, before the device cuts it."""
+            with Capture(a.machine, "eth0") as capture:
+                send_stream(a.machine, b.machine, b.inner[4], size=2_000_000)
+                return max(map(len, capture.packets()))
+
+        ping(a.machine, b.inner[4])
+        largest_send()
+        assert largest_send() <= 1280
+        for site in (a, b):
+            if change == "the path":
+                site.machine.ip(f"link set eth0 mtu 1500\naddress add 10.0.7.{site.port % 10}/24 "
+                                "dev eth0")
+            else:
+                site.machine.ip("link set wg0 mtu 1200")
+        wait_until(lambda: largest_send() > 5000, "sends are segmented again")
+
+
 def test_the_last_session_survives_a_restart_of_the_other_end():
     """The other end comes back without its sessions: what it does not know is handshaken anew."""
     with two_sites() as (a, b):

@@ -203,11 +203,13 @@ package struct OutboundPath: ~Copyable {
         return wakes
     }
 
-    /// A segmented send to a peer was too large for its path: from now on, datagrams one by one.
+    /// A segmented send to a peer was too large for its path: from now on, and until routes, endpoint
+    /// or MTU change, datagrams one by one.
     package func stopSegmentation(to slot: PeerSlot) {
         gate.mutex.withLock { _ in
             guard path.peers.contains(slot.rawValue) else { return }
-            path.peers[slot.rawValue].usesSegmentation.store(false, ordering: .relaxed)
+            path.peers[slot.rawValue].segmentationRefusal.store(
+                UInt64(path.sourceGeneration.load(ordering: .relaxed)), ordering: .relaxed)
         }
     }
 
@@ -370,7 +372,8 @@ package struct OutboundPath: ~Copyable {
         var limits: DatagramRun.Limits =
             if case .v4 = endpoint.remote.address { .v4 } else { .v6 }
         if !usesSegmentation
-            || !path.peers[slot.rawValue].usesSegmentation.load(ordering: .relaxed)
+            || path.peers[slot.rawValue].segmentationRefusal.load(ordering: .relaxed)
+                == UInt64(generation)
         {
             limits.segments = 1
         }

@@ -211,10 +211,9 @@ extension Device {
     ) {
         let slot = peer.slot.rawValue
         let generation = path.sourceGeneration.load(ordering: .relaxed)
-        path.peers[slot].endpoint.withLock {
-            $0 = Endpoint(
-                remote: message.remote, source: message.source, sourceGeneration: generation)
-        }
+        path.peers[slot].move(
+            to: Endpoint(
+                remote: message.remote, source: message.source, sourceGeneration: generation))
         path.peers[slot].receivedBytes.wrappingAdd(
             UInt64(message.bytes.count), ordering: .relaxed)
         path.peers[slot].timers.anyAuthenticatedPacketReceived()

@@ -142,7 +142,9 @@ package final class Device {
 
     /// The MTU of the tunnel changed.
     package func setMTU(_ mtu: Int) {
-        path.mtu.store(mtu, ordering: .relaxed)
+        guard path.mtu.exchange(mtu, ordering: .relaxed) != mtu else { return }
+        // What is sent now may fit paths that took no segmented sends.
+        clearSources()
     }
 
     /// The directed broadcast addresses of the networks that the interface is in; no packet to them
@@ -152,7 +154,8 @@ package final class Device {
         path.exclusively { path.broadcastAddresses = addresses }
     }
 
-    /// Routes or addresses of the system changed: cached sources may be wrong now.
+    /// Routes or addresses of the system changed: cached sources may be wrong now, and what was
+    /// learnt of paths.
     package func clearSources() {
         path.sourceGeneration.wrappingAdd(1, ordering: .relaxed)
     }
