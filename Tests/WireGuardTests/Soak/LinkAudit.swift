@@ -23,6 +23,8 @@ final class LinkAudit {
         /// When the first message of the initiator arrives: before, the responder may not use it.
         var confirmation: Instant?
         var nextCounters: [UInt64] = [0, 0]
+        /// When a host let go of it although it was the one in use: see ``LinkAudit/cutOff``.
+        var cutOff: [Instant?] = [nil, nil]
 
         init(initiator: Int, derived: Instant, arrival: Instant) {
             self.initiator = initiator
@@ -61,6 +63,8 @@ final class LinkAudit {
     /// What initiators sent under keys of 120 s and more, each of which asks for a new session.
     private(set) var lateSends: [(time: Instant, session: Session)] = []
     private(set) var wipes: [Instant] = []
+    /// Everything but data, for the message of a test that fails.
+    private var chronicle: [(time: Instant, line: String)] = []
     private(set) var lostPackets = 0
     private(set) var reordered = 0
     private(set) var expiredUnderWay = 0
@@ -69,6 +73,12 @@ final class LinkAudit {
     private var flights: [[Flight]] = [[], []]
     private var isReceived: [[Bool]] = [[], []]
     private var current: [Session?] = [nil, nil]
+    /// Whether a host answered an initiation and was not shown the key yet.
+    private var isConfirmationDue = [false, false]
+    /// Packets that were under way under the session in use when a new one came while a third waited
+    /// for its confirmation: then that one is kept in its place (§5.4.5, and the kernel). It takes two
+    /// initiations that crossed two minutes before, and a packet that is late.
+    private(set) var cutOff = 0
     private let stream = NumberedStream()
 
     init(_ pair: Pair, seed: UInt64, lossPermille: Int, reorderingPermille: Int) {
@@ -151,6 +161,8 @@ final class LinkAudit {
     private func note(_ type: UInt8, _ isLost: Bool, of host: Int) {
         handshakeMessages.append(
             HandshakeMessage(time: now, host: host, type: type, isLost: isLost))
+        chronicle.append(
+            (now, "\(hosts[host].name) sends \(type)" + (isLost ? ", which is lost" : "")))
     }
 
     private func check(_ capture: Capture, from host: Int, _ isLost: Bool, _ arrival: Instant) {
@@ -181,6 +193,7 @@ final class LinkAudit {
     // MARK: The trace
 
     private func note(_ event: TraceEvent, of host: Int) {
+        chronicle.append((now, "\(hosts[host].name): \(Self.name(of: event))"))
         switch event {
         case .responseConsumed:
             let session = sessionsByIndex.values.first {
@@ -192,13 +205,19 @@ final class LinkAudit {
             }
             session.isConsumed = true
             sessions.append(session)
+            if isConfirmationDue[host] { current[host]?.cutOff[host] = now }
+            isConfirmationDue[host] = false
             current[host] = session
             forget()
+        case .initiationConsumed:
+            isConfirmationDue[host] = true
         case .keyConfirmed:
+            isConfirmationDue[host] = false
             current[host] = sessionsByIndex.values.filter { $0.initiator != host }
                 .max { $0.derived < $1.derived }
         case .keysWiped:
             wipes.append(now)
+            isConfirmationDue[host] = false
             current[host] = nil
         case .initiationSent(_, retry: false):
             checkReason(of: host)
@@ -228,8 +247,8 @@ final class LinkAudit {
 
     // MARK: The books
 
-    /// Expects that each packet arrived, was lost by the link, waits, or arrived under a key that had
-    /// just ended.
+    /// Expects that each packet arrived, was lost by the link, waits, or came too late for its key:
+    /// those are counted.
     func expectNothingLost() {
         drain()
         for host in 0...1 {
@@ -238,8 +257,12 @@ final class LinkAudit {
                 let age = flight.session.age(at: flight.arrival, of: 1 - host)
                 if age >= .seconds(180) {
                     expiredUnderWay += 1
+                } else if let end = flight.session.cutOff[1 - host], end <= flight.arrival {
+                    cutOff += 1
                 } else {
-                    Issue.record("packet \(number) of \(hosts[host].name) got lost in a tunnel")
+                    let start = Instant(nanoseconds: flight.session.derived.nanoseconds - 1)
+                    Issue.record(
+                        "packet \(number) of \(host) got lost: \(story(start, flight.arrival))")
                 }
             }
         }
@@ -254,8 +277,9 @@ final class LinkAudit {
         for (earlier, later) in zip(sessions, sessions.dropFirst())
         where later.arrival.since(earlier.arrival) > .seconds(120) {
             longer += 1
+            // What was under way when the earlier one came about is no attempt at another.
             let attempts = handshakeMessages.filter {
-                $0.time > earlier.arrival && $0.time <= later.arrival
+                $0.time > earlier.arrival + .milliseconds(200) && $0.time <= later.arrival
             }
             guard let first = attempts.first else {
                 Issue.record("a session out of nothing")
@@ -270,15 +294,13 @@ final class LinkAudit {
             let times = attempts.map(\.time) + [later.arrival]
             for (before, after) in zip(times, times.dropFirst())
             where after.since(before) > .milliseconds(5_334 + 100) {
-                Issue.record("no try for \(after.since(before).inSeconds) s")
+                let seconds = after.since(before).inSeconds
+                Issue.record("no try for \(seconds) s: \(story(earlier.arrival, after))")
             }
             for attempt in attempts.filter({ $0.type == 1 }).dropLast()
             where !hasFailed(attempt, among: attempts) {
-                let story = attempts.map {
-                    "\($0.time.since(earlier.arrival).inSeconds) s: \($0.type) from \($0.host)"
-                        + ($0.isLost ? " lost" : "")
-                }
-                Issue.record("tried again for no reason: \(story)")
+                Issue.record(
+                    "tried again for no reason: \(story(earlier.arrival, later.arrival))")
             }
         }
         return longer
@@ -299,4 +321,19 @@ final class LinkAudit {
                 : $0.time <= end && attempt.time <= $0.time + .milliseconds(200)
         }
     }
+
+    /// What happened after `start` and until a second after `end`.
+    private func story(_ start: Instant, _ end: Instant) -> String {
+        chronicle.filter { $0.time > start && $0.time <= end + .seconds(1) }
+            .map { "\n    \($0.time.seconds) \($0.line)" }.joined()
+    }
+
+    private static func name(of event: TraceEvent) -> String {
+        let text = "\(event)"
+        return String(text.prefix { $0 != "(" }) + (text.hasSuffix("retry: true)") ? " again" : "")
+    }
+}
+
+extension Instant {
+    fileprivate var seconds: Double { Double(nanoseconds) / 1e9 }
 }

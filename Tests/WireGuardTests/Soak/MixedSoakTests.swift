@@ -49,7 +49,8 @@ struct MixedSoakTests {
         #expect(audit.waiting == 0)
 
         audit.expectNothingLost()
-        #expect(audit.expiredUnderWay <= 3, "arrived after 180 s")
+        // What was sent at 179.9 s and came after 180 s, and what a crossing of handshakes cost.
+        #expect(audit.expiredUnderWay + audit.cutOff <= 2)
         let longer = audit.expectExplainedGaps()
         #expect(longer > 0 && audit.sessions.count > Int(Self.hours) * 10)
         #expect(audit.packetCount > Int(Self.hours) * 1_000)
