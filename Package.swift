@@ -70,3 +70,20 @@ let package = Package(
             name: "LinuxIOTests", dependencies: ["LinuxIO", "CLinux"], swiftSettings: settings),
     ]
 )
+
+// Only with SWIREGUARD_BENCHMARKS=1, so that nobody else has to fetch what they need. They are targets
+// of this package since they measure what other packages do not see.
+if Context.environment["SWIREGUARD_BENCHMARKS"] == "1" {
+    package.dependencies.append(
+        .package(url: "https://github.com/ordo-one/benchmark", exact: "1.38.1", traits: []))
+    package.targets.append(
+        .executableTarget(
+            name: "PartsBenchmark",
+            dependencies: [
+                "WireGuard", "WireGuardCrypto", "Packets",
+                .product(name: "Benchmark", package: "benchmark"),
+            ],
+            path: "Benchmarks/PartsBenchmark",
+            swiftSettings: [.swiftLanguageMode(.v6), .enableExperimentalFeature("Lifetimes")],
+            plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]))
+}

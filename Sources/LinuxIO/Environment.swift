@@ -9,6 +9,13 @@ package enum Environment {
         unsafe getenv(name).map { unsafe String(cString: $0) }
     }
 
+    /// The directory that relative paths start from; nil if it was deleted.
+    package static var workingDirectory: String? {
+        guard let path = unsafe getcwd(nil, 0) else { return nil }
+        defer { unsafe free(path) }
+        return unsafe String(cString: path)
+    }
+
     /// Takes variables out, so that children do not inherit what was meant for us.
     package static func remove(_ names: [String]) {
         for name in names { unsafe unsetenv(name) }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Packets
 
 /// Follows one TUN through up, down, MTU changes, renaming, and into other network namespaces.
 ///
@@ -24,13 +25,17 @@ package struct LinkMonitor: ~Copyable {
     package let followsMoves: Bool
     /// The link as it was seen last.
     package private(set) var state: LinkState
+    /// The directed broadcast addresses of the IPv4 networks that it is in.
+    package private(set) var broadcastAddresses: [IPv4Address] = []
+    /// Whether the link is where no events arrive from, so that `refresh` has to be called.
+    package var isOutOfSight: Bool { !followsMoves && state.namespace != nil }
 
     private let requests: RouteSocket
     private let birth: FileIdentity
 
     /// Watches a TUN from the present network namespace.
     package init(_ tun: borrowing TunDevice) throws(SystemError) {
-        let fd = try NetlinkMonitor.open(groups: UInt32(RTMGRP_LINK))
+        let fd = try NetlinkMonitor.open(groups: UInt32(RTMGRP_LINK | RTMGRP_IPV4_IFADDR))
         let all: ()? = try? SystemCall.setsockopt(
             fd, Int32(clinux_SOL_NETLINK), Int32(NETLINK_LISTEN_ALL_NSID), 1)
         let requests = try RouteSocket()
@@ -41,6 +46,7 @@ package struct LinkMonitor: ~Copyable {
         self.requests = requests
         followsMoves = all != nil
         descriptor = fd
+        readAddresses()
     }
 
     /// Takes what has happened since, in order.
@@ -61,7 +67,7 @@ package struct LinkMonitor: ~Copyable {
         return events
     }
 
-    /// Asks where the link is and how; an event if that is news.
+    /// Asks where the link is, how, and what its addresses are; an event if it is news where and how.
     package mutating func refresh(_ tun: borrowing TunDevice) -> Event? {
         let found: LinkState
         do throws(SystemError) {
@@ -70,22 +76,40 @@ package struct LinkMonitor: ~Copyable {
             // Anything else means that it is out of sight, not that it is gone.
             return error.code == EBADFD ? .removed : nil
         }
-        guard found != state else { return nil }
-        defer { state = found }
-        let isSamePlace = found.namespace == state.namespace && found.index == state.index
+        let before = state
+        state = found
+        readAddresses()
+        guard found != before else { return nil }
+        let isSamePlace = found.namespace == before.namespace && found.index == before.index
         return isSamePlace ? .changed(found) : .moved(found)
+    }
+
+    private mutating func readAddresses() {
+        do throws(SystemError) {
+            broadcastAddresses = try RouteSocket().broadcastAddresses(
+                of: state.index, namespace: state.namespace)
+        } catch {
+            // An old kernel, or a link that has just gone: none is known.
+            broadcastAddresses = []
+        }
     }
 
     private mutating func handle(
         _ message: NetlinkParts.Part, _ namespace: Int32?, _ tun: borrowing TunDevice
     ) -> Event? {
-        guard let link = LinkState(message.payload, namespace: namespace),
-            link.index == state.index, link.namespace == state.namespace
-        else { return nil }
+        // The index is at the same place in all of these messages.
+        guard message.load(UInt32.self, at: 4) == state.index, namespace == state.namespace else {
+            return nil
+        }
         switch message.type {
+        case Int(RTM_NEWADDR), Int(RTM_DELADDR):
+            readAddresses()
+            return nil
         case Int(RTM_NEWLINK):
             // Other messages of this type (wireless, bridges) lack the MTU.
-            guard link != state, link.mtu != 0 else { return nil }
+            guard let link = LinkState(message.payload, namespace: namespace), link != state,
+                link.mtu != 0
+            else { return nil }
             state = link
             return .changed(link)
         case Int(RTM_DELLINK): return refresh(tun)

@@ -31,6 +31,16 @@ struct NetlinkMessage {
         return message
     }
 
+    /// A request for the IPv4 addresses of a link, with its `ifaddrmsg`.
+    static func addresses(of index: UInt32) -> NetlinkMessage {
+        var message = NetlinkMessage(type: Int32(RTM_GETADDR), flags: NLM_F_DUMP)
+        message.append(UInt8(AF_INET))
+        for _ in 0..<3 { message.append(UInt8(0)) }
+        message.append(index)
+        message.store(UInt32(message.bytes.count), at: 0)
+        return message
+    }
+
     /// Adds an `rtgenmsg` that names no family, with its padding.
     mutating func appendFamily() {
         append(UInt32(AF_UNSPEC))

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Packets
 
 /// Asks the kernel about links and changes them (rtnetlink), in the network namespace of the thread
 /// that made it. Requests wait for their answer, at most five seconds (EAGAIN).
@@ -132,6 +133,51 @@ package struct RouteSocket: ~Copyable {
             return attribute.load(Int32.self).flatMap { $0 < 0 ? nil : $0 }
         }
         return nil
+    }
+
+    /// The addresses by which one reaches every host of a network that a link is in (directed
+    /// broadcasts), as the kernel routes them. To be asked of a socket of its own: from then on it is
+    /// strict.
+    consuming func broadcastAddresses(of index: UInt32, namespace: Int32?) throws(SystemError)
+        -> [IPv4Address]
+    {
+        // Without it the kernel looks neither at the index nor at the namespace.
+        try SystemCall.setsockopt(
+            descriptor, Int32(clinux_SOL_NETLINK), Int32(NETLINK_GET_STRICT_CHK), 1)
+        var message = NetlinkMessage.addresses(of: index)
+        if let namespace { message.add(Int(IFA_TARGET_NETNSID), namespace) }
+        try SystemCall.write(descriptor, message.bytes)
+        var addresses: [IPv4Address] = []
+        while true {
+            let answer = try SystemCall.read(descriptor, count: 65_536)
+            for part in NetlinkParts(.messages, answer[...]) {
+                switch part.type {
+                case Int(RTM_NEWADDR): addresses += Self.broadcastAddresses(part.payload)
+                case Int(NLMSG_DONE): return addresses
+                default: throw SystemError(call: "RTM_GETADDR", code: EPROTO)
+                }
+            }
+        }
+    }
+
+    /// Those of one address: the one that was given with it, and the last one of its network.
+    private static func broadcastAddresses(_ payload: ArraySlice<UInt8>) -> [IPv4Address] {
+        guard payload.count >= 8 else { return [] }
+        let prefixLength = Int(payload[payload.startIndex + 1])
+        var found: [IPv4Address] = []
+        for attribute in NetlinkParts(.attributes, payload.dropFirst(8)) {
+            guard let bits = attribute.load(UInt32.self).map(UInt32.init(bigEndian:)) else {
+                continue
+            }
+            switch attribute.type {
+            case Int(IFA_BROADCAST): found.append(IPv4Address(bits: bits))
+            // Networks of one or two hosts have none.
+            case Int(IFA_ADDRESS) where prefixLength < 31:
+                found.append(IPv4Address(bits: bits | UInt32.max >> UInt32(prefixLength)))
+            default: break
+            }
+        }
+        return found
     }
 
     private static func namespaceMessage(

@@ -48,11 +48,13 @@ package struct TunDevice: ~Copyable, Sendable {
         throws(TunDeviceError) -> TunDevice
     {
         let flags: Int32
+        let isHere: Bool
         do throws(SystemError) {
             let interface = try SystemCall.tunGetInterface(fd)
             flags = interface.flags
+            isHere = try Self.isHere(fd)
             try fd.setNonBlocking()
-            if try hasPacketInformation(fd, interface.name) {
+            if isHere, try hasPacketInformation(interface.name) {
                 throw SystemError(call: "TUNGETIFF", code: EINVAL)
             }
         } catch {
@@ -62,22 +64,30 @@ package struct TunDevice: ~Copyable, Sendable {
         return try finish(
             fd,
             capabilities: (
-                virtio: flags & IFF_VNET_HDR != 0, multiQueue: flags & IFF_MULTI_QUEUE != 0
+                virtio: flags & IFF_VNET_HDR != 0,
+                // A queue is attached by name: elsewhere that would make a second device, here.
+                multiQueue: flags & IFF_MULTI_QUEUE != 0 && isHere
             ), offloads: offloads)
+    }
+
+    /// Whether the interface is in the present network namespace, as far as the kernel tells.
+    package func isHere() throws(SystemError) -> Bool {
+        try Self.isHere(descriptor)
+    }
+
+    private static func isHere(_ fd: borrowing FileDescriptor) throws(SystemError) -> Bool {
+        let raw = fd.rawValue
+        guard
+            let namespace = try? SystemCall.open(
+                "TUNGETDEVNETNS", { clinux_tun_get_namespace(raw) })
+        else { return false }
+        return try FileIdentity(namespace) == FileIdentity(try NetworkNamespace.current())
     }
 
     /// Whether packets are preceded by four bytes that we do not read. Of a device in another
     /// namespace that is not known.
-    private static func hasPacketInformation(_ fd: borrowing FileDescriptor, _ name: String)
-        throws(SystemError) -> Bool
-    {
-        let raw = fd.rawValue
-        let present = try NetworkNamespace.current()
-        guard let name = InterfaceName(name),
-            let namespace = try? SystemCall.open(
-                "TUNGETDEVNETNS", { clinux_tun_get_namespace(raw) }),
-            try FileIdentity(namespace) == FileIdentity(present)
-        else { return false }
+    private static func hasPacketInformation(_ name: String) throws(SystemError) -> Bool {
+        guard let name = InterfaceName(name) else { return false }
         return try RouteSocket().kind(of: name).hasPacketInformation
     }
 

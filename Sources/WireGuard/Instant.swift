@@ -63,9 +63,10 @@ public struct Interval: Hashable, Comparable, Sendable {
         left.nanoseconds < right.nanoseconds
     }
 
-    /// Both intervals, one after the other.
+    /// Both intervals, one after the other; the longest there is at the most.
     @inlinable
     public static func + (left: Interval, right: Interval) -> Interval {
-        Interval(nanoseconds: left.nanoseconds + right.nanoseconds)
+        let (sum, overflow) = left.nanoseconds.addingReportingOverflow(right.nanoseconds)
+        return Interval(nanoseconds: overflow ? .max : sum)
     }
 }

@@ -31,6 +31,7 @@ extension Interface {
         }
         quietKernel()
         follow(link.state)
+        device.setBroadcastAddresses(link.broadcastAddresses)
 
         var events = EpollEvents(capacity: 64)
         while !isOver {
@@ -73,11 +74,12 @@ extension Interface {
         // A message or a packet may be here before the word that the interface is up.
         if !device.isUp { handleLinkEvents() }
         let now = Clock.moment()
+        followOutOfSight(now: now.instant)
         let hasMore = device.handleWork(at: now)
         sendDatagrams()
         logEvents()
         uapi.putOutStalled(now: now.instant)
-        let next = [device.nextDeadline, uapi.nextDeadline].compactMap(\.self).min()
+        let next = [device.nextDeadline, uapi.nextDeadline, nextLook].compactMap(\.self).min()
         if next != alarm {
             do throws(SystemError) {
                 try timer.set(deadline: next?.nanoseconds)
@@ -107,6 +109,16 @@ extension Interface {
 
     private func handleLinkEvents() {
         for event in link.events(of: tun) { handle(event) }
+        if link.isOutOfSight, let event = link.refresh(tun) { handle(event) }
+        device.setBroadcastAddresses(link.broadcastAddresses)
+    }
+
+    /// Looks after a link from which no events arrive, once a second.
+    private func followOutOfSight(now: Instant) {
+        guard link.isOutOfSight else { return nextLook = nil }
+        if let nextLook, now < nextLook { return }
+        handleLinkEvents()
+        nextLook = now + .seconds(1)
     }
 
     private func handle(_ event: LinkMonitor.Event) {
@@ -143,7 +155,9 @@ extension Interface {
 
     private func acceptClient() {
         let now = Clock.moment().instant
-        while let client = uapi.accept(now: now) {
+        // A few at a time: those that are here already are served before others take their place.
+        for _ in 0..<16 {
+            guard let client = uapi.accept(now: now) else { return }
             do throws(SystemError) {
                 try epoll.add(
                     client.connection.descriptor,
@@ -159,12 +173,8 @@ extension Interface {
         guard let client = uapi.client(number) else { return }
         let now = Clock.moment()
         let wasWriting = client.isWriting
-        if wasWriting {
-            uapi.write(client, now: now.instant)
-        } else {
-            uapi.read(client, now: now.instant) { request, writer in
-                answer(request, to: &writer, at: now)
-            }
+        uapi.serve(client, now: now.instant) { request, writer in
+            answer(request, to: &writer, at: now)
         }
         guard uapi.client(number) != nil, client.isWriting != wasWriting else { return }
         // While an answer waits to be read, questions wait too.

@@ -28,6 +28,8 @@ package final class Interface {
     var configuredPort: UInt16 = 0
     var outbox = Outbox()
     var outboxBuffer = PacketBuffer(byteCount: Outbox.bufferByteCount)
+    /// When a link from which no events arrive is to be looked at again.
+    var nextLook: Instant?
     /// What the timer is set to, so that it is not set again to the same.
     var alarm: Instant?
     var isOver = false
@@ -38,6 +40,9 @@ package final class Interface {
         let device = Device()
         device.isTracing = settings.logLevel == .verbose
         let tun = try Self.openTun(settings)
+        var settings = settings
+        // A TUN that somebody else made may have another name: the tools look for that one.
+        if settings.tunDescriptor != nil, let name = try? tun.name() { settings.interface = name }
         let listener = try Self.openListener(settings)
         do throws(SystemError) {
             let signals = try SignalDescriptor(Self.endingSignals)
@@ -79,8 +84,11 @@ package final class Interface {
         if !settings.offloads.tun { offloads = [] }
         do throws(TunDeviceError) {
             if let descriptor = settings.tunDescriptor {
-                return try TunDevice.adopt(
+                let tun = try TunDevice.adopt(
                     FileDescriptor(owning: descriptor), offloads: offloads)
+                // By name: elsewhere another interface may have it.
+                if (try? tun.isHere()) == true { try tun.setMTU(Settings.defaultMTU) }
+                return tun
             }
             let tun = try TunDevice.create(settings.interface, offloads: offloads)
             try tun.setMTU(Settings.defaultMTU)

@@ -29,7 +29,8 @@ package func runDaemon(_ settings: Settings) -> DaemonOutcome {
 }
 
 private func runInBackground(_ settings: Settings) -> DaemonOutcome {
-    let keepsStreams = settings.logLevel != nil
+    // A daemon that says nothing keeps nobody waiting for the end of its output.
+    let keepsStreams = settings.logLevel != nil && settings.logLevel != .silent
     let readiness: DaemonReadiness
     do throws(SystemError) {
         readiness = try Daemon.detach(keepsStreams ? .kept : .discarded)

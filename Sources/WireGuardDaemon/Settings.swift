@@ -38,16 +38,25 @@ package struct Settings: Sendable {
         interface: InterfaceName, foreground: Bool, socketDirectory: String
     ) throws(SettingsError) {
         self.interface = interface
-        self.socketDirectory = socketDirectory
+        self.socketDirectory = Self.absolute(socketDirectory)
         let staysInForeground = Environment.value("WG_PROCESS_FOREGROUND") == "1"
         mode = foreground || staysInForeground ? .foreground : .daemon
-        logLevel = try Self.parse("LOG_LEVEL", LogLevel.init(name:))
+        // Other programs read LOG_LEVEL too: a word of theirs must not keep the tunnel from starting.
+        logLevel = try Self.parse("LOG_LEVEL") { LogLevel(name: $0) ?? .info }
         tunDescriptor = try Self.parse("WG_TUN_FD", Self.descriptor)
         uapiDescriptor = try Self.parse("WG_UAPI_FD", Self.descriptor)
         workers = try Self.parse("WG_WORKERS") { text in
             Int(text).flatMap { (1...64).contains($0) ? $0 : nil }
         }
         offloads = try Offloads()
+    }
+
+    /// A daemon leaves the directory that it was started in.
+    private static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let directory = Environment.workingDirectory else {
+            return path
+        }
+        return "\(directory)/\(path)"
     }
 
     private static func descriptor(_ text: String) -> Int32? {

@@ -33,6 +33,8 @@ struct UAPIServer: ~Copyable {
         let number: Int
         let connection: UnixConnection
         var parser = UAPIParser()
+        /// What it sent and nobody has looked at: it has an answer to read first.
+        var unread = WipedText()
         /// The answer, of which `sent` bytes are gone.
         var answer = UAPIWriter()
         var sent = 0
@@ -48,6 +50,15 @@ struct UAPIServer: ~Copyable {
         }
     }
 
+    /// What becomes of a connection after a step.
+    private enum Progress {
+        /// The next question may be looked at.
+        case goesOn
+        /// It has to read its answer first.
+        case waits
+        case ends
+    }
+
     /// Takes a client that waits, nil if there is none; its number is the token to be registered.
     mutating func accept(now: Instant) -> Client? {
         let connection: UnixConnection
@@ -55,8 +66,9 @@ struct UAPIServer: ~Copyable {
             guard let accepted = try listener.accept() else { return nil }
             connection = accepted
         } catch {
-            // Too many open files: room for whoever waits, instead of asking again and again.
-            closeOldest()
+            // Too many open files: room for whoever waits. Without a client of ours that is to be had
+            // by nobody, and asking again at full speed would not help.
+            if clients.isEmpty { Clock.pause(milliseconds: 10) } else { closeOldest() }
             return nil
         }
         if clients.count >= Self.maximumClients { closeOldest() }
@@ -81,40 +93,75 @@ struct UAPIServer: ~Copyable {
         clients[number] = nil
     }
 
-    /// Reads what a client sent and hands each complete dialogue to `answer`, which writes to the
-    /// client's answer.
-    mutating func read(
+    /// Goes on with a client: sends what is left of an answer, reads what it sent, and hands each
+    /// complete dialogue to `answer`, which writes to the client's answer.
+    mutating func serve(
         _ client: Client, now: Instant,
         answer: (consuming UAPIRequest, inout UAPIWriter) -> Sequel
     ) {
-        // An answer that nobody reads must not grow: first it, then more questions.
-        guard client.answer.byteCount == 0 else { return }
+        let progress: Progress =
+            switch Self.send(client, now: now) {
+            case .goesOn where client.unread.byteCount > 0:
+                Self.answerUnread(of: client, now: now, answer)
+            case .goesOn: read(client, now: now, answer)
+            case .waits: .waits
+            case .ends: .ends
+            }
+        client.isWriting = progress == .waits
+        if progress == .ends { close(client.number) }
+    }
+
+    private mutating func read(
+        _ client: Client, now: Instant,
+        _ answer: (consuming UAPIRequest, inout UAPIWriter) -> Sequel
+    ) -> Progress {
         var bytes = readBuffer.mutableBytes
         switch client.connection.read(into: &bytes, count: bytes.byteCount) {
-        case .wouldBlock: return
-        case .closed, .failed: return close(client.number)
+        case .wouldBlock: return .goesOn
+        case .closed, .failed: return .ends
         case .bytes(let count):
             client.lastActive = now
             if client.dialogueStart == nil { client.dialogueStart = now }
-            var offset = 0
-            while let request = client.parser.read(
-                bytes.bytes.extracting(0..<count), from: &offset,
-                resolveScope: { InterfaceName($0)?.index.nonZero })
-            {
-                client.dialogueStart = offset < count ? now : nil
-                if answer(request, &client.answer) == .close {
-                    client.closesAfterAnswer = true
-                    break
-                }
-            }
+            let progress = Self.answer(
+                bytes.bytes.extracting(0..<count), from: client, now: now, answer)
             // It may have held keys.
             bytes.zero(0..<count)
+            return progress
         }
-        write(client, now: now)
+    }
+
+    private static func answerUnread(
+        of client: Client, now: Instant,
+        _ answer: (consuming UAPIRequest, inout UAPIWriter) -> Sequel
+    ) -> Progress {
+        var unread = WipedText()
+        swap(&unread, &client.unread)
+        return Self.answer(unread.bytes, from: client, now: now, answer)
+    }
+
+    /// Answers the dialogues in `bytes`, each before the next is looked at: an answer that nobody
+    /// reads must not grow.
+    private static func answer(
+        _ bytes: RawSpan, from client: Client, now: Instant,
+        _ answer: (consuming UAPIRequest, inout UAPIWriter) -> Sequel
+    ) -> Progress {
+        var offset = 0
+        while let request = client.parser.read(
+            bytes, from: &offset, resolveScope: { InterfaceName($0)?.index.nonZero })
+        {
+            client.dialogueStart = offset < bytes.byteCount ? now : nil
+            if answer(request, &client.answer) == .close { client.closesAfterAnswer = true }
+            let progress = send(client, now: now)
+            guard progress == .goesOn else {
+                client.unread.append(bytes.extracting(offset..<bytes.byteCount))
+                return progress
+            }
+        }
+        return .goesOn
     }
 
     /// Sends as much of the answer as the client takes.
-    mutating func write(_ client: Client, now: Instant) {
+    private static func send(_ client: Client, now: Instant) -> Progress {
         while client.sent < client.answer.byteCount {
             let rest = client.sent..<client.answer.byteCount
             switch client.connection.write(client.answer.bytes.extracting(rest)) {
@@ -122,16 +169,17 @@ struct UAPIServer: ~Copyable {
                 client.sent += count
                 client.lastActive = now
             case .wouldBlock:
-                client.isWriting = true
-                return
+                // To read the answer is part of the dialogue, and of its time.
+                if client.dialogueStart == nil { client.dialogueStart = now }
+                return .waits
             case .closed, .failed:
-                return close(client.number)
+                return .ends
             }
         }
-        client.isWriting = false
+        if client.isWriting, client.unread.byteCount == 0 { client.dialogueStart = nil }
         client.sent = 0
         client.answer.removeAll()
-        if client.closesAfterAnswer { close(client.number) }
+        return client.closesAfterAnswer ? .ends : .goesOn
     }
 
     /// Puts out the clients that stopped in the middle of a dialogue or do not read their answer.
@@ -148,10 +196,8 @@ struct UAPIServer: ~Copyable {
 
     private static func deadline(of client: Client) -> Instant? {
         // Between two dialogues a client may be silent as long as it likes.
-        guard client.dialogueStart != nil || client.isWriting else { return nil }
-        let pause = client.lastActive + patience
-        guard let start = client.dialogueStart else { return pause }
-        return min(pause, start + maximumDuration)
+        guard let start = client.dialogueStart else { return nil }
+        return min(client.lastActive + patience, start + maximumDuration)
     }
 }
 

@@ -80,6 +80,11 @@ extension Worker {
         for index in 0..<outbound.transmitCount { append(outbound.transmits[index]) }
         send(outgoing.bytes)
         for index in 0..<outbound.bounceCount { bounce(outbound.bounces[index], of: bounces.bytes) }
+        if outbound.hasFoundLoop {
+            log.error(
+                "the endpoint of a peer is routed into the tunnel to that peer: such datagrams are dropped"
+            )
+        }
         outbound.removeAll()
         if wakes { control.ring() }
     }

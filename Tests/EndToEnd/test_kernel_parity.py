@@ -11,7 +11,7 @@ import pytest
 from capture import Capture, is_icmp
 from daemon import Daemon, Keys
 from machines import Machine, connect, wait_until
-from topology import PORT, Site, two_machines, two_sites, wait_for_the_next_initiation
+from topology import OUTER, PORT, Site, two_machines, two_sites, wait_for_the_next_initiation
 from traffic import assert_no_answer, family, ping, send_stream
 
 # ICMP errors: a packet that cannot be sent is answered, as on any router.
@@ -78,6 +78,55 @@ def test_errors_are_not_sent_to_everybody_nor_without_end():
         time.sleep(0.3)
         errors = [packet for packet in capture.packets() if is_icmp(packet, 3)]
         assert 1 <= len(errors) < 1000
+
+
+@pytest.mark.parametrize("outer", [4, 6])
+def test_a_tunnel_that_leads_to_its_own_endpoint_does_not_spin(outer):
+    """Large packets, too: what sealing adds makes them come back in fragments."""
+    with two_sites(outer=outer) as (a, b):
+        ping(a.machine, b.inner[4])
+        a.daemon.wg("set", "peer", b.keys.public, "allowed-ips", "0.0.0.0/0,::/0")
+        a.machine.ip(f"route add {OUTER[outer][2]} dev wg0")
+        before = a.peer_status(b).tx
+        for size in (56, 1380):
+            a.machine.attempt("ping", "-n", "-c", 3, "-i", 0.2, "-W", 0.4, "-s", size, b.inner[4])
+        assert a.peer_status(b).tx - before < 100_000
+        assert sum("routed into the tunnel" in line
+                   for line in a.daemon.log_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("place", ["here", "moved"])
+def test_errors_are_not_sent_for_the_broadcasts_of_any_network(place):
+    """Directed broadcasts, which only the interface's netmasks tell from a host's address."""
+    with Machine("jail") as jail, two_sites() as (a, _):
+        if place == "moved":
+            a.machine.ip(f"link set wg0 netns {jail.pid}")
+            a.machine = jail
+            a.bring_up()
+
+        def errors(*destinations):
+            with Capture(a.machine, "wg0") as capture, a.machine.entered(), \
+                    socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"wg0")
+                for destination in destinations:
+                    client.sendto(b"to everybody", (destination, 9))
+                time.sleep(0.2)
+                packets = capture.packets()
+            assert len(packets) >= len(destinations)
+            return sum(is_icmp(packet, 3) for packet in packets)
+
+        assert errors("192.168.241.255") == 0
+        assert errors("192.168.241.254") == 1
+        a.machine.ip("address add 172.30.0.1/20 dev wg0\n"
+                     "address add 172.31.0.1/24 broadcast 172.31.0.77 dev wg0\n"
+                     "address add 172.29.0.0/31 dev wg0")
+        # The daemon hears of new addresses; it is not asked before.
+        wait_until(lambda: errors("172.30.15.255", "172.31.0.77", "172.31.0.255") == 0,
+                   "the new addresses are known")
+        assert errors("172.30.14.255", "172.29.0.1") == 2
+        a.machine.ip("address del 172.30.0.1/20 dev wg0\nroute add 172.30.0.0/16 dev wg0")
+        wait_until(lambda: errors("172.30.15.255") == 1, "the deleted address is known")
 
 
 # Silence.
@@ -178,6 +227,27 @@ def test_large_outer_packets_are_fragmented():
         for sender, receiver, address in [(a, b, b.inner[4]), (b, a, a.inner[6])]:
             ping(sender.machine, address, size=1372 - 20, count=5)
             assert send_stream(sender.machine, receiver.machine, address, size=2_000_000) < 5
+
+
+@pytest.mark.parametrize("change", ["the tunnel's MTU", "the path"])
+def test_a_path_that_took_no_segmented_sends_is_not_condemned_for_ever(change):
+    with two_sites(cable_mtu=1280) as (a, b):
+        def largest_send():
+            """In bytes, before the device cuts it."""
+            with Capture(a.machine, "eth0") as capture:
+                send_stream(a.machine, b.machine, b.inner[4], size=2_000_000)
+                return max(map(len, capture.packets()))
+
+        ping(a.machine, b.inner[4])
+        largest_send()
+        assert largest_send() <= 1280
+        for site in (a, b):
+            if change == "the path":
+                site.machine.ip(f"link set eth0 mtu 1500\naddress add 10.0.7.{site.port % 10}/24 "
+                                "dev eth0")
+            else:
+                site.machine.ip("link set wg0 mtu 1200")
+        wait_until(lambda: largest_send() > 5000, "sends are segmented again")
 
 
 def test_the_last_session_survives_a_restart_of_the_other_end():

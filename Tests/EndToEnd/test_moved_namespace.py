@@ -16,7 +16,7 @@ import pytest
 
 from daemon import cpu_seconds
 from machines import Machine, wait_until
-from topology import MTU, OUTER, PORT, Site, two_machines
+from topology import MTU, OUTER, PORT, Site, two_machines, wait_for_the_next_initiation
 from traffic import (assert_no_answer, exchange_datagrams, full_ping, ping, send_stream)
 
 PUBLIC = {4: "198.51.100.7", 6: "2001:db8::7"}
@@ -185,6 +185,27 @@ def test_an_idle_tunnel_costs_nothing(world):
     before = cpu_seconds(world.a.daemon.pid)
     time.sleep(2)
     assert cpu_seconds(world.a.daemon.pid) - before <= 0.02
+
+
+def test_a_move_is_followed_without_the_right_to_hear_of_it():
+    """As in a container with CAP_NET_ADMIN alone: no events arrive, so the link is looked at."""
+    before = ["setpriv", "--bounding-set", "-net_broadcast", "--inh-caps", "-net_broadcast"]
+    with two_machines() as (alice, bob), Machine("jail") as jail, \
+            Site(alice, 1, port=PORT + 1, before=before) as a, Site(bob, 2, port=PORT + 2) as b:
+        b.configure(a.as_peer(endpoint=f"{OUTER[4][1]}:{a.port}"))
+        b.bring_up()
+        a.configure(b.as_peer())
+        alice.ip(f"link set wg0 netns {jail.pid}")
+        a.machine = jail
+        a.bring_up()
+        ping(bob, a.inner[4], within=7)  # the other end dials, perhaps before we have looked
+        ping(jail, b.inner[4])
+        jail.ip("link set wg0 down")
+        wait_until(lambda: "is down" in a.daemon.log_text(), "down is seen", within=2)
+        jail.ip("link set wg0 mtu 1300 up")
+        wait_until(lambda: a.daemon.log_text().count("is up") == 2, "up is seen", within=2)
+        wait_for_the_next_initiation()
+        full_ping(jail, b.inner[4], 1300, within=7)
 
 
 def test_interfaces_that_crossed_over_end_with_their_namespaces():

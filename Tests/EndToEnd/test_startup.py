@@ -122,21 +122,73 @@ def test_log_levels(machine, level, says_something):
         assert bool(daemon.log_text()) == says_something, daemon.log_text()
 
 
-def test_a_tun_that_was_made_beforehand_is_used(machine):
-    """WG_TUN_FD: the descriptor of a TUN."""
-    code = """
+def test_a_word_of_other_programs_in_log_level_keeps_nobody_from_starting(machine):
+    with Daemon(machine, environment={"LOG_LEVEL": "WARN"}):
+        assert machine.has_link("wg0")
+
+
+def test_a_silent_daemon_lets_go_of_its_standard_output(machine):
+    """Whoever collects its output sees the end of it, as with wireguard-go."""
+    assert start(machine, "wg0", environment={"LOG_LEVEL": "silent"}, without=()).returncode == 0
+    (pid,) = machine.processes(OURS)
+    assert os.readlink(f"/proc/{pid}/fd/1") == "/dev/null"
+
+
+def test_a_relative_directory_is_that_of_the_caller(machine):
+    command = f"mkdir -p /run/here && cd /run/here && env -u LOG_LEVEL {OURS} " \
+              "--socket-directory sockets wg0"
+    assert machine.attempt("sh", "-c", command, leaves_processes=True).returncode == 0
+    assert os.listdir(machine.path("/run/here/sockets")) == ["wg0.sock"]
+
+
+MAKE_TUN = """
 import fcntl, os, struct, sys
 tun = os.open("/dev/net/tun", os.O_RDWR)
-flags = 0x0001 | 0x1000 | 0x4000  # IFF_TUN | IFF_NO_PI | IFF_VNET_HDR
-fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"wg0", flags))
+name, flags = sys.argv[1].encode(), int(sys.argv[2])
+fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", name, flags))
 os.set_inheritable(tun, True)
 os.environ["WG_TUN_FD"] = str(tun)
-os.execv(sys.argv[1], [sys.argv[1], "-f", "wg0"])
+os.system(sys.argv[3])
+os.execvp(sys.argv[4], sys.argv[4:])
 """
-    machine.popen(sys.executable, "-c", code, OURS)
-    wait_until(lambda: os.path.exists(machine.path(SOCKET)), "it listens")
-    assert "interface: wg0" in machine.run("wg", "show", "wg0")
-    assert machine.has_link("wg0")
+ONE_QUEUE = 0x0001 | 0x1000 | 0x4000  # IFF_TUN | IFF_NO_PI | IFF_VNET_HDR
+QUEUES = ONE_QUEUE | 0x0100  # IFF_MULTI_QUEUE
+
+
+def with_tun(name="wg0", flags=ONE_QUEUE, then="true"):
+    """What comes before the daemon so that it is given a TUN; `then` is run in between."""
+    return [sys.executable, "-c", MAKE_TUN, name, flags, then]
+
+
+@pytest.mark.parametrize("flags", [0x1001, 0x1101, ONE_QUEUE, QUEUES],
+                         ids=["plain", "queues", "virtio", "virtio, queues"])
+def test_a_tun_that_was_made_beforehand_is_used(machine, flags):
+    """WG_TUN_FD: the descriptor of a TUN."""
+    with Daemon(machine, before=with_tun(flags=flags)) as daemon:
+        assert "interface: wg0" in machine.run("wg", "show", "wg0")
+        assert machine.has_link("wg0")
+        assert "mtu 1420" in machine.run("ip", "link", "show", "dev", "wg0")
+        machine.ip("link set wg0 up")
+        wait_until(lambda: "is up" in daemon.log_text(), "it follows the link")
+
+
+def test_a_tun_that_was_made_beforehand_keeps_its_name(machine):
+    """The tools look for the socket by the name of the interface."""
+    machine.popen(*with_tun(name="mine"), OURS, "-f", "wg0")
+    wait_until(lambda: sockets(machine), "it listens")
+    assert sockets(machine) == ["mine.sock"] and "mine" in links(machine)
+    assert "interface: mine" in machine.run("wg", "show", "mine")
+
+
+@pytest.mark.parametrize("flags", [ONE_QUEUE, QUEUES])
+def test_a_tun_in_another_network_is_used_there(machine, flags):
+    """Its queues are attached by name: here, that would make a second interface."""
+    with Machine("jail") as jail:
+        before = with_tun(flags=flags, then=f"ip link set wg0 netns {jail.pid}")
+        with Daemon(machine, before=before) as daemon:
+            assert links(machine) == ["lo"]
+            jail.ip("link set wg0 up")
+            wait_until(lambda: "is up" in daemon.log_text(), "it follows the link")
 
 
 def test_a_listening_socket_that_was_made_beforehand_is_used(machine):

@@ -4,13 +4,14 @@ import contextlib
 import errno
 import os
 import random
+import resource
 import socket
 import stat
 import time
 
 import pytest
 
-from daemon import Daemon, Keys, open_files, read_answer, to_hex
+from daemon import Daemon, Keys, cpu_seconds, open_files, read_answer, to_hex
 from machines import Machine, wait_until
 from topology import two_sites
 from traffic import assert_no_answer, ping
@@ -430,12 +431,35 @@ def test_a_client_that_does_not_read_delays_nobody(daemon):
     assert daemon.ask("get=1\n\n").endswith(OK)
 
 
-def test_an_endless_line_is_ended_and_costs_no_memory(daemon):
-    def resident():
-        with open(f"/proc/{daemon.pid}/status") as status:
-            return int(next(line.split()[1] for line in status if line.startswith("VmRSS")))
+def resident(daemon):
+    """Kilobytes."""
+    with open(f"/proc/{daemon.pid}/status") as status:
+        return int(next(line.split()[1] for line in status if line.startswith("VmRSS")))
 
-    before = resident()
+
+def test_questions_wait_until_the_answers_before_them_are_read(daemon):
+    """9000 of them in one piece, each with an answer of half a megabyte: all come, one at a time."""
+    lines = "".join(f"allowed_ip=10.{n // 256}.{n % 256}.0/24\n" for n in range(20000))
+    assert daemon.ask(f"set=1\npublic_key={KEY}\n{lines}\n") == OK
+    length = len(daemon.ask("get=1\n\n"))
+    before = resident(daemon)
+    with daemon.dial() as client:
+        client.sendall(b"get=1\n\n" * 9000)
+        begun = time.monotonic()
+        assert daemon.ask("set=1\nfwmark=5\n\n") == OK
+        assert time.monotonic() - begun < 0.5
+        assert resident(daemon) < before + 4096
+        remaining = 10 * length
+        while remaining:
+            part = client.recv(min(remaining, 1 << 20))
+            assert part
+            remaining -= len(part)
+        assert part.endswith(OK.encode())
+    assert daemon.ask("get=1\n\n").endswith(OK)
+
+
+def test_an_endless_line_is_ended_and_costs_no_memory(daemon):
+    before = resident(daemon)
     with daemon.dial() as client:
         sent = 0
         with contextlib.suppress(ConnectionError, TimeoutError):
@@ -444,7 +468,7 @@ def test_an_endless_line_is_ended_and_costs_no_memory(daemon):
                 client.sendall(b"1" * 65536)
                 sent += 65536
         assert sent < 64 << 20, f"{sent} bytes of one line were read"
-    assert resident() < before + 1024
+    assert resident(daemon) < before + 1024
     assert ("fwmark", "5") in daemon.get()
 
 
@@ -456,3 +480,14 @@ def test_connections_that_come_and_go_leave_nothing_behind(daemon):
             client.sendall([b"", b"set=1\n", b"get=1\n\n", b"\n\n\n"][number % 4])
     wait_until(lambda: open_files(daemon.pid) <= files, "all connections are closed")
     assert daemon.ask("get=1\n\n").endswith(OK)
+
+
+def test_without_a_descriptor_for_a_client_it_does_not_spin(daemon):
+    daemon.get()
+    limit = open_files(daemon.pid) - 1
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    with daemon.dial():
+        time.sleep(0.2)
+        before = cpu_seconds(daemon.pid)
+        time.sleep(1)
+        assert cpu_seconds(daemon.pid) - before < 0.1

@@ -3,13 +3,13 @@ import WireGuardCrypto
 
 /// Growing bytes that may contain keys: whatever memory they leave is wiped first.
 @safe
-struct WipedText: ~Copyable, @unchecked Sendable {
+package struct WipedText: ~Copyable, @unchecked Sendable {
     // Sendable: the memory is this value's alone; shared borrows only read.
     private var base: UnsafeMutableRawPointer
     private var capacity = 0
-    private(set) var byteCount = 0
+    package private(set) var byteCount = 0
 
-    init() {
+    package init() {
         unsafe base = UnsafeMutableRawPointer.allocate(byteCount: 0, alignment: 1)
     }
 
@@ -18,7 +18,7 @@ struct WipedText: ~Copyable, @unchecked Sendable {
         unsafe base.deallocate()
     }
 
-    var bytes: RawSpan {
+    package var bytes: RawSpan {
         @_lifetime(borrow self)
         get {
             // The first `byteCount` bytes are initialized.
@@ -34,7 +34,7 @@ struct WipedText: ~Copyable, @unchecked Sendable {
         byteCount += 1
     }
 
-    mutating func append(_ bytes: RawSpan) {
+    package mutating func append(_ bytes: RawSpan) {
         reserve(bytes.byteCount)
         unsafe bytes.withUnsafeBytes { bytes in
             guard let source = bytes.baseAddress else { return }

@@ -39,6 +39,9 @@ package final class DataPath: @unchecked Sendable {
         @inline(__always) _modify { yield unsafe &indicesStorage }
     }
 
+    /// Directed broadcast addresses of the networks that the interface is in: no packet to them is
+    /// answered. Like the tables, changed in `exclusively` and read under a gate.
+    var broadcastAddresses: [IPv4Address] = []
     let handshakes = HandshakeQueue()
     let drops = DropCounters()
     /// The MTU of the tunnel, to which padding is capped.
@@ -50,6 +53,9 @@ package final class DataPath: @unchecked Sendable {
     let sourceGeneration = Atomic<UInt32>(0)
     /// Bytes of all peers' staged packets.
     let stagedBytes = Atomic<Int>(0)
+
+    /// Whether any routing loop was seen: worth one line in a log.
+    let hasLooped = Atomic<Bool>(false)
 
     private var gates: [Gate] = []
     private let requests = Mutex<[PeerSlot]>([])

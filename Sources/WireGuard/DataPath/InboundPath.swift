@@ -179,11 +179,9 @@ package struct InboundPath: ~Copyable {
     /// authentic packet.
     private mutating func noteReceived(_ slot: PeerSlot, now: Instant) {
         let generation = path.sourceGeneration.load(ordering: .relaxed)
-        let remote = run.remote
-        let source = run.source
-        path.peers[slot.rawValue].endpoint.withLock { endpoint in
-            endpoint = Endpoint(remote: remote, source: source, sourceGeneration: generation)
-        }
+        path.peers[slot.rawValue].move(
+            to: Endpoint(
+                remote: run.remote, source: run.source, sourceGeneration: generation))
         if path.peers[slot.rawValue].confirm(run.keypair) { ask(.keyConfirmed, slot) }
         // It is the key that would send whose age counts (kernel, keep_key_fresh): what still comes
         // in under an old one is no reason.

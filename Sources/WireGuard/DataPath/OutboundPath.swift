@@ -26,7 +26,7 @@ package struct OutboundPath: ~Copyable {
         var ecn: UInt8 = 0
         /// Whether it was cut from the same read as the one before, so that it has the same route.
         var isContinuation = false
-        /// Whether it carries UDP and could be a datagram of our own.
+        /// Whether it carries UDP, in a fragment perhaps, and could be a datagram of our own.
         var isUDP = false
     }
 
@@ -57,6 +57,8 @@ package struct OutboundPath: ~Copyable {
     package private(set) var bounceCount = 0
     private var bounceLimiter = TokenBucket(perSecond: 100, burst: 50)
     private var jitter: JitterSource
+    /// Whether the last batch had the device's first datagram that would have gone round and round.
+    package private(set) var hasFoundLoop = false
 
     /// Most packets of one batch.
     package static let maximumPackets = 128
@@ -99,6 +101,7 @@ package struct OutboundPath: ~Copyable {
         used = 0
         transmitCount = 0
         bounceCount = 0
+        hasFoundLoop = false
     }
 
     /// Takes one delivery of the TUN: `length` bytes of packet at `offset`, described by `header`.
@@ -124,7 +127,7 @@ package struct OutboundPath: ~Copyable {
         }
         nextSegment = 0
         planECN = ECN.encapsulated(inner: ip.trafficClass)
-        planIsUDP = ip.protocolNumber == .udp
+        planIsUDP = ip.protocolNumber == .udp || ip.protocolNumber == .fragment
         return true
     }
 
@@ -200,11 +203,13 @@ package struct OutboundPath: ~Copyable {
         return wakes
     }
 
-    /// A segmented send to a peer was too large for its path: from now on, datagrams one by one.
+    /// A segmented send to a peer was too large for its path: from now on, and until routes, endpoint
+    /// or MTU change, datagrams one by one.
     package func stopSegmentation(to slot: PeerSlot) {
         gate.mutex.withLock { _ in
             guard path.peers.contains(slot.rawValue) else { return }
-            path.peers[slot.rawValue].usesSegmentation.store(false, ordering: .relaxed)
+            path.peers[slot.rawValue].segmentationRefusal.store(
+                UInt64(path.sourceGeneration.load(ordering: .relaxed)), ordering: .relaxed)
         }
     }
 
@@ -241,17 +246,18 @@ package struct OutboundPath: ~Copyable {
         }
         guard let slot = path.routes.lookup(destination) else {
             path.drops.count(.noPeer)
-            bounce(entry, buffer, &bounceBuffer, now)
+            bounce(entry, to: destination, buffer, &bounceBuffer, now)
             return .dropped
         }
         let endpoint = path.peers[slot.rawValue].endpoint.withLock { $0?.remote }
         guard let endpoint else {
             path.drops.count(.noEndpoint)
-            bounce(entry, buffer, &bounceBuffer, now)
+            bounce(entry, to: destination, buffer, &bounceBuffer, now)
             return .dropped
         }
         if entry.isUDP, isOwnDatagram(entry, to: destination, endpoint, buffer) {
             path.drops.count(.routingLoop)
+            if !path.hasLooped.exchange(true, ordering: .relaxed) { hasFoundLoop = true }
             return .dropped
         }
         return .peer(slot)
@@ -266,20 +272,41 @@ package struct OutboundPath: ~Copyable {
         guard destination == endpoint.address else { return false }
         let start = entry.offset + TransportData.packet
         guard let header = IPHeader(buffer.bytes, at: start, length: entry.length),
-            !header.isFragment, header.totalLength - header.headerLength >= 8
+            let offset = Self.offsetOfUDP(in: buffer.bytes, at: start, header),
+            header.totalLength - offset >= 8
         else { return false }
-        let udp = start + header.headerLength
+        let udp = start + offset
         return buffer.loadBigEndian(at: udp, as: UInt16.self)
             == path.listenPort.load(ordering: .relaxed)
             && buffer.loadBigEndian(at: udp + 2, as: UInt16.self) == endpoint.port
     }
 
+    /// Where the UDP header begins in an IP packet; nil if it has none. What sealing adds makes our
+    /// datagrams too long for the tunnel, so they come back in fragments, of which the first has it.
+    private static func offsetOfUDP(
+        in bytes: RawSpan, at start: Int, _ header: IPHeader
+    ) -> Int? {
+        switch header.version {
+        case .v4:
+            let isFirst = bytes.loadBigEndian(at: start + 6, as: UInt16.self) & 0x1FFF == 0
+            return isFirst && header.protocolNumber == .udp ? header.headerLength : nil
+        case .v6:
+            guard
+                let transport = IPv6Transport(
+                    bytes, at: start, next: header.protocolNumber, length: header.totalLength),
+                !transport.isLaterFragment, transport.protocolNumber == .udp
+            else { return nil }
+            return transport.offset
+        }
+    }
+
     /// Answers a packet that goes nowhere with an ICMP error to the TUN, at a bounded rate.
     private mutating func bounce(
-        _ entry: Entry, _ buffer: borrowing MutableRawSpan, _ bounceBuffer: inout MutableRawSpan,
-        _ now: Instant
+        _ entry: Entry, to destination: IPAddress, _ buffer: borrowing MutableRawSpan,
+        _ bounceBuffer: inout MutableRawSpan, _ now: Instant
     ) {
-        guard !entry.isContinuation, bounceCount < bounces.count, bounceLimiter.take(now: now)
+        guard !entry.isContinuation, bounceCount < bounces.count, !isBroadcast(destination),
+            bounceLimiter.take(now: now)
         else { return }
         let offset = bounceCount * Self.bounceStride + Self.bounceHeaderRoom
         guard
@@ -290,6 +317,11 @@ package struct OutboundPath: ~Copyable {
         VirtioNetHeader().store(in: &bounceBuffer, at: offset - VirtioNetHeader.byteCount)
         bounces[bounceCount] = Bounce(offset: offset, length: length)
         bounceCount += 1
+    }
+
+    private func isBroadcast(_ destination: IPAddress) -> Bool {
+        guard case .v4(let address) = destination else { return false }
+        return path.broadcastAddresses.contains(address)
     }
 
     // MARK: Sealing
@@ -340,7 +372,8 @@ package struct OutboundPath: ~Copyable {
         var limits: DatagramRun.Limits =
             if case .v4 = endpoint.remote.address { .v4 } else { .v6 }
         if !usesSegmentation
-            || !path.peers[slot.rawValue].usesSegmentation.load(ordering: .relaxed)
+            || path.peers[slot.rawValue].segmentationRefusal.load(ordering: .relaxed)
+                == UInt64(generation)
         {
             limits.segments = 1
         }

@@ -106,10 +106,8 @@ extension Device {
         let slot = peer.slot.rawValue
         var isReachable = false
         if let remote = peerChange.endpoint {
-            isReachable = path.peers[slot].endpoint.withLock { endpoint in
-                defer { endpoint = Endpoint(remote: remote, source: nil) }
-                return endpoint == nil
-            }
+            isReachable = path.peers[slot].endpoint.withLock { $0 == nil }
+            path.peers[slot].move(to: Endpoint(remote: remote, source: nil))
         }
         applyAllowedIPs(peerChange, of: change, to: peer)
         applyKeepalive(peerChange, to: peer, isNewlyReachable: isReachable, at: moment)

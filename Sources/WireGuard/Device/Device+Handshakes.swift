@@ -132,7 +132,8 @@ extension Device {
         // It is the peer, now: from here on state changes.
         peer.greatestTimestamp = timestamp
         peer.lastInitiation = moment.instant
-        clearHandshake(of: peer)
+        // An initiation of ours that crossed it stays valid, and its response is taken: if both ends
+        // let go of theirs, as the kernel does, both answer what the other has forgotten.
         noteHandshakeReceived(message, from: peer, at: moment)
 
         var response = [UInt8](repeating: 0, count: HandshakeResponse.byteCount)
@@ -210,10 +211,9 @@ extension Device {
     ) {
         let slot = peer.slot.rawValue
         let generation = path.sourceGeneration.load(ordering: .relaxed)
-        path.peers[slot].endpoint.withLock {
-            $0 = Endpoint(
-                remote: message.remote, source: message.source, sourceGeneration: generation)
-        }
+        path.peers[slot].move(
+            to: Endpoint(
+                remote: message.remote, source: message.source, sourceGeneration: generation))
         path.peers[slot].receivedBytes.wrappingAdd(
             UInt64(message.bytes.count), ordering: .relaxed)
         path.peers[slot].timers.anyAuthenticatedPacketReceived()
@@ -222,8 +222,7 @@ extension Device {
 
     private func noteHandshakeComplete(_ peer: Peer, at moment: Moment) {
         path.peers[peer.slot.rawValue].timers.handshakeComplete()
-        // Our last message is answered, unless another initiation of ours is on its way.
-        if peer.handshake == nil { peer.cookie.expectNoReply() }
+        peer.cookie.expectNoReply()
         peer.lastHandshake = moment.wall
     }
 
@@ -246,6 +245,8 @@ extension Device {
     /// The packet path sends under it already.
     func confirmNextKeypair(of peer: Peer, at moment: Moment) {
         changeKeypairs(of: peer, adding: nil) { _, _ in [] }
+        // An initiation of ours that crossed the peer's is not needed any more.
+        clearHandshake(of: peer)
         noteHandshakeComplete(peer, at: moment)
         trace(.keyConfirmed(peer.publicKey))
         sendStaged(peer, at: moment)

@@ -45,6 +45,12 @@ extension Device {
             _ = path.peers[slot].timers.handshakeGivenUp(now: moment.instant)
             return
         }
+        // A response that went out meanwhile holds it back, but must not end it.
+        let last = Instant(nanoseconds: path.peers[slot].lastHandshakeSent.load(ordering: .relaxed))
+        guard !path.peers[slot].isHandshakeLimited(now: moment.instant) else {
+            _ = path.peers[slot].timers.handshakeInitiated(now: last, jitter: jitter())
+            return
+        }
         path.peers[slot].timers.handshakeAttempts.store(attempts + 1, ordering: .relaxed)
         clearSource(of: peer.slot)
         initiate(peer, .retry, at: moment)

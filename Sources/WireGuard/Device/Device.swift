@@ -142,10 +142,20 @@ package final class Device {
 
     /// The MTU of the tunnel changed.
     package func setMTU(_ mtu: Int) {
-        path.mtu.store(mtu, ordering: .relaxed)
+        guard path.mtu.exchange(mtu, ordering: .relaxed) != mtu else { return }
+        // What is sent now may fit paths that took no segmented sends.
+        clearSources()
     }
 
-    /// Routes or addresses of the system changed: cached sources may be wrong now.
+    /// The directed broadcast addresses of the networks that the interface is in; no packet to them
+    /// is answered with an ICMP error.
+    package func setBroadcastAddresses(_ addresses: [IPv4Address]) {
+        guard addresses != path.broadcastAddresses else { return }
+        path.exclusively { path.broadcastAddresses = addresses }
+    }
+
+    /// Routes or addresses of the system changed: cached sources may be wrong now, and what was
+    /// learnt of paths.
     package func clearSources() {
         path.sourceGeneration.wrappingAdd(1, ordering: .relaxed)
     }

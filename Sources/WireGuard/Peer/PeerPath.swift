@@ -24,8 +24,10 @@ struct PeerPath: ~Copyable, Sendable {
     let receiveErrors = Atomic<UInt64>(0)
     /// When the last initiation or response went out, in nanoseconds; 0 for not within the limit.
     let lastHandshakeSent = Atomic<UInt64>(0)
-    /// False once a segmented send to the peer was too large for its path.
-    let usesSegmentation = Atomic<Bool>(true)
+    /// The ``DataPath/sourceGeneration`` in which a segmented send to the peer was too large for its path;
+    /// ``noGeneration`` for never. Another path may take it.
+    let segmentationRefusal = Atomic<UInt64>(noGeneration)
+    static let noGeneration = UInt64.max
     /// What the packet path asked of the control thread and it has not looked at yet.
     private let requests = Atomic<UInt8>(0)
 
@@ -51,6 +53,16 @@ struct PeerPath: ~Copyable, Sendable {
         return next.compareExchange(
             expected: keypair, desired: Self.noKeypair, ordering: .acquiringAndReleasing
         ).exchanged
+    }
+
+    /// From now on the peer is there. Another address is another path, which may take segmented sends.
+    func move(to new: Endpoint) {
+        let old = endpoint.withLock { endpoint in
+            defer { endpoint = new }
+            return endpoint
+        }
+        guard old?.remote.address != new.remote.address else { return }
+        segmentationRefusal.store(Self.noGeneration, ordering: .relaxed)
     }
 
     /// Notes requests; true if none was pending, so that the peer must be put on the list.

@@ -22,8 +22,7 @@ struct Lanes: ~Copyable {
     /// Any packet, which is below 64 KiB, and what a message adds to it.
     private static let bufferByteCount = 68 << 10
 
-    init(path: DataPath, jitterSeed: UInt64) {
-        let gate = path.makeGate()
+    init(path: DataPath, gate: DataPath.Gate, jitterSeed: UInt64) {
         outbound = OutboundPath(path: path, gate: gate, jitterSeed: jitterSeed)
         inbound = InboundPath(path: path, gate: gate)
     }

@@ -72,7 +72,7 @@ public final class Tunnel {
         var random = random
         let seed = random.nextUInt64()
         device = Device(random: random)
-        lanes = Lanes(path: device.path, jitterSeed: seed)
+        lanes = Lanes(path: device.path, gate: device.path.makeGate(), jitterSeed: seed)
     }
 
     // MARK: Configuration
@@ -92,11 +92,15 @@ public final class Tunnel {
     ///
     /// - Returns: 0, or a negative errno, and then nothing has changed.
     public func configure(_ text: String, now: Moment) -> Int32 {
+        var bytes = Array(text.utf8)
+        // It may hold keys. What the caller has is the caller's matter.
+        defer { bytes.wipe() }
         var parser = UAPIParser()
-        let dialogue = Array((text.hasPrefix("set=1") ? text : "set=1\n" + text).utf8) + Self.end
-        var offset = 0
-        // Bytes have no padding.
-        switch parser.read(unsafe dialogue.span.bytes, from: &offset, resolveScope: { _ in nil }) {
+        if !bytes.starts(with: Self.start.dropLast()) { _ = parser.read(Self.start) }
+        guard let request = parser.read(bytes) ?? parser.read(Self.end) else {
+            return Self.invalidArgument
+        }
+        switch consume request {
         case .set(let change):
             do throws(ConfigurationError) {
                 try configure(change, now: now)
@@ -261,7 +265,29 @@ public final class Tunnel {
         events.next()
     }
 
+    private static let start = Array("set=1\n".utf8)
     private static let end = Array("\n\n".utf8)
     /// EINVAL.
     private static let invalidArgument: Int32 = -22
+}
+
+extension UAPIParser {
+    /// Reads bytes of which nothing may be left when a dialogue is complete.
+    fileprivate mutating func read(_ bytes: [UInt8]) -> UAPIRequest? {
+        var offset = 0
+        // Bytes have no padding.
+        let request = unsafe read(bytes.span.bytes, from: &offset, resolveScope: { _ in nil })
+        // A blank line in the middle would end the set there, and the rest would be lost.
+        let isWhole = bytes[offset...].allSatisfy { $0 == .newline || $0 == .carriageReturn }
+        return isWhole ? request : .failed(errno: -22)
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func wipe() {
+        var span = mutableSpan
+        // Bytes have no padding.
+        var bytes = unsafe span.mutableBytes
+        bytes.wipe()
+    }
 }

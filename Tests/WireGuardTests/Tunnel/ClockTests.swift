@@ -11,7 +11,9 @@ struct ClockTests {
         1, -1, 10, -10, 3_600, -3_600, 86_400, -86_400, 31_536_000, -31_536_000,
     ]
 
-    @Test("the steady clock steps, back and forth and again, and the tunnel goes on", arguments: steps)
+    @Test(
+        "the steady clock steps, back and forth and again, and the tunnel goes on", arguments: steps
+    )
     func steadyClock(seconds: Int64) {
         let pair = network.makePair()
         pair.connect()

@@ -97,6 +97,19 @@ struct ConfigurationTests {
         #expect(seen.map(\.type) == [4, 4])
     }
 
+    @Test(
+        "text with or without its first line and its last, and nothing behind a blank line",
+        arguments: [
+            ("fwmark=7", 0), ("fwmark=7\n", 0), ("fwmark=7\n\n", 0), ("set=1\nfwmark=7", 0),
+            ("set=1\r\nfwmark=7\r\n\r\n", 0), ("", 0), ("fwmark=7\n\nfwmark=8\n", -22),
+            ("get=1", -22), ("set=2\nfwmark=7", -22), ("fwmark=8\nx", -71),
+        ])
+    func text(_ text: String, errno: Int32) {
+        #expect(pair.alice.configure(text) == errno)
+        let isSet = errno == 0 && !text.isEmpty
+        #expect(pair.alice.tunnel.firewallMark == (isSet ? 7 : 0))
+    }
+
     @Test("the answer to a get says what was set")
     func get() {
         var writer = UAPIWriter()
@@ -133,7 +146,8 @@ struct ConfigurationTests {
         }
         #expect(attempt.map(\.type) == [1])
         pair.bob.addPeer(
-            PrivateKey(seed: 8).publicKey, allowedIPs: ["10.0.0.1/32"], endpoint: pair.alice.address)
+            PrivateKey(seed: 8).publicKey, allowedIPs: ["10.0.0.1/32"], endpoint: pair.alice.address
+        )
         pair.bob.received = []
         network.advance(by: .seconds(6))
         #expect(pair.bob.received.count == 1)
@@ -198,7 +212,10 @@ struct ConfigurationTests {
     func endpointAfterKeepalive() {
         let host = network.addHost("Carol", at: Pair.address(192, 0, 2, 9, port: 9))
         host.addPeer(pair.bob.publicKey, allowedIPs: ["10.0.0.2/32"], persistentKeepalive: 5)
-        #expect(network.seen { network.advance(by: .seconds(60)) }.allSatisfy { $0.from != host.address })
+        #expect(
+            network.seen { network.advance(by: .seconds(60)) }.allSatisfy {
+                $0.from != host.address
+            })
         host.addPeer(pair.bob.publicKey, allowedIPs: [], endpoint: pair.bob.address)
         #expect(network.eve.seen.last?.from == host.address)
     }

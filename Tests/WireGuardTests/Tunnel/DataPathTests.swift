@@ -90,7 +90,9 @@ struct DataPathTests {
     @Test("what is no IP packet is not sent")
     func malformedOutbound() {
         let pair = network.makePair()
-        for packet in [[], [0x45], [UInt8](repeating: 0, count: 60), [UInt8](repeating: 0x65, count: 39)] {
+        for packet in [
+            [], [0x45], [UInt8](repeating: 0, count: 60), [UInt8](repeating: 0x65, count: 39),
+        ] {
             pair.alice.send(packet)
         }
         #expect(network.eve.seen == [])
@@ -103,7 +105,10 @@ struct DataPathTests {
     func padding() {
         let pair = network.makePair()
         pair.connect()
-        for length in [28, 31, 32, 33, 84, 1_279, 1_280, 1_407, 1_408, 1_409, 1_419, 1_420, 1_421, 1_500, 9_000, 65_535] {
+        for length in [
+            28, 31, 32, 33, 84, 1_279, 1_280, 1_407, 1_408, 1_409, 1_419, 1_420, 1_421, 1_500,
+            9_000, 65_535,
+        ] {
             let packet = InnerPacket.udp4(from: 1, to: 2, byteCount: length)
             let seen = network.seen { pair.alice.send(packet) }
             network.settle()
@@ -239,6 +244,18 @@ struct DataPathTests {
         }
         #expect(seen.map(\.type) == [4, 4])
         #expect(pair.alice.tunnel.drops(.routingLoop) == 1)
+
+        // Sealing makes it too long for the tunnel, so that it comes back in two.
+        var first = datagram(from: 51820, to: 51821)
+        first[6] = 0x20
+        var second = first
+        second.replaceSubrange(6..<8, with: [0, 10])
+        let fragments = network.seen {
+            pair.alice.send(first)
+            pair.alice.send(second)
+        }
+        #expect(fragments.map(\.type) == [4])
+        #expect(pair.alice.tunnel.drops(.routingLoop) == 2)
     }
 
     // MARK: Replay

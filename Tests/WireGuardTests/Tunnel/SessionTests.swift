@@ -66,7 +66,7 @@ struct SessionTests {
         #expect(pair.alice.receivedNumbers == [2], "what waited is sent at once")
     }
 
-    @Test("data confirms the keypair that it came under, whatever the control thread does meanwhile")
+    @Test("data confirms the keypair that it came under, whatever is done meanwhile")
     func confirmationOfTheWrongKeypair() {
         let pair = network.makePair()
         var data: [Capture] = []
@@ -87,7 +87,7 @@ struct SessionTests {
         // The data is opened by the packet path, which asks for the confirmation; the control thread
         // is busy with the second initiation until then.
         let device = pair.bob.tunnel.device
-        var lanes = Lanes(path: device.path, jitterSeed: 1)
+        var lanes = Lanes(path: device.path, gate: device.path.makeGate(), jitterSeed: 1)
         var packets = Outputs<[UInt8]>()
         var message = InboundMessage()
         message.remote = pair.alice.address
@@ -102,6 +102,8 @@ struct SessionTests {
                 bytes: initiation.bytes, remote: initiation.from, source: nil, waiting: 1),
             at: pair.bob.now)
         _ = device.handleWork(at: pair.bob.now)
+        // Takes the events along.
+        pair.bob.handleTimeout()
         let keypairs = device.peersByKey[pair.alice.publicKey]?.keypairs
         #expect(keypairs?.current != nil)
         #expect(keypairs?.next != nil)
@@ -124,7 +126,8 @@ struct SessionTests {
         #expect(pair.bob.tunnel.device.path.keypairs.count == 2)
     }
 
-    @Test("a response that takes up to the next initiation is accepted", arguments: [0, 250, 4_900])
+    @Test(
+        "a response that takes up to the next initiation is accepted", arguments: [0, 250, 4_900])
     func lateResponse(milliseconds: UInt64) {
         let pair = network.makePair()
         network.eve.meddle = { $0.type == 2 ? .delay(.milliseconds(milliseconds)) : .pass }
@@ -166,10 +169,47 @@ struct SessionTests {
         let pair = network.makePair(.mutualEndpoints)
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 1))
         pair.bob.send(InnerPacket.udp4(from: 2, to: 1, identification: 2))
-        network.advance(by: .seconds(12))
+        network.settle()
         #expect(pair.bob.receivedNumbers == [1])
         #expect(pair.alice.receivedNumbers == [2])
+        #expect(pair.isAlive())
+        #expect(network.eve.seen(1).count == 2)
         #expect(pair.alice.indexCount <= 3 && pair.bob.indexCount <= 3)
+    }
+
+    @Test("both may begin at the same moment far from each other", arguments: [300, 400, 900])
+    func simultaneousInitiationsOverSatellite(milliseconds: UInt64) {
+        network.latency = .milliseconds(milliseconds)
+        let pair = network.makePair(.mutualEndpoints)
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 1))
+        pair.bob.send(InnerPacket.udp4(from: 2, to: 1, identification: 2))
+        network.advance(by: .milliseconds(3 * milliseconds))
+        #expect(pair.bob.receivedNumbers == [1])
+        #expect(pair.alice.receivedNumbers == [2])
+        // And the next session is made by one of them.
+        for _ in 0..<10 {
+            network.advance(by: .seconds(13))
+            pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        }
+        network.advance(by: .seconds(12))
+        #expect(network.eve.seen(1).count == 3)
+    }
+
+    @Test("an initiation that a response holds back is made up for")
+    func retryAfterResponse() {
+        let pair = network.makePair(.mutualEndpoints)
+        network.eve.meddle = { _ in .drop }
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 1))
+        network.advance(by: .seconds(3))
+        // Bob calls, and neither he nor Alice's answer is heard of again.
+        network.eve.meddle = { $0.type == 1 ? .pass : .drop }
+        pair.bob.send(InnerPacket.udp4(from: 2, to: 1, identification: 2))
+        network.settle()
+        pair.bob.takeDown()
+        pair.bob.bringUp()
+        network.eve.meddle = { _ in .pass }
+        network.advance(by: .seconds(6))
+        #expect(pair.bob.receivedNumbers == [1])
     }
 
     @Test("valid initiations one after the other leave at most four indices")

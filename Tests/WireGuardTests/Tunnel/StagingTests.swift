@@ -8,7 +8,8 @@ import WireGuardTestSupport
 struct StagingTests {
     let network = Network()
 
-    @Test("the oldest make room, and the order stays", arguments: [1, 2, 127, 128, 129, 200, 1_000])
+    @Test(
+        "the oldest make room, and the order stays", arguments: [1, 2, 127, 128, 129, 200, 1_000])
     func order(count: Int) {
         let pair = network.makePair()
         pair.stream(0..<count, every: Interval(nanoseconds: 0))

@@ -169,13 +169,15 @@ struct TimerTests {
         let pair = network.makePair()
         pair.connect()
         network.advance(by: .milliseconds(119_900))
-        #expect(network.seen { pair.alice.send(InnerPacket.udp4(from: 1, to: 2)) }.map(\.type) == [4])
+        #expect(
+            network.seen { pair.alice.send(InnerPacket.udp4(from: 1, to: 2)) }.map(\.type) == [4])
         network.advance(by: .milliseconds(200))
         let seen = network.seen { pair.alice.send(InnerPacket.udp4(from: 1, to: 2)) }
         #expect(seen.map(\.type) == [4, 1])
         network.settle()
         #expect(network.eve.seen(2).count == 2)
-        #expect(network.seen { pair.alice.send(InnerPacket.udp4(from: 1, to: 2)) }.map(\.type) == [4])
+        #expect(
+            network.seen { pair.alice.send(InnerPacket.udp4(from: 1, to: 2)) }.map(\.type) == [4])
     }
 
     @Test("the responder does not renew, whatever it sends")
@@ -276,7 +278,8 @@ struct TimerTests {
             network.advance(by: .seconds(1))
         }
         #expect(pair.bob.received.count == 3_600)
-        #expect((29...30).contains(pair.alice.count(.initiationSent(pair.bob.publicKey, retry: false))))
+        #expect(
+            (29...30).contains(pair.alice.count(.initiationSent(pair.bob.publicKey, retry: false))))
         #expect(pair.alice.count(.initiationSent(pair.bob.publicKey, retry: true)) == 0)
         #expect(pair.bob.count(.initiationSent(pair.alice.publicKey, retry: false)) == 0)
     }
@@ -342,7 +345,9 @@ struct TimerTests {
         #expect(pair.isAlive())
     }
 
-    @Test("the last counter is sent and accepted, the one after it is not; what waits goes under the next key")
+    @Test(
+        "the last counter is sent and accepted, the one after it is not; what waits goes under the next key"
+    )
     func rejectAfterMessages() {
         let pair = network.makePair()
         pair.connect()

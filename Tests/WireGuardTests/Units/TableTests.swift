@@ -48,7 +48,9 @@ struct TableTests {
         expect(table.lookup(ReceiverIndex(rawValue: 1)), is: nil)
     }
 
-    @Test("the heap gives the earliest deadline, whatever is set, moved and removed", arguments: 0..<4)
+    @Test(
+        "the heap gives the earliest deadline, whatever is set, moved and removed", arguments: 0..<4
+    )
     func deadlineHeap(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var heap = DeadlineHeap()
@@ -169,7 +171,8 @@ struct TableTests {
         let queue = HandshakeQueue()
         let remote = SocketAddress(address: .v4(IPv4Address(bits: 1)), port: 1)
         func append(_ number: Int, length: Int = 148) -> HandshakeQueue.Outcome {
-            var bytes = [UInt8](repeating: 0xAA, count: 3) + [UInt8(number & 0xFF), UInt8(number >> 8)]
+            var bytes =
+                [UInt8](repeating: 0xAA, count: 3) + [UInt8(number & 0xFF), UInt8(number >> 8)]
             bytes += repeatElement(0xBB, count: length)
             return withBytes(bytes) {
                 queue.append($0, offset: 3, length: length, remote: remote, source: nil)
@@ -179,7 +182,9 @@ struct TableTests {
         #expect(append(0, length: 149) == .full)
         for round in 0..<3 {
             for number in 0..<1_024 {
-                #expect(append(number, length: 64 + number % 85) == (number == 0 ? .queuedFirst : .queued))
+                #expect(
+                    append(number, length: 64 + number % 85)
+                        == (number == 0 ? .queuedFirst : .queued))
             }
             #expect(append(9_999) == .full)
             for number in 0..<(round == 1 ? 700 : 1_024) {
@@ -194,6 +199,7 @@ struct TableTests {
 }
 
 extension HandshakeQueue.Message: Equatable {
+    /// Whether they came from the same place with the same bytes.
     public static func == (left: HandshakeQueue.Message, right: HandshakeQueue.Message) -> Bool {
         left.bytes == right.bytes && left.remote == right.remote
     }

@@ -50,7 +50,9 @@ extension VectorFile.Case {
 
     /// The number that a value is; the key has to be there.
     func number(_ key: String) -> UInt64 {
-        guard let number = self[key].flatMap({ UInt64($0) }) else { preconditionFailure("no \(key)") }
+        guard let number = self[key].flatMap({ UInt64($0) }) else {
+            preconditionFailure("no \(key)")
+        }
         return number
     }
 }

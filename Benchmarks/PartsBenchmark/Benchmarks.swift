@@ -1,0 +1,72 @@
+import Benchmark
+import Packets
+import WireGuard
+import WireGuardCrypto
+
+/// The parts of the packet path and of the control path, each by itself. A batch is what one read of
+/// the TUN becomes: 44 packets of 1420 bytes.
+let benchmarks: @Sendable () -> Void = {
+    Benchmark.defaultConfiguration = .init(
+        metrics: [.wallClock], warmupIterations: 10, maxDuration: .seconds(2),
+        maxIterations: 100_000)
+
+    var batch = SealedBatch()
+    var superPacket = SuperPacket()
+
+    // MARK: Packets
+
+    Benchmark("seal 44 packets") { _ in batch.seal() }
+
+    Benchmark("open 44 packets") { benchmark in
+        batch.restore()
+        benchmark.startMeasurement()
+        batch.open()
+        benchmark.stopMeasurement()
+    }
+
+    Benchmark("cut a super-packet into 44") { _ in superPacket.cut() }
+
+    Benchmark("coalesce 44 packets") { benchmark in
+        superPacket.restore()
+        benchmark.startMeasurement()
+        superPacket.coalesce()
+        benchmark.stopMeasurement()
+    }
+
+    Benchmark("checksum of 1500 bytes", configuration: .init(scalingFactor: .kilo)) { benchmark in
+        for _ in benchmark.scaledIterations { blackHole(superPacket.checksum(of: 1500)) }
+    }
+
+    // MARK: Tables
+
+    for peers in [1, 1000, 100_000] {
+        let routes = Routes(peers: peers)
+        Benchmark(
+            "allowed IPs, \(peers) peers", configuration: .init(scalingFactor: .kilo)
+        ) { benchmark in
+            blackHole(routes.lookUp(benchmark.scaledIterations.count))
+        }
+    }
+
+    Benchmark("replay window", configuration: .init(scalingFactor: .kilo)) { benchmark in
+        var window = ReplayWindow()
+        benchmark.startMeasurement()
+        for counter in benchmark.scaledIterations { blackHole(window.accept(UInt64(counter))) }
+        benchmark.stopMeasurement()
+    }
+
+    // MARK: Control
+
+    let visitor = Visitor(initiations: BenchmarkScalingFactor.kilo.rawValue)
+    Benchmark(
+        "initiation to response", configuration: .init(scalingFactor: .kilo, maxIterations: 5)
+    ) { benchmark in
+        let host = visitor.makeHost()
+        benchmark.startMeasurement()
+        for index in benchmark.scaledIterations { blackHole(visitor.call(host, index)) }
+        benchmark.stopMeasurement()
+    }
+
+    let set = SetText(peers: 1000)
+    Benchmark("parse a set of 1000 peers") { _ in blackHole(set.parse()) }
+}

@@ -1,0 +1,61 @@
+import WireGuard
+import WireGuardCrypto
+
+/// Somebody who begins handshakes, kept to be sent to hosts that have not seen them.
+final class Visitor {
+    private let key: PrivateKey
+    private let hostKey: PrivateKey
+    private var initiations: [[UInt8]] = []
+
+    private static let address = SocketAddress(
+        address: .v4(IPv4Address(bits: 0x0A00_0001)), port: 1)
+
+    init(initiations count: Int) {
+        var random = SystemRandom()
+        key = PrivateKey(random: &random)
+        hostKey = PrivateKey(random: &random)
+        let tunnel = Self.makeTunnel(key, peer: hostKey.publicKey)
+        let packet: [UInt8] = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
+        // One in six seconds is as fast as a peer may be that gets no answer.
+        for index in 0..<count {
+            tunnel.handlePacket(packet, now: Self.time(seconds: UInt64(index) * 6))
+            while let datagram = tunnel.nextDatagram() { initiations.append(datagram.bytes) }
+        }
+        precondition(initiations.count == count)
+    }
+
+    /// Somebody who knows the visitor and has not been visited yet.
+    func makeHost() -> Tunnel {
+        Self.makeTunnel(hostKey, peer: key.publicKey)
+    }
+
+    /// Hands over an initiation; returns the length of the answer.
+    func call(_ host: Tunnel, _ index: Int) -> Int {
+        host.handleDatagram(
+            initiations[index], from: Self.address, now: Self.time(seconds: UInt64(index) * 6))
+        guard let response = host.nextDatagram() else { preconditionFailure("no response") }
+        return response.bytes.count
+    }
+
+    private static func time(seconds: UInt64) -> Moment {
+        Moment(
+            instant: Instant(nanoseconds: (seconds + 1) * 1_000_000_000),
+            wall: WallTime(seconds: 1_800_000_000 + Int64(seconds), nanoseconds: 0))
+    }
+
+    private static func makeTunnel(_ key: borrowing PrivateKey, peer: PublicKey) -> Tunnel {
+        var change = ConfigurationChange()
+        change.privateKey = .set(key.copy())
+        change.addPeer(peer)
+        change.withLastPeer { $0.endpoint = address }
+        if let everything = IPPrefix(.v4(IPv4Address(bits: 0)), length: 0) {
+            change.addAllowedIP(everything, .add)
+        }
+        let tunnel = Tunnel()
+        guard (try? tunnel.configure(change, now: time(seconds: 0))) != nil else {
+            preconditionFailure("the configuration is impossible")
+        }
+        tunnel.bringUp(now: time(seconds: 0))
+        return tunnel
+    }
+}

@@ -1,0 +1,173 @@
+import Packets
+import Testing
+import WireGuardTestSupport
+
+@testable import WireGuard
+
+/// The batch paths as the daemon's workers use them, between a pair that has a session.
+@Suite("Batches out and in")
+struct BatchTests {
+    let network = Network()
+    let pair: Pair
+
+    init() {
+        pair = network.makePair()
+        pair.connect()
+    }
+
+    /// What a batch of packets from Alice becomes.
+    struct Sealed {
+        var transmits: [Transmit] = []
+        var bytes: [UInt8] = []
+        var bounces = 0
+    }
+
+    func seal(_ packets: [[UInt8]], segmented: Bool = true) -> Sealed {
+        let path = pair.alice.tunnel.device.path
+        var outbound = OutboundPath(path: path, gate: path.makeGate(), jitterSeed: 1)
+        outbound.usesSegmentation = segmented
+        var sealed = Sealed()
+        sealed.bytes = written(OutboundPath.bufferByteCount) { bytes in
+            for packet in packets {
+                withBytes(packet) {
+                    let isLoaded = outbound.load(
+                        $0, header: VirtioNetHeader(), at: 0, length: $0.byteCount)
+                    let isCut = outbound.cut(from: $0, into: &bytes)
+                    #expect(isLoaded && isCut)
+                }
+            }
+            _ = written(OutboundPath.bounceByteCount) { bounces in
+                _ = outbound.seal(
+                    in: &bytes, bouncing: &bounces, now: pair.alice.now.instant)
+            }
+        }
+        sealed.transmits = (0..<outbound.transmitCount).map { outbound.transmits[$0] }
+        sealed.bounces = outbound.bounceCount
+        return sealed
+    }
+
+    /// What Bob makes of a buffer of datagrams.
+    func open(
+        _ bytes: [UInt8], _ messages: [InboundMessage], room: Int = 256
+    ) -> [[UInt8]] {
+        let path = pair.bob.tunnel.device.path
+        var inbound = InboundPath(path: path, gate: path.makeGate())
+        var coalescer = FlowCoalescer(maximumPackets: room, coalescing: [])
+        var buffer = bytes
+        var batch = FixedArray(repeating: InboundMessage(), count: max(messages.count, 1))
+        for (index, message) in messages.enumerated() { batch[index] = message }
+        buffer.edit { bytes in
+            _ = inbound.open(
+                batch, count: messages.count, in: &bytes, into: &coalescer,
+                now: pair.bob.now.instant)
+            coalescer.finish(in: &bytes)
+        }
+        return (0..<coalescer.packetCount).map { index in
+            let piece = coalescer.piece(at: index)
+            return Array(buffer[(piece.offset + 10)..<(piece.offset + piece.length)])
+        }
+    }
+
+    func message(_ transmit: Transmit) -> InboundMessage {
+        var message = InboundMessage()
+        message.offset = transmit.offset
+        message.length = transmit.length
+        message.segmentSize = transmit.segmentSize
+        message.remote = pair.alice.address
+        message.trafficClass = transmit.trafficClass
+        return message
+    }
+
+    let equal = (1...5).map {
+        InnerPacket.udp4(from: 1, to: 2, byteCount: 500, identification: $0)
+    }
+
+    @Test("packets of one length are one segmented send, and come out one by one")
+    func run() {
+        let sealed = seal(equal + [InnerPacket.udp4(from: 1, to: 2, byteCount: 100)])
+        #expect(sealed.transmits.count == 1)
+        #expect(sealed.transmits[0].segmentSize == 512 + 32)
+        #expect(sealed.transmits[0].length == 5 * 544 + 112 + 32)
+        #expect(sealed.transmits[0].remote == pair.bob.address)
+        let opened = open(sealed.bytes, sealed.transmits.map(message))
+        #expect(opened.prefix(5) == equal[...])
+        #expect(opened.count == 6)
+    }
+
+    @Test("without segmentation each is a send of its own")
+    func unsegmented() {
+        let sealed = seal(equal, segmented: false)
+        #expect(sealed.transmits.count == 5)
+        #expect(sealed.transmits.allSatisfy { $0.segmentSize == 0 && $0.length == 544 })
+        #expect(open(sealed.bytes, sealed.transmits.map(message)) == equal)
+    }
+
+    @Test("another mark, another length or another peer begins a new send; nobody's bounces")
+    func mixed() {
+        let marked = InnerPacket.udp4(from: 1, to: 2, byteCount: 500, trafficClass: 2)
+        let sealed = seal(
+            [equal[0], equal[1], marked, marked, InnerPacket.udp4(from: 1, to: 99), equal[2]])
+        #expect(sealed.transmits.map(\.trafficClass) == [0, 2, 0])
+        #expect(sealed.transmits.map(\.length) == [1_088, 1_088, 544])
+        #expect(sealed.bounces == 1)
+        let opened = open(sealed.bytes, sealed.transmits.map(message))
+        #expect(opened == [equal[0], equal[1], marked, marked, equal[2]])
+    }
+
+    @Test("a duplicate within a batch is noticed, and across batches")
+    func duplicates() {
+        let sealed = seal(equal)
+        let messages = sealed.transmits.map(message)
+        // The first opening is in place, so the second one comes from a copy behind it.
+        var second = messages[0]
+        second.offset += sealed.bytes.count
+        #expect(open(sealed.bytes + sealed.bytes, [messages[0], second]) == equal)
+        #expect(open(sealed.bytes, messages) == [])
+        #expect(pair.bob.tunnel.drops(.replayedMessage) == 10)
+    }
+
+    @Test("one forged message in a run is all that is lost")
+    func oneForged() {
+        var sealed = seal(equal)
+        sealed.bytes[544 * 2 + 100] ^= 1
+        let opened = open(sealed.bytes, sealed.transmits.map(message))
+        #expect(opened == [equal[0], equal[1], equal[3], equal[4]])
+        #expect(pair.bob.tunnel.drops(.forgedMessage) == 1)
+    }
+
+    @Test("handshakes, keepalives and junk between data, cut at any size")
+    func junk() {
+        let sealed = seal(equal)
+        let transmit = sealed.transmits[0]
+        for size in [0, 1, 16, 31, 32, 33, 543, 545, 65_535] {
+            var wrong = message(transmit)
+            wrong.segmentSize = size
+            _ = open(sealed.bytes, [wrong])
+        }
+        var outside = message(transmit)
+        outside.length = 0
+        #expect(open(sealed.bytes, [outside]) == [])
+        #expect(pair.isAlive())
+    }
+
+    @Test("more packets than the other side has room for are dropped")
+    func noRoom() {
+        let sealed = seal(equal)
+        let opened = open(sealed.bytes, sealed.transmits.map(message), room: 3)
+        #expect(opened == Array(equal.prefix(3)))
+        #expect(pair.isAlive())
+    }
+
+    @Test("the endpoint is where the last authentic message of a batch came from")
+    func endpointOfBatch() {
+        let sealed = seal(equal, segmented: false)
+        var messages = sealed.transmits.map(message)
+        let there = Pair.address(203, 0, 113, 4, port: 4)
+        messages[2].remote = there
+        _ = open(sealed.bytes, Array(messages[0...2]))
+        #expect(pair.bob.snapshot(of: pair.alice)?.endpoint == there)
+        // The rest is older than what moved the endpoint, but authentic, as with the kernel.
+        _ = open(sealed.bytes, Array(messages[3...]))
+        #expect(pair.bob.snapshot(of: pair.alice)?.endpoint == pair.alice.address)
+    }
+}

@@ -1,0 +1,228 @@
+import Foundation
+import Packets
+import Synchronization
+import Testing
+import WireGuardCrypto
+import WireGuardTestSupport
+
+@testable import WireGuard
+
+/// One control thread, two threads out and two threads in, on one device, as the daemon has them; a
+/// second tunnel is the peer. The thread sanitizer is no help here: it does not see the locks of
+/// Synchronization.
+@Suite("The control thread changes everything while packets go through", .serialized)
+struct ConcurrencyTests {
+    /// Datagrams from thread to thread.
+    final class Wire: Sendable {
+        private let datagrams = Mutex<[[UInt8]]>([])
+
+        func send(_ bytes: [UInt8]) {
+            datagrams.withLock { if $0.count < 256 { $0.append(bytes) } }
+        }
+
+        func takeAll() -> [[UInt8]] {
+            datagrams.withLock { datagrams in
+                defer { datagrams = [] }
+                return datagrams
+            }
+        }
+    }
+
+    /// The time of all threads, which the control thread moves.
+    final class Time: Sendable {
+        private let nanoseconds = Atomic<UInt64>(1_000_000_000)
+
+        func advance() {
+            nanoseconds.wrappingAdd(7_000_000, ordering: .relaxed)
+        }
+
+        var now: Moment {
+            let time = nanoseconds.load(ordering: .relaxed)
+            return Moment(
+                instant: Instant(nanoseconds: time),
+                wall: WallTime(
+                    seconds: 1_700_000_000 + Int64(time / 1_000_000_000),
+                    nanoseconds: UInt32(time % 1_000_000_000)))
+        }
+    }
+
+    static let alice = Pair.address(192, 0, 2, 1, port: 1)
+    static let bob = Pair.address(192, 0, 2, 2, port: 2)
+
+    @Test("no trap, no race, and packets get through")
+    func stress() {
+        let device = Device(random: SeededRandom(seed: 1))
+        let shared = Shared(path: device.path)
+        let gates = (0..<4).map { _ in device.path.makeGate() }
+        let threads = DispatchGroup()
+        for (index, gate) in gates.enumerated() {
+            threads.enter()
+            Thread.detachNewThread {
+                if index < 2 {
+                    self.runOutbound(shared, gate)
+                } else {
+                    self.runInbound(shared, gate)
+                }
+                threads.leave()
+            }
+        }
+        runControl(device, shared)
+        shared.isOver.store(true, ordering: .relaxed)
+        threads.wait()
+        #expect(shared.opened.load(ordering: .relaxed) >= Self.enough)
+        device.bringDown()
+        #expect(device.path.keypairs.count == 0)
+        #expect(device.path.indices.count == 0)
+        #expect(device.path.stagedBytes.load(ordering: .relaxed) == 0)
+    }
+
+    /// Packets that have to get through before it ends.
+    static let enough = 200
+
+    /// What all threads have.
+    final class Shared: Sendable {
+        let path: DataPath
+        let time = Time()
+        let toBob = Wire()
+        let toAlice = Wire()
+        let isOver = Atomic<Bool>(false)
+        let opened = Atomic<Int>(0)
+
+        init(path: DataPath) {
+            self.path = path
+        }
+    }
+
+    private func runControl(_ device: Device, _ shared: Shared) {
+        let time = shared.time
+        let tunnel = Tunnel(random: SeededRandom(seed: 2))
+        let key = PrivateKey(seed: 1)
+        let peerKey = PrivateKey(seed: 2)
+        let peer = peerKey.publicKey
+        configure(device, time) { $0.privateKey = .set(key.copy()) }
+        var change = ConfigurationChange()
+        change.privateKey = .set(peerKey.copy())
+        change.addPeer(key.publicKey)
+        change.addAllowedIP(IPPrefix("10.0.0.1/32"), .add)
+        #expect(throws: Never.self) { try tunnel.configure(change, now: time.now) }
+        tunnel.bringUp(now: time.now)
+        device.bringUp(at: time.now)
+        var round = 0
+        while round < scaled(release: 20_000, debug: 2_000)
+            || shared.opened.load(ordering: .relaxed) < Self.enough && round < 5_000_000
+        {
+            round += 1
+            time.advance()
+            switch round % 100 {
+            case 1:
+                configure(device, time) { change in
+                    change.addPeer(peer)
+                    change.withLastPeer { $0.endpoint = Self.bob }
+                    change.addAllowedIP(IPPrefix("10.0.0.2/32"), .add)
+                }
+            case 40:
+                configure(device, time) { change in
+                    change.addPeer(peer)
+                    change.replaceAllowedIPs()
+                    change.addAllowedIP(IPPrefix("10.0.0.2/32"), .add)
+                    change.withLastPeer { $0.persistentKeepalive = UInt16(round % 7) }
+                    change.addPeer(PrivateKey(seed: UInt64(round)).publicKey)
+                    change.addAllowedIP(IPPrefix("10.0.0.3/32"), .add)
+                }
+            case 60: device.setMTU(1_280 + round % 200)
+            case 70: device.clearSources()
+            case 80 where round % 300 == 80:
+                device.bringDown()
+                device.bringUp(at: time.now)
+            case 90 where round % 400 == 90:
+                configure(device, time) { $0.replacesPeers = true }
+            default: break
+            }
+            while device.handleWork(at: time.now) {}
+            for datagram in device.takeDatagrams() { shared.toBob.send(datagram.bytes) }
+            exchange(tunnel, shared)
+        }
+    }
+
+    private func configure(
+        _ device: Device, _ time: Time, _ body: (inout ConfigurationChange) -> Void
+    ) {
+        var change = ConfigurationChange()
+        body(&change)
+        device.apply(change, at: time.now)
+    }
+
+    private func exchange(_ tunnel: Tunnel, _ shared: Shared) {
+        let time = shared.time
+        for bytes in shared.toBob.takeAll() {
+            tunnel.handleDatagram(bytes, from: Self.alice, now: time.now)
+        }
+        tunnel.handleTimeout(now: time.now)
+        while tunnel.nextPacket() != nil {
+            tunnel.handlePacket(InnerPacket.udp4(from: 2, to: 1), now: time.now)
+        }
+        while let datagram = tunnel.nextDatagram() { shared.toAlice.send(datagram.bytes) }
+    }
+
+    private func runOutbound(_ shared: Shared, _ gate: DataPath.Gate) {
+        var outbound = OutboundPath(path: shared.path, gate: gate, jitterSeed: 3)
+        var buffer = PacketBuffer(byteCount: OutboundPath.bufferByteCount)
+        var bounceBuffer = PacketBuffer(byteCount: OutboundPath.bounceByteCount)
+        let packets = (1...3).map { InnerPacket.udp4(from: 1, to: UInt8($0), byteCount: 200) }
+        while !shared.isOver.load(ordering: .relaxed) {
+            for index in 0..<8 {
+                outbound.takeOne(packets[index % 3 == 0 ? 2 : 1], into: &buffer)
+            }
+            outbound.sealAll(in: &buffer, bouncing: &bounceBuffer, now: shared.time.now.instant)
+            for index in 0..<outbound.transmitCount {
+                let transmit = outbound.transmits[index]
+                let size = transmit.segmentSize == 0 ? transmit.length : transmit.segmentSize
+                for start in stride(from: 0, to: transmit.length, by: size) {
+                    let end = min(start + size, transmit.length)
+                    shared.toBob.send(
+                        (start..<end).map { buffer.bytes.byte(at: transmit.offset + $0) })
+                }
+            }
+            outbound.removeAll()
+        }
+    }
+
+    private func runInbound(_ shared: Shared, _ gate: DataPath.Gate) {
+        var lanes = Lanes(path: shared.path, gate: gate, jitterSeed: 4)
+        var packets = Outputs<[UInt8]>()
+        var message = InboundMessage()
+        message.remote = Self.bob
+        while !shared.isOver.load(ordering: .relaxed) {
+            for bytes in shared.toAlice.takeAll() {
+                withBytes(bytes) {
+                    _ = lanes.open($0, message, to: &packets, now: shared.time.now.instant)
+                    // Once more: a replay.
+                    _ = lanes.open($0, message, to: &packets, now: shared.time.now.instant)
+                }
+            }
+            while packets.next() != nil {
+                shared.opened.add(1, ordering: .relaxed)
+            }
+        }
+    }
+}
+
+extension OutboundPath {
+    fileprivate mutating func takeOne(_ packet: [UInt8], into buffer: inout PacketBuffer) {
+        // Bytes have no padding.
+        let packet = unsafe packet.span.bytes
+        guard load(packet, header: VirtioNetHeader(), at: 0, length: packet.byteCount) else {
+            return
+        }
+        var bytes = buffer.mutableBytes
+        _ = cut(from: packet, into: &bytes)
+    }
+
+    fileprivate mutating func sealAll(
+        in buffer: inout PacketBuffer, bouncing bounceBuffer: inout PacketBuffer, now: Instant
+    ) {
+        var bytes = buffer.mutableBytes
+        var bounceBytes = bounceBuffer.mutableBytes
+        _ = seal(in: &bytes, bouncing: &bounceBytes, now: now)
+    }
+}
