@@ -11,8 +11,8 @@ let settings: [SwiftSetting] = [
 
 /// One direction of import:
 ///
-///     swireguard-go ─▶ WireGuardDaemon ─▶ WireGuard ─▶ WireGuardCrypto ─▶ CSodium, CBlake2
-///                            │                └──────────▶ Packets
+///     swireguard-go ─▶ WireGuardDaemon ─▶ WireGuard ─▶ WireGuardCrypto ─▶ CSodium, CBlake2,
+///                            │                └──────────▶ Packets           CIPsecMB
 ///                            └─▶ LinuxIO ─▶ CLinux, Packets
 ///
 /// `WireGuard`, `WireGuardCrypto` and `Packets` import no clock, no socket and no Glibc.
@@ -31,11 +31,16 @@ let package = Package(
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "CBlake2", pkgConfig: "libb2", providers: [.apt(["libb2-dev"])]),
+        // Empty, and nothing to import, where libipsec-mb-dev is not installed: it is for x86-64.
+        .target(name: "CIPsecMB"),
+        .systemLibrary(name: "CIPsecMBLibrary", providers: [.apt(["libipsec-mb-dev"])]),
         .target(name: "CLinux"),
 
         .target(name: "Packets", swiftSettings: settings),
         .target(
-            name: "WireGuardCrypto", dependencies: ["CSodium", "CBlake2"], swiftSettings: settings),
+            name: "WireGuardCrypto",
+            dependencies: ["CSodium", "CBlake2", "CIPsecMB", "CIPsecMBLibrary"],
+            swiftSettings: settings),
         .target(
             name: "WireGuard", dependencies: ["WireGuardCrypto", "Packets"],
             swiftSettings: settings),

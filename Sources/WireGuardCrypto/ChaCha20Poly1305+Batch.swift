@@ -21,15 +21,6 @@ package struct AEADPacket: BitwiseCopyable, Sendable {
     }
 }
 
-/// The code that seals and opens batches; chosen once per batch, not per packet.
-package enum AEADImplementation: CaseIterable, Sendable {
-    /// libsodium, everywhere, one packet after the other.
-    case sodium
-
-    /// The fastest one that this processor can run.
-    package static let fastest = AEADImplementation.sodium
-}
-
 /// Transport data: no additional data, in place, many packets under one key.
 ///
 /// The ranges of a batch lie in the buffer and do not overlap; a range that leaves it is a bug of
@@ -38,12 +29,13 @@ extension ChaCha20Poly1305 {
     /// Seals each packet in place and writes its tag behind it.
     package static func seal(
         _ packets: Span<AEADPacket>, in buffer: inout MutableRawSpan,
-        key: borrowing SymmetricKey, using implementation: AEADImplementation = .fastest
+        key: borrowing SymmetricKey, using implementation: AEADImplementation
     ) {
         for index in packets.indices {
             check(packets[index], extra: tagSize, in: buffer.byteCount)
         }
         switch implementation {
+        case .ipsecMB: sealWithIPsecMB(packets, in: &buffer, key: key)
         case .sodium: sealWithSodium(packets, in: &buffer, key: key)
         }
     }
@@ -52,12 +44,13 @@ extension ChaCha20Poly1305 {
     /// not are zero afterwards, but for the tag: no plaintext is released.
     package static func open(
         _ packets: inout MutableSpan<AEADPacket>, in buffer: inout MutableRawSpan,
-        key: borrowing SymmetricKey, using implementation: AEADImplementation = .fastest
+        key: borrowing SymmetricKey, using implementation: AEADImplementation
     ) {
         for index in packets.indices {
             check(packets[index], extra: 0, in: buffer.byteCount)
         }
         switch implementation {
+        case .ipsecMB: openWithIPsecMB(&packets, in: &buffer, key: key)
         case .sodium: openWithSodium(&packets, in: &buffer, key: key)
         }
     }
@@ -69,7 +62,7 @@ extension ChaCha20Poly1305 {
                 && packet.length <= byteCount - packet.offset - extra)
     }
 
-    private static func sealWithSodium(
+    static func sealWithSodium(
         _ packets: Span<AEADPacket>, in buffer: inout MutableRawSpan, key: borrowing SymmetricKey
     ) {
         unsafe buffer.withUnsafeMutableBytes { buffer in
@@ -86,7 +79,7 @@ extension ChaCha20Poly1305 {
         }
     }
 
-    private static func openWithSodium(
+    static func openWithSodium(
         _ packets: inout MutableSpan<AEADPacket>, in buffer: inout MutableRawSpan,
         key: borrowing SymmetricKey
     ) {

@@ -18,11 +18,15 @@ final class Bell: Sendable {
 final class Mailbox: Sendable {
     private struct Letter {
         var sockets: Sockets?
+        /// How many sockets were sent so far.
+        var number = 0
         var isLast = false
     }
 
     private let letter = Mutex(Letter())
     private let isDone = Atomic<Bool>(false)
+    /// The number of the sockets that the worker uses.
+    private let used = Atomic<Int>(0)
     let bell: Bell
 
     init() throws(SystemError) {
@@ -31,8 +35,21 @@ final class Mailbox: Sendable {
 
     /// From now on the worker uses these sockets.
     func send(_ sockets: Sockets) {
-        letter.withLock { $0.sockets = sockets }
+        letter.withLock {
+            $0.sockets = sockets
+            $0.number += 1
+        }
         bell.ring()
+    }
+
+    /// Whether the worker still holds sockets that it was to give up.
+    var holdsOldSockets: Bool {
+        letter.withLock { $0.number } != used.load(ordering: .acquiring) && !hasEnded
+    }
+
+    /// The worker has let go of all sockets before those with this number.
+    func confirm(_ number: Int) {
+        used.store(number, ordering: .releasing)
     }
 
     /// The worker has ended by itself: its TUN is gone.
@@ -49,12 +66,12 @@ final class Mailbox: Sendable {
         bell.ring()
     }
 
-    /// Takes what was left: new sockets if there are, and whether to end.
-    func take() -> (sockets: Sockets?, isLast: Bool) {
+    /// Takes what was left: new sockets if there are, with their number, and whether to end.
+    func take() -> (sockets: Sockets?, number: Int, isLast: Bool) {
         bell.event.drain()
         return letter.withLock { letter in
             defer { letter.sockets = nil }
-            return (letter.sockets, letter.isLast)
+            return (letter.sockets, letter.number, letter.isLast)
         }
     }
 }

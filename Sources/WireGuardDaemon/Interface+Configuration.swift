@@ -67,7 +67,13 @@ extension Interface {
     }
 
     private func bind(port: UInt16, mark: UInt32) throws(SystemError) -> [Sockets] {
-        try Sockets.bind(
+        // A port that we have just left is ours until the last worker has let go of it.
+        var waits = 0
+        while waits < 1000, workers.contains(where: \.mailbox.holdsOldSockets) {
+            waits += 1
+            Clock.pause(milliseconds: 1)
+        }
+        return try Sockets.bind(
             port: port, count: workers.count,
             options: UDPSocket.Options(
                 mark: mark, receiveOffload: settings.offloads.udpReceive ? .enabled : .disabled))

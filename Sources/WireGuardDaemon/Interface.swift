@@ -37,7 +37,7 @@ package final class Interface {
     /// Makes everything, up to the workers that wait for packets. Nothing is left behind when it
     /// throws.
     package init(settings: Settings, log: Logger) throws(StartError) {
-        let device = Device()
+        let device = Device(aead: settings.aead ?? .fastest)
         device.isTracing = settings.logLevel == .verbose
         let tun = try Self.openTun(settings)
         var settings = settings
@@ -151,12 +151,16 @@ package enum StartError: Error, CustomStringConvertible {
     case system(SystemError)
     /// libsodium found no source of randomness.
     case cryptography
+    /// What `WG_AEAD` asks for cannot be used.
+    case aead(AEADImplementation, AEADImplementation.Obstacle)
 
     package var description: String {
         switch self {
         case .tun(let error): error.description
         case .socket(let error): error.description
         case .system(let error): "cannot start: \(error)"
+        case .aead(let implementation, let obstacle):
+            "WG_AEAD=\(implementation.rawValue) cannot be used: \(obstacle); unset WG_AEAD to use what can be"
         case .cryptography: "the system has no source of random numbers (getrandom, /dev/urandom)"
         }
     }

@@ -62,11 +62,28 @@ private func start(_ settings: Settings, log: Logger) throws(StartError) -> Inte
         log.info("a limit of the process cannot be set, and stays: \(error)")
     }
     guard Device.isCryptographyReady else { throw .cryptography }
+    try checkAEAD(settings, log: log)
     let interface = try Interface(settings: settings, log: log)
     if !Device.areSecretsLocked {
         log.info("keys may be swapped out: the limit of locked memory is too low (ulimit -l)")
     }
     return interface
+}
+
+/// Tries out what could seal and open packets; says what does it, and if something that should is
+/// not fit to.
+private func checkAEAD(_ settings: Settings, log: Logger) throws(StartError) {
+    if let wanted = settings.aead {
+        if let obstacle = wanted.obstacle { throw .aead(wanted, obstacle) }
+    } else {
+        // The fastest first: what comes after the one that can be used is not tried out.
+        for implementation in AEADImplementation.allCases {
+            guard let obstacle = implementation.obstacle else { break }
+            guard obstacle != .notBuilt else { continue }
+            log.info("\(implementation.nameAndVersion) is not used: \(obstacle)")
+        }
+    }
+    log.debug("packets are sealed by \((settings.aead ?? .fastest).nameAndVersion)")
 }
 
 private func run(_ interface: Interface, log: Logger) -> DaemonOutcome {

@@ -1,4 +1,5 @@
 import LinuxIO
+import WireGuard
 
 /// How a daemon is to run: the command line and the environment, read once.
 package struct Settings: Sendable {
@@ -18,6 +19,8 @@ package struct Settings: Sendable {
     package var offloads: Offloads
     /// How many threads carry packets; nil for as many as fit the machine.
     package var workers: Int?
+    /// What seals and opens packets (`WG_AEAD`); nil for the fastest.
+    package var aead: AEADImplementation?
 
     /// Foreground or background.
     package enum Mode: Sendable {
@@ -48,6 +51,7 @@ package struct Settings: Sendable {
         workers = try Self.parse("WG_WORKERS") { text in
             Int(text).flatMap { (1...64).contains($0) ? $0 : nil }
         }
+        aead = try Self.parse("WG_AEAD", AEADImplementation.init(rawValue:))
         offloads = try Offloads()
     }
 

@@ -121,7 +121,7 @@ struct Worker: ~Copyable, Sendable {
     }
 
     private mutating func readMail() {
-        let (sockets, isLast) = mailbox.take()
+        let (sockets, number, isLast) = mailbox.take()
         if isLast { return end() }
         guard let sockets else { return }
         do throws(SystemError) {
@@ -133,6 +133,7 @@ struct Worker: ~Copyable, Sendable {
             log.error("a worker cannot listen on its new sockets: \(error)")
         }
         self.sockets = sockets
+        mailbox.confirm(number)
     }
 }
 

@@ -110,6 +110,20 @@ def test_without_a_log_level_a_daemon_logs_to_syslog(machine):
     assert "wg0" in message
 
 
+@pytest.mark.parametrize("name", ["sodium", "ipsec-mb"])
+def test_what_seals_packets_can_be_chosen(machine, name):
+    if name == "ipsec-mb" and os.uname().machine != "x86_64":
+        result = start(machine, "-f", "wg0", before=("env", f"WG_AEAD={name}"))
+        return assert_refused(machine, result, "WG_AEAD", "x86-64")
+    with Daemon(machine, environment={"WG_AEAD": name}) as daemon:
+        assert f"packets are sealed by {name} " in daemon.log_text()
+
+
+def test_a_choice_that_does_not_exist_is_refused(machine):
+    result = start(machine, "wg0", before=("env", "WG_AEAD=rot13"))
+    assert_refused(machine, result, "WG_AEAD", "rot13", one_line=False)
+
+
 @pytest.mark.parametrize("level, says_something", [
     ("verbose", True), ("debug", True), ("info", None), ("error", False), ("silent", False),
 ])

@@ -368,6 +368,22 @@ def test_a_port_in_use_is_refused_and_the_old_sockets_still_work(version):
         assert b.peer_status(a).endpoint == "10.0.0.1:4444"
 
 
+def test_a_port_that_was_just_left_is_free():
+    with two_sites() as (a, b):
+        with a.machine.entered():
+            flood = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        flood.setblocking(False)
+        with flood:
+            for number in range(300):
+                for _ in range(50):  # so that the workers have something else to do
+                    with contextlib.suppress(BlockingIOError):
+                        flood.sendto(bytes(60_000), (b.inner[4], 9))
+                assert a.daemon.ask(f"set=1\nlisten_port={4444 + number % 2}\n\n") == OK
+        # The first ones are lost behind the flood.
+        wait_until(lambda: a.machine.attempt("ping", "-c1", "-W1", b.inner[4]).returncode == 0,
+                   "the tunnel works", within=8)
+
+
 def test_a_port_in_use_is_refused_while_the_link_is_down(daemon):
     with daemon.machine.entered():
         taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -456,6 +472,21 @@ def test_questions_wait_until_the_answers_before_them_are_read(daemon):
             remaining -= len(part)
         assert part.endswith(OK.encode())
     assert daemon.ask("get=1\n\n").endswith(OK)
+
+
+@pytest.mark.long
+def test_who_stalls_is_put_out(daemon):
+    lines = "".join(f"allowed_ip=10.{n // 256}.{n % 256}.0/24\n" for n in range(30000))
+    assert daemon.ask(f"set=1\npublic_key={KEY}\n{lines}\n") == OK
+    time.sleep(0.3)
+    files = open_files(daemon.pid)
+    with daemon.dial() as reader, daemon.dial() as writer, daemon.dial() as silent:
+        reader.sendall(b"get=1\n\n" * 3)
+        writer.sendall(b"set=1\nfwm")
+        wait_until(lambda: open_files(daemon.pid) == files + 3, "all are served")
+        wait_until(lambda: open_files(daemon.pid) == files + 1, "two are put out", within=20)
+        silent.sendall(b"get=1\n\n")  # between two dialogues one may be silent as long as one likes
+        assert read_answer(silent).endswith(OK)
 
 
 def test_an_endless_line_is_ended_and_costs_no_memory(daemon):

@@ -5,7 +5,7 @@ import WireGuardCrypto
 @Suite struct AEADBatchTests {
     @Test(
         "a batch seals and opens every length from 0 to 1500 as the single shot does",
-        arguments: AEADImplementation.allCases)
+        arguments: AEADImplementation.available)
     func everyLength(implementation: AEADImplementation) {
         var batch = Batch(lengths: Array(0...1500), seed: 1)
         batch.expectSealsLikeSingleShots(with: implementation)
@@ -14,7 +14,7 @@ import WireGuardCrypto
 
     @Test(
         "a batch of any size and any lengths does what the single shot does",
-        arguments: AEADImplementation.allCases, UInt64(2)..<42)
+        arguments: AEADImplementation.available, UInt64(2)..<42)
     func random(implementation: AEADImplementation, seed: UInt64) {
         var random = SeededRandom(seed: seed)
         let count = Int(random.next(below: 65))
@@ -26,7 +26,7 @@ import WireGuardCrypto
 
     @Test(
         "a forgery of one packet of a batch refuses that packet only, and releases nothing of it",
-        arguments: AEADImplementation.allCases, 0..<17)
+        arguments: AEADImplementation.available, 0..<17)
     func forged(implementation: AEADImplementation, position: Int) {
         var random = SeededRandom(seed: 100)
         for forgery in Forgery.allCases {
@@ -50,7 +50,7 @@ import WireGuardCrypto
 
     @Test(
         "a packet with no room for a tag is refused, and its neighbours are opened",
-        arguments: AEADImplementation.allCases, 0..<16)
+        arguments: AEADImplementation.available, 0..<16)
     func short(implementation: AEADImplementation, length: Int) {
         var batch = Batch(lengths: [100, 0, 100], seed: 4)
         batch.seal(with: implementation)
@@ -62,7 +62,7 @@ import WireGuardCrypto
         #expect(batch.plaintext(at: 2) == batch.plaintexts[2])
     }
 
-    @Test("no packets are no work", arguments: AEADImplementation.allCases)
+    @Test("no packets are no work", arguments: AEADImplementation.available)
     func empty(implementation: AEADImplementation) {
         var batch = Batch(lengths: [], seed: 5)
         let before = batch.buffer

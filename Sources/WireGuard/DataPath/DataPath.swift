@@ -1,5 +1,6 @@
 import Packets
 import Synchronization
+import WireGuardCrypto
 
 /// What all threads of one device share: routes, peers, keypairs and receiver indices.
 ///
@@ -62,7 +63,12 @@ package final class DataPath: @unchecked Sendable {
     private let latest = Atomic<UInt64>(0)
     private let setBack = Atomic<UInt64>(0)
 
-    package init() {}
+    /// What seals and opens transport data.
+    let aead: AEADImplementation
+
+    package init(aead: AEADImplementation = .fastest) {
+        self.aead = aead
+    }
 
     /// What a thread of the packet path holds while it looks at shared state.
     package final class Gate: Sendable {

@@ -140,7 +140,8 @@ package struct InboundPath: ~Copyable {
         let keypair = run.keypair
         do {
             var span = packets.mutablePrefix(packetCount)
-            ChaCha20Poly1305.open(&span, in: &buffer, key: path.keypairs[keypair].receiving)
+            ChaCha20Poly1305.open(
+                &span, in: &buffer, key: path.keypairs[keypair].receiving, using: path.aead)
         }
         let accepted = refuseReplays()
         guard accepted > 0 else { return }

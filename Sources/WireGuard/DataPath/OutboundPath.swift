@@ -348,7 +348,8 @@ package struct OutboundPath: ~Copyable {
                 offset: packet, length: entry.paddedLength, counter: counter)
         }
         ChaCha20Poly1305.seal(
-            sealing.prefix(run.count), in: &buffer, key: path.keypairs[keypairSlot].sending)
+            sealing.prefix(run.count), in: &buffer, key: path.keypairs[keypairSlot].sending,
+            using: path.aead)
         return finishRun(run, to: slot, under: keypairSlot, now: now)
     }
 

@@ -125,7 +125,7 @@ extension Device {
             repeating: AEADPacket(offset: TransportData.packet, length: padded, counter: counter),
             count: 1)
         ChaCha20Poly1305.seal(
-            batch.prefix(1), in: &bytes, key: path.keypairs[keypair].sending)
+            batch.prefix(1), in: &bytes, key: path.keypairs[keypair].sending, using: path.aead)
         return message
     }
 

@@ -8,7 +8,7 @@ import WireGuardCrypto
 /// One thread calls it. What the packet path (``OutboundPath``, ``InboundPath``) shares with it lies
 /// in ``path``. Datagrams that a call produces wait in the outbox until ``takeDatagrams()``.
 package final class Device {
-    package let path = DataPath()
+    package let path: DataPath
     var random: any RandomSource
     var identity: StaticIdentity?
     package internal(set) var firewallMark: UInt32 = 0
@@ -28,9 +28,14 @@ package final class Device {
     private var events: [TraceEvent] = []
     package var isTracing = false
 
-    /// Makes a device that is down and has no identity.
-    package init(random: any RandomSource = SystemRandom()) {
+    /// Makes a device that is down and has no identity, and whose packets `aead` seals and opens: one
+    /// that can be used here.
+    package init(
+        random: any RandomSource = SystemRandom(), aead: AEADImplementation = .fastest
+    ) {
+        precondition(aead.obstacle == nil)
         self.random = random
+        path = DataPath(aead: aead)
     }
 
     /// Whether the primitives work; nothing may be done before it was asked.

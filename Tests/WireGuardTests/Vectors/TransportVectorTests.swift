@@ -8,8 +8,9 @@ import WireGuardCrypto
 struct TransportVectorTests {
     static let cases = VectorFile("transport.json").cases
 
-    @Test("sealed: padding, header, nonce and tag", arguments: cases)
-    func seal(_ vector: VectorFile.Case) {
+    @Test(
+        "sealed: padding, header, nonce and tag", arguments: cases, AEADImplementation.available)
+    func seal(_ vector: VectorFile.Case, by implementation: AEADImplementation) {
         let packet = vector.bytes("packet")
         let padded = TransportData.paddedLength(packet.count, mtu: Int(vector.number("mtu")))
         #expect(padded == vector.bytes("plaintext").count)
@@ -24,13 +25,16 @@ struct TransportVectorTests {
                 repeating: AEADPacket(
                     offset: TransportData.packet, length: padded, counter: counter), count: 1)
             ChaCha20Poly1305.seal(
-                batch.prefix(1), in: &bytes, key: SymmetricKey(secret(vector.bytes("key"))))
+                batch.prefix(1), in: &bytes, key: SymmetricKey(secret(vector.bytes("key"))),
+                using: implementation)
         }
         #expect(message == vector.bytes("message"))
     }
 
-    @Test("opened: its type, its counter and what is inside", arguments: cases)
-    func open(_ vector: VectorFile.Case) {
+    @Test(
+        "opened: its type, its counter and what is inside", arguments: cases,
+        AEADImplementation.available)
+    func open(_ vector: VectorFile.Case, by implementation: AEADImplementation) {
         var message = vector.bytes("message")
         let type = withBytes(message) {
             MessageType(datagram: $0, offset: 0, length: $0.byteCount)
@@ -46,7 +50,8 @@ struct TransportVectorTests {
                     offset: TransportData.packet, length: length, counter: counter), count: 1)
             var span = batch.mutablePrefix(1)
             ChaCha20Poly1305.open(
-                &span, in: &bytes, key: SymmetricKey(secret(vector.bytes("key"))))
+                &span, in: &bytes, key: SymmetricKey(secret(vector.bytes("key"))),
+                using: implementation)
             isAuthentic = batch[0].isAuthentic
         }
         #expect(isAuthentic)

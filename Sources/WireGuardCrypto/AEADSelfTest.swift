@@ -1,0 +1,114 @@
+/// Whether code that seals and opens batches does what libsodium does: every length at which such
+/// code changes its way, sealed, opened, and opened with a forged tag.
+package struct AEADSelfTest: ~Copyable {
+    /// How a batch is sealed.
+    package typealias Seal = (
+        Span<AEADPacket>, inout MutableRawSpan, borrowing SymmetricKey
+    ) -> Void
+    /// How a batch is opened.
+    package typealias Open = (
+        inout MutableSpan<AEADPacket>, inout MutableRawSpan, borrowing SymmetricKey
+    ) -> Void
+
+    private let seal: Seal
+    private let open: Open
+    private let key: SymmetricKey
+
+    /// Around the sizes of a block of Poly1305, of one and of several blocks of ChaCha20, of vectors
+    /// of them; the MTU, and beyond what a datagram takes.
+    private static let lengths = [
+        0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025,
+        1420, 1424, 4097, 65_000,
+    ]
+    private static let tagSize = ChaCha20Poly1305.tagSize
+
+    /// A test of one of the implementations.
+    package init(_ implementation: AEADImplementation) {
+        self.init(
+            seal: { ChaCha20Poly1305.seal($0, in: &$1, key: $2, using: implementation) },
+            open: { ChaCha20Poly1305.open(&$0, in: &$1, key: $2, using: implementation) })
+    }
+
+    /// A test of any code.
+    package init(seal: @escaping Seal, open: @escaping Open) {
+        self.seal = seal
+        self.open = open
+        // Numbers, and no secret.
+        let bytes = [UInt8](0..<32)
+        // Bytes have no padding.
+        key = SymmetricKey(Secret32(copying: unsafe bytes.span.bytes))
+    }
+
+    /// Whether all answers are libsodium's.
+    package var passes: Bool {
+        var plaintext: [UInt8] = []
+        var packets: [AEADPacket] = []
+        for (index, length) in Self.lengths.enumerated() {
+            // A counter that has bits in both of its words.
+            let counter = UInt64(index + 1) &* 0x0101_0101_0203_0405
+            packets.append(
+                AEADPacket(offset: plaintext.count, length: length, counter: counter))
+            plaintext += (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ index) }
+            plaintext += [UInt8](repeating: 0, count: Self.tagSize)
+        }
+        return sealsAndOpens(packets, plaintext)
+    }
+
+    private func sealsAndOpens(_ packets: [AEADPacket], _ plaintext: [UInt8]) -> Bool {
+        var expected = plaintext
+        Self.edit(&expected) {
+            ChaCha20Poly1305.seal(packets.span, in: &$0, key: key, using: .sodium)
+        }
+        var sealed = plaintext
+        Self.edit(&sealed) { seal(packets.span, &$0, key) }
+        guard sealed == expected else { return false }
+
+        var received = packets
+        for index in received.indices { received[index].length += Self.tagSize }
+        return opens(received, sealed, plaintext) && refuses(received, sealed)
+    }
+
+    /// All that is authentic is opened, with the tags left as they are.
+    private func opens(
+        _ packets: [AEADPacket], _ sealed: [UInt8], _ plaintext: [UInt8]
+    ) -> Bool {
+        let (packets, opened) = opening(packets, sealed)
+        return packets.allSatisfy { packet in
+            let text = packet.offset..<packet.offset + packet.length - Self.tagSize
+            return packet.isAuthentic && opened[text] == plaintext[text]
+        }
+    }
+
+    /// A bit of each tag is wrong, of each packet another one, and nothing is released.
+    private func refuses(_ packets: [AEADPacket], _ sealed: [UInt8]) -> Bool {
+        var forged = sealed
+        for (index, packet) in packets.enumerated() {
+            let tag = packet.offset + packet.length - Self.tagSize
+            forged[tag + index * 5 % Self.tagSize] ^= 1 << UInt8(index % 8)
+        }
+        let (packets, opened) = opening(packets, forged)
+        return packets.allSatisfy { packet in
+            let text = packet.offset..<packet.offset + packet.length - Self.tagSize
+            return !packet.isAuthentic && opened[text].allSatisfy { $0 == 0 }
+        }
+    }
+
+    private func opening(
+        _ packets: [AEADPacket], _ bytes: [UInt8]
+    ) -> ([AEADPacket], [UInt8]) {
+        var packets = packets
+        var bytes = bytes
+        Self.edit(&bytes) { buffer in
+            var span = packets.mutableSpan
+            open(&span, &buffer, key)
+        }
+        return (packets, bytes)
+    }
+
+    private static func edit(_ bytes: inout [UInt8], _ body: (inout MutableRawSpan) -> Void) {
+        var span = bytes.mutableSpan
+        // Bytes have no padding.
+        var raw = unsafe span.mutableBytes
+        body(&raw)
+    }
+}

@@ -1,0 +1,188 @@
+import Testing
+import WireGuardCrypto
+
+/// Every implementation against libsodium, bit for bit, on many random batches: sealed, opened, and
+/// opened with some packets forged.
+@Suite struct AEADEquivalenceTests {
+    #if DEBUG
+        private static let batchCount = 400
+    #else
+        private static let batchCount = 100_000
+    #endif
+
+    @Test(
+        "random batches are sealed, opened and refused as by libsodium",
+        arguments: AEADImplementation.available)
+    func randomBatches(implementation: AEADImplementation) {
+        var twins = Twins(seed: 6)
+        for _ in 0..<Self.batchCount {
+            twins.next()
+            guard twins.agree(on: implementation) else {
+                Issue.record("\(twins.packets)")
+                return
+            }
+        }
+    }
+
+    @Test(
+        "any bit of a tag is enough to be refused, at any place in a batch",
+        arguments: AEADImplementation.available, 0..<8)
+    func everyBit(implementation: AEADImplementation, position: Int) throws {
+        for bit in 0..<128 {
+            var twins = Twins(seed: UInt64(bit))
+            twins.next(lengths: (0..<8).map { ($0 * 211 + bit * 11) % 1500 })
+            let isRefused = twins.refuses(bit: bit, of: position, by: implementation)
+            try #require(isRefused, "bit \(bit)")
+        }
+    }
+
+    @Test(
+        "several threads at once, which come and go, do not disturb each other",
+        arguments: AEADImplementation.available)
+    func threads(implementation: AEADImplementation) {
+        for round in 0..<4 {
+            let threads = (0..<8).map { index in
+                TestThread {
+                    var twins = Twins(seed: UInt64(100 + round * 8 + index))
+                    return (0..<Self.batchCount / 100).allSatisfy { _ in
+                        twins.next()
+                        return twins.agree(on: implementation)
+                    }
+                }
+            }
+            #expect(threads.map { $0.join() } == threads.map { _ in true })
+        }
+    }
+
+    @Test(
+        "nothing is read or written beyond the packet, on either side",
+        arguments: AEADImplementation.available)
+    func guardPages(implementation: AEADImplementation) {
+        var random = SeededRandom(seed: 7)
+        let key = SymmetricKey(Secret32(random: &random))
+        let area = GuardedArea(byteCount: 3 << 12)
+        // Beyond is memory that may not be touched: a fault ends the process.
+        for length in Array(0...1500) + [4096, 8192, 12_272] {
+            for offset in [0, area.byteCount - length - 16] {
+                let isOpened = area.withBytes { bytes in
+                    var packets = [AEADPacket(offset: offset, length: length, counter: 9)]
+                    ChaCha20Poly1305.seal(
+                        packets.span, in: &bytes, key: key, using: implementation)
+                    packets[0].length += 16
+                    var span = packets.mutableSpan
+                    ChaCha20Poly1305.open(&span, in: &bytes, key: key, using: implementation)
+                    return span[0].isAuthentic
+                }
+                #expect(isOpened, "\(length) bytes at \(offset)")
+            }
+        }
+    }
+}
+
+/// The same batch twice: one is libsodium's, the other somebody else's.
+private struct Twins: ~Copyable {
+    private(set) var packets: [AEADPacket] = []
+    private var key = SymmetricKey(Secret32())
+    private var random: SeededRandom
+    private var reference: [UInt8]
+    private var candidate: [UInt8]
+    /// How much of both is in use.
+    private var used = 0
+
+    private static let largest = 65_000
+
+    init(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        reference = filled(64 * 1600 + 4 * (Self.largest + 64)) { random.fill(&$0) }
+        candidate = reference
+        self.random = random
+    }
+
+    /// 1 to 64 packets of 0 to 1500 bytes, and now and then a few that are large.
+    mutating func next() {
+        let count = 1 + Int(random.next(below: 64))
+        var lengths = (0..<count).map { _ in Int(random.next(below: 1501)) }
+        if random.next(below: 50) == 0 {
+            for _ in 0..<3 {
+                lengths[Int(random.next(below: UInt64(count)))] =
+                    Int(random.next(below: UInt64(Self.largest + 1)))
+            }
+        }
+        next(lengths: lengths)
+    }
+
+    /// Packets over whatever the one before left behind.
+    mutating func next(lengths: [Int]) {
+        key = SymmetricKey(Secret32(random: &random))
+        packets.removeAll(keepingCapacity: true)
+        used = Int(random.next(below: 64))
+        // Sometimes as on the wire, one directly behind the other.
+        let gap = random.next(below: 2) == 0 ? 1 : random.next(below: 48)
+        let first = random.nextUInt64()
+        for (index, length) in lengths.enumerated() {
+            packets.append(
+                AEADPacket(offset: used, length: length, counter: first &+ UInt64(index)))
+            used += length + 16 + Int(random.next(below: gap))
+        }
+    }
+
+    /// Whether both do the same to the batch: sealed, some of it forged, and opened.
+    mutating func agree(on implementation: AEADImplementation) -> Bool {
+        Self.seal(packets, &reference, key, .sodium)
+        Self.seal(packets, &candidate, key, implementation)
+        guard isSame else { return false }
+        for index in packets.indices { packets[index].length += 16 }
+        for _ in 0..<random.next(below: 4) {
+            let index = Int(random.next(below: UInt64(packets.count)))
+            forge(index, bit: Int(random.next(below: UInt64(packets[index].length * 8))))
+        }
+        var expected = packets
+        Self.open(&expected, &reference, key, .sodium)
+        Self.open(&packets, &candidate, key, implementation)
+        return isSame && expected.map(\.isAuthentic) == packets.map(\.isAuthentic)
+    }
+
+    /// Whether one wrong bit of a tag refuses that packet and no other, and releases nothing of it.
+    mutating func refuses(
+        bit: Int, of position: Int, by implementation: AEADImplementation
+    ) -> Bool {
+        Self.seal(packets, &candidate, key, implementation)
+        for index in packets.indices { packets[index].length += 16 }
+        let packet = packets[position]
+        let text = packet.offset..<packet.offset + packet.length - 16
+        forge(position, bit: text.count * 8 + bit)
+        Self.open(&packets, &candidate, key, implementation)
+        return packets.indices.allSatisfy { packets[$0].isAuthentic == ($0 != position) }
+            && candidate[text].allSatisfy { $0 == 0 }
+    }
+
+    private mutating func forge(_ index: Int, bit: Int) {
+        let position = packets[index].offset + bit / 8
+        reference[position] ^= 1 << UInt8(bit % 8)
+        candidate[position] ^= 1 << UInt8(bit % 8)
+    }
+
+    private var isSame: Bool {
+        ConstantTime.equal(
+            reference.raw.extracting(first: used + 64), candidate.raw.extracting(first: used + 64))
+    }
+
+    private static func seal(
+        _ packets: [AEADPacket], _ bytes: inout [UInt8], _ key: borrowing SymmetricKey,
+        _ implementation: AEADImplementation
+    ) {
+        bytes.withRaw {
+            ChaCha20Poly1305.seal(packets.span, in: &$0, key: key, using: implementation)
+        }
+    }
+
+    private static func open(
+        _ packets: inout [AEADPacket], _ bytes: inout [UInt8], _ key: borrowing SymmetricKey,
+        _ implementation: AEADImplementation
+    ) {
+        bytes.withRaw {
+            var span = packets.mutableSpan
+            ChaCha20Poly1305.open(&span, in: &$0, key: key, using: implementation)
+        }
+    }
+}
