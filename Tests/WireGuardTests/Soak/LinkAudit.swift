@@ -23,8 +23,6 @@ final class LinkAudit {
         /// When the first message of the initiator arrives: before, the responder may not use it.
         var confirmation: Instant?
         var nextCounters: [UInt64] = [0, 0]
-        /// When a host let go of it although it was the one in use: see ``LinkAudit/cutOff``.
-        var cutOff: [Instant?] = [nil, nil]
 
         init(initiator: Int, derived: Instant, arrival: Instant) {
             self.initiator = initiator
@@ -63,6 +61,7 @@ final class LinkAudit {
     /// What initiators sent under keys of 120 s and more, each of which asks for a new session.
     private(set) var lateSends: [(time: Instant, session: Session)] = []
     private(set) var wipes: [Instant] = []
+    private(set) var confirmations: [(time: Instant, host: Int)] = []
     /// Everything but data, for the message of a test that fails.
     private var chronicle: [(time: Instant, line: String)] = []
     private(set) var lostPackets = 0
@@ -73,12 +72,6 @@ final class LinkAudit {
     private var flights: [[Flight]] = [[], []]
     private var isReceived: [[Bool]] = [[], []]
     private var current: [Session?] = [nil, nil]
-    /// Whether a host answered an initiation and was not shown the key yet.
-    private var isConfirmationDue = [false, false]
-    /// Packets that were under way under the session in use when a new one came while a third waited
-    /// for its confirmation: then that one is kept in its place (§5.4.5, and the kernel). It takes two
-    /// initiations that crossed two minutes before, and a packet that is late.
-    private(set) var cutOff = 0
     private let stream = NumberedStream()
 
     init(_ pair: Pair, seed: UInt64, lossPermille: Int, reorderingPermille: Int) {
@@ -205,19 +198,14 @@ final class LinkAudit {
             }
             session.isConsumed = true
             sessions.append(session)
-            if isConfirmationDue[host] { current[host]?.cutOff[host] = now }
-            isConfirmationDue[host] = false
             current[host] = session
             forget()
-        case .initiationConsumed:
-            isConfirmationDue[host] = true
         case .keyConfirmed:
-            isConfirmationDue[host] = false
+            confirmations.append((now, host))
             current[host] = sessionsByIndex.values.filter { $0.initiator != host }
                 .max { $0.derived < $1.derived }
         case .keysWiped:
             wipes.append(now)
-            isConfirmationDue[host] = false
             current[host] = nil
         case .initiationSent(_, retry: false):
             checkReason(of: host)
@@ -257,8 +245,6 @@ final class LinkAudit {
                 let age = flight.session.age(at: flight.arrival, of: 1 - host)
                 if age >= .seconds(180) {
                     expiredUnderWay += 1
-                } else if let end = flight.session.cutOff[1 - host], end <= flight.arrival {
-                    cutOff += 1
                 } else {
                     let start = Instant(nanoseconds: flight.session.derived.nanoseconds - 1)
                     Issue.record(
@@ -280,6 +266,7 @@ final class LinkAudit {
             // What was under way when the earlier one came about is no attempt at another.
             let attempts = handshakeMessages.filter {
                 $0.time > earlier.arrival + .milliseconds(200) && $0.time <= later.arrival
+                    && !isSpared($0)
             }
             guard let first = attempts.first else {
                 Issue.record("a session out of nothing")
@@ -304,6 +291,21 @@ final class LinkAudit {
             }
         }
         return longer
+    }
+
+    /// Whether the initiator was shown that a session is there while it waited for its response, so
+    /// that it let go of it.
+    private func isSpared(_ message: HandshakeMessage) -> Bool {
+        let initiator = message.type == 1 ? message.host : 1 - message.host
+        return confirmations.contains {
+            $0.host == initiator && $0.time <= message.time + .milliseconds(200)
+                && (message.type == 1 ? message.time : initiation(before: message)) <= $0.time
+        }
+    }
+
+    /// When the initiation left that a response may be for.
+    private func initiation(before response: HandshakeMessage) -> Instant {
+        Instant(nanoseconds: response.time.nanoseconds - Interval.milliseconds(200).nanoseconds)
     }
 
     /// Whether an initiation was lost, or its response, or was forgotten: for the other's, which was

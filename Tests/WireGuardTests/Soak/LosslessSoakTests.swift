@@ -30,7 +30,7 @@ struct LosslessSoakTests {
         }
         #expect(next == [UInt32(packets), UInt32(packets)])
 
-        let sessions = pair.count { if case .responseConsumed = $0 { true } else { false } }
+        let sessions = pair.sessionCount
         let rekeys = sessions - 1
         let expected = Int(Self.hours) * 30 - 1
         #expect((expected - 2...expected + 2).contains(rekeys), "\(rekeys) rekeys")
@@ -38,6 +38,41 @@ struct LosslessSoakTests {
         // Both begin with the first packet, and the two attempts get in each other's way once.
         #expect(initiations <= sessions + 2)
         footprint.expectFlat()
+    }
+}
+
+@Suite("Soak: both sides at once, and never at odds")
+struct SymmetricSoakTests {
+    @Test("10 hours (debug: 1) of traffic and keepalives both ways: 300 sessions, one at a time")
+    func symmetricKeepalives() {
+        let hours = scaled(release: 10, debug: 1)
+        let network = Network(seed: 10)
+        let pair = network.makePair(.mutualEndpoints)
+        network.eve.remembers = false
+        for (host, other) in [(pair.alice, pair.bob), (pair.bob, pair.alice)] {
+            host.addPeer(other.publicKey, allowedIPs: [], persistentKeepalive: 25)
+        }
+        network.settle()
+        let before = pair.sessionCount
+        let stream = NumberedStream()
+        var next: [UInt32] = [0, 0]
+        var atOdds = 0
+        for number in 0..<UInt32(hours * 36_000) {
+            pair.alice.send(stream.packet(number, from: 1, to: 2))
+            pair.bob.send(stream.packet(number, from: 2, to: 1))
+            network.advance(by: .milliseconds(100))
+            next[0] = stream.expectAll(of: pair.alice, from: next[0])
+            next[1] = stream.expectAll(of: pair.bob, from: next[1])
+            // Initiations of both that are alive at once.
+            let isAtOdds = [pair.alice, pair.bob].allSatisfy {
+                !$0.tunnel.device.handshakes.isEmpty
+            }
+            atOdds = isAtOdds ? atOdds + 1 : 0
+            if atOdds > 10 { Issue.record("two initiations are alive for more than 1 s") }
+        }
+        #expect(next == [UInt32(hours * 36_000), UInt32(hours * 36_000)])
+        let sessions = pair.sessionCount - before
+        #expect((hours * 30 - 1...hours * 30 + 1).contains(sessions), "\(sessions) sessions")
     }
 }
 
@@ -130,6 +165,9 @@ struct Footprint: Equatable {
 }
 
 extension Pair {
+    /// How many handshakes of both were complete.
+    var sessionCount: Int { count { if case .responseConsumed = $0 { true } else { false } } }
+
     /// How many events of both are such.
     func count(where isSuch: (TraceEvent) -> Bool) -> Int {
         alice.events.count(where: isSuch) + bob.events.count(where: isSuch)
