@@ -1,52 +1,77 @@
-import Glibc
+/// A socket that several threads share; it closes with its last owner.
+package final class SharedSocket: Sendable {
+    /// The socket.
+    package let socket: UDPSocket
 
-/// The sockets of one worker: IPv4, and IPv6 where the host has it, on the same port.
+    init(_ socket: consuming UDPSocket) {
+        self.socket = socket
+    }
+}
+
+/// The UDP sockets of one worker, both families on one port, shared with the control thread.
 ///
-/// With several workers the first pair is opened as `.first`, the others as `.further` on its port;
-/// the kernel then keeps a remote end on one of them.
-@frozen
-package struct UDPSocketPair: ~Copyable, Sendable {
-    /// The socket of IPv4.
-    package let v4: UDPSocket
+/// The kernel spreads remote ends over the pairs of a port, and keeps each on one of them.
+package struct UDPSocketPair: Sendable {
+    /// The socket of IPv4; nil on a host that was built without.
+    package let v4: SharedSocket?
     /// The socket of IPv6; nil on a host that was built or started without.
-    package let v6: UDPSocket?
-    /// The port of both.
-    package var port: UInt16 { v4.port }
-    /// Whether there is a socket of IPv6.
-    package var hasIPv6: Bool { v6 != nil }
+    package let v6: SharedSocket?
 
-    /// Binds both.
-    ///
-    /// - Parameter port: 0 for any that is free in both families.
-    package init(
-        port: UInt16, sharing: UDPSocket.Sharing = .first,
-        options: UDPSocket.Options = UDPSocket.Options()
-    ) throws(SystemError) {
-        var attempts = 1
-        while true {
-            let v4 = try UDPSocket(.v4, port: port, sharing: sharing, options: options)
-            do throws(SystemError) {
-                v6 = try UDPSocket(.v6, port: v4.port, sharing: sharing, options: options)
-                self.v4 = v4
-                return
-            } catch {
-                switch error.code {
-                case EAFNOSUPPORT, EPROTONOSUPPORT, EADDRNOTAVAIL:
-                    v6 = nil
-                    self.v4 = v4
-                    return
-                // The port that IPv4 was given at random is taken in IPv6: another one, then.
-                case EADDRINUSE where port == 0 && attempts < 100: attempts += 1
-                default: throw error
-                }
-            }
-        }
+    /// The port of both.
+    package var port: UInt16 {
+        v4?.socket.port ?? v6?.socket.port ?? 0
     }
 
     /// Changes the firewall mark of both. EPERM without the right to. On an error nothing has changed:
     /// the right to do it is the same for both.
     package func set(mark: UInt32) throws(SystemError) {
-        try v4.set(mark: mark)
-        try v6?.set(mark: mark)
+        try v4?.socket.set(mark: mark)
+        try v6?.socket.set(mark: mark)
+    }
+
+    /// Binds so many pairs to one port.
+    ///
+    /// - Parameter port: 0 for any that is free in both families.
+    package static func bind(
+        port: UInt16, count: Int = 1, options: UDPSocket.Options = UDPSocket.Options()
+    ) throws(SystemError) -> [UDPSocketPair] {
+        var attempts = port == 0 ? 100 : 1
+        while true {
+            attempts -= 1
+            do throws(SystemError) {
+                let first = try UDPSocketPair(port: port, sharing: .first, options: options)
+                var all = [first]
+                while all.count < count {
+                    all.append(
+                        try UDPSocketPair(port: first.port, sharing: .further, options: options))
+                }
+                return all
+            } catch {
+                // A port that is free in one family may be taken in the other: another one, then.
+                guard error.isAddressInUse, attempts > 0 else { throw error }
+            }
+        }
+    }
+
+    private init(
+        port: UInt16, sharing: UDPSocket.Sharing, options: UDPSocket.Options
+    ) throws(SystemError) {
+        v4 = try Self.bindIfSupported(.v4, port: port, sharing: sharing, options: options)
+        let port = v4?.socket.port ?? port
+        v6 = try Self.bindIfSupported(.v6, port: port, sharing: sharing, options: options)
+        if v4 == nil, v6 == nil { throw .addressFamilyNotSupported }
+    }
+
+    private static func bindIfSupported(
+        _ family: AddressFamily, port: UInt16, sharing: UDPSocket.Sharing,
+        options: UDPSocket.Options
+    ) throws(SystemError) -> SharedSocket? {
+        do throws(SystemError) {
+            return SharedSocket(
+                try UDPSocket(family, port: port, sharing: sharing, options: options))
+        } catch {
+            if error.isFamilyMissing { return nil }
+            throw error
+        }
     }
 }

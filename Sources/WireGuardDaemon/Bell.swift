@@ -17,7 +17,7 @@ final class Bell: Sendable {
 /// What the control thread leaves for a worker: new sockets, or the wish that it end.
 final class Mailbox: Sendable {
     private struct Letter {
-        var sockets: Sockets?
+        var sockets: UDPSocketPair?
         /// How many sockets were sent so far.
         var number = 0
         var isLast = false
@@ -34,7 +34,7 @@ final class Mailbox: Sendable {
     }
 
     /// From now on the worker uses these sockets.
-    func send(_ sockets: Sockets) {
+    func send(_ sockets: UDPSocketPair) {
         letter.withLock {
             $0.sockets = sockets
             $0.number += 1
@@ -67,7 +67,7 @@ final class Mailbox: Sendable {
     }
 
     /// Takes what was left: new sockets if there are, with their number, and whether to end.
-    func take() -> (sockets: Sockets?, number: Int, isLast: Bool) {
+    func take() -> (sockets: UDPSocketPair?, number: Int, isLast: Bool) {
         bell.event.drain()
         return letter.withLock { letter in
             defer { letter.sockets = nil }

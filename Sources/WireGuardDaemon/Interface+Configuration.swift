@@ -66,20 +66,20 @@ extension Interface {
         }
     }
 
-    private func bind(port: UInt16, mark: UInt32) throws(SystemError) -> [Sockets] {
+    private func bind(port: UInt16, mark: UInt32) throws(SystemError) -> [UDPSocketPair] {
         // A port that we have just left is ours until the last worker has let go of it.
         var waits = 0
         while waits < 1000, workers.contains(where: \.mailbox.holdsOldSockets) {
             waits += 1
             Clock.pause(milliseconds: 1)
         }
-        return try Sockets.bind(
+        return try UDPSocketPair.bind(
             port: port, count: workers.count,
             options: UDPSocket.Options(
                 mark: mark, receiveOffload: settings.offloads.udpReceive ? .enabled : .disabled))
     }
 
-    private func use(_ new: [Sockets]) {
+    private func use(_ new: [UDPSocketPair]) {
         if sockets.isEmpty {
             if new.first?.v6 == nil { log.info("this system has no IPv6: using IPv4 alone") }
             if new.first?.v4 == nil { log.info("this system has no IPv4: using IPv6 alone") }

@@ -23,7 +23,7 @@ package final class Interface {
     /// Tells when the socket's file is deleted; nil for a socket that was handed to us.
     let socketWatch: FileWatch?
     /// The sockets of each worker; empty until a port is bound.
-    var sockets: [Sockets] = []
+    var sockets: [UDPSocketPair] = []
     /// The port that was asked for, 0 for any.
     var configuredPort: UInt16 = 0
     var outbox = Outbox()

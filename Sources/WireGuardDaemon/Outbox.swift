@@ -17,7 +17,7 @@ struct Outbox: ~Copyable {
     ///
     /// - Returns: the peers whose cached sources were refused.
     mutating func send(
-        _ datagrams: [Datagram], through sockets: Sockets, by buffer: inout MutableRawSpan
+        _ datagrams: [Datagram], through sockets: UDPSocketPair, by buffer: inout MutableRawSpan
     ) -> [PeerSlot] {
         var stale: [PeerSlot] = []
         var peers4: [PeerSlot?] = []
@@ -57,7 +57,8 @@ struct Outbox: ~Copyable {
     }
 
     private mutating func flush(
-        _ bytes: RawSpan, through sockets: Sockets, _ peers4: [PeerSlot?], _ peers6: [PeerSlot?]
+        _ bytes: RawSpan, through sockets: UDPSocketPair, _ peers4: [PeerSlot?],
+        _ peers6: [PeerSlot?]
     ) -> [PeerSlot] {
         var stale: [PeerSlot] = []
         if let v4 = sockets.v4, send4.count > 0 {

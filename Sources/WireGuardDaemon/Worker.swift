@@ -16,7 +16,7 @@ struct Worker: ~Copyable, Sendable {
     let mailbox: Mailbox
     let control: Bell
     let log: Logger
-    var sockets: Sockets?
+    var sockets: UDPSocketPair?
     var outbound: OutboundPath
     var inbound: InboundPath
     var coalescer: FlowCoalescer

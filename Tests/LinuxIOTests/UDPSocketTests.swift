@@ -258,15 +258,14 @@ struct UDPSocketTests {
     @Test("a port that another socket has is in use, shared or not")
     func portConflict() throws {
         try Host.inNewNamespace {
-            let first = try UDPSocketPair(port: 0)
+            let first = try UDPSocketPair.bind(port: 0)[0]
             let port = first.port
-            let hasIPv6 = first.hasIPv6
-            #expect(hasIPv6)
+            #expect(first.v6 != nil)
             #expect(throws: SystemError(call: "bind", code: EADDRINUSE)) {
                 _ = try UDPSocket(.v4, port: port)
             }
             #expect(throws: SystemError(call: "bind", code: EADDRINUSE)) {
-                _ = try UDPSocketPair(port: port)
+                _ = try UDPSocketPair.bind(port: port)
             }
         }
     }
@@ -276,7 +275,7 @@ struct UDPSocketTests {
         try Host.inNewNamespace {
             let other = try UDPSocket(.v6, port: 4711)
             #expect(throws: SystemError(call: "bind", code: EADDRINUSE)) {
-                _ = try UDPSocketPair(port: other.port)
+                _ = try UDPSocketPair.bind(port: other.port)
             }
         }
     }
@@ -284,8 +283,7 @@ struct UDPSocketTests {
     @Test("sockets of one port share the remote ends, and keep each on one")
     func sharing() throws {
         try Host.inNewNamespace {
-            let first = try UDPSocketPair(port: 5151)
-            let second = try UDPSocketPair(port: 5151, sharing: .further)
+            let pairs = try UDPSocketPair.bind(port: 5151, count: 2)
             let destination = SocketAddress(address: AddressFamily.v4.loopback, port: 5151)
             var send = SendBatch(capacity: 2, family: .v4)
             let bytes = PacketBuffer(byteCount: 100)
@@ -299,7 +297,7 @@ struct UDPSocketTests {
                 let outcome = send.flush(to: remote, from: bytes.bytes)
                 #expect(outcome.sent == 2)
             }
-            let counts = [try Loop.drain(first.v4), try Loop.drain(second.v4)]
+            let counts = try pairs.map { try Loop.drain(#require($0.v4).socket) }
             let remotes = counts.map { Set($0.map(\.remote)) }
             #expect(counts[0].count + counts[1].count == 128)
             #expect(remotes[0].isDisjoint(with: remotes[1]))
@@ -311,13 +309,9 @@ struct UDPSocketTests {
     func disabledIPv6() throws {
         try Host.inNewNamespace {
             try Host.run("sysctl -q -w net.ipv6.conf.all.disable_ipv6=1")
-            let pair = try UDPSocketPair(port: 0)
-            switch pair.v6 {
-            case .some(let v6):
-                let port = v6.port
-                #expect(port == pair.port)
-            case nil: Issue.record("no socket of IPv6")
-            }
+            let pair = try UDPSocketPair.bind(port: 0)[0]
+            let port = try #require(pair.v6).socket.port
+            #expect(port == pair.port)
             var link = try Loop(.v6)
             link.send.append(
                 offset: 0, length: 10, segmentSize: 0, to: link.destination, source: nil,
@@ -357,7 +351,7 @@ struct UDPSocketTests {
                     try link.sender.set(mark: 7)
                 }
                 #expect(throws: SystemError(call: "setsockopt", code: EPERM)) {
-                    _ = try UDPSocketPair(port: 0, options: UDPSocket.Options(mark: 7))
+                    _ = try UDPSocketPair.bind(port: 0, options: UDPSocket.Options(mark: 7))
                 }
                 link.send.append(
                     offset: 0, length: 1, segmentSize: 0, to: link.destination, source: nil,

@@ -53,7 +53,7 @@ package struct CookieChecker: ~Copyable, Sendable {
         to message: RawSpan, receiver: UInt32, from source: SocketAddress, now: Instant,
         random: inout some RandomSource, into reply: inout MutableRawSpan
     ) {
-        precondition(reply.byteCount >= CookieReplyLayout.byteCount)
+        precondition(reply.byteCount >= CookieReply.byteCount)
         renewSecret(now: now, random: &random)
         guard let secret = current?.secret.bytes else { return }
         let cookie = Self.cookie(of: source, under: secret)
@@ -64,12 +64,12 @@ package struct CookieChecker: ~Copyable, Sendable {
         // Bytes have no padding.
         var nonceBytes = unsafe nonceSpan.mutableBytes
         random.fill(&nonceBytes)
-        reply.store(littleEndian: CookieReplyLayout.type, at: 0)
-        reply.store(littleEndian: receiver, at: CookieReplyLayout.receiver)
-        unsafe reply.copy(nonce.span.bytes, at: CookieReplyLayout.nonce.lowerBound)
+        reply.store(littleEndian: MessageType.cookieReply.rawValue, at: 0)
+        reply.store(littleEndian: receiver, at: CookieReply.receiver)
+        unsafe reply.copy(nonce.span.bytes, at: CookieReply.nonce.lowerBound)
         unsafe XChaCha20Poly1305.seal(
             cookie.bytes, additionalData: mac1, nonce: nonce.span.bytes, key: cookieKey.bytes,
-            into: &reply, at: CookieReplyLayout.cookie.lowerBound)
+            into: &reply, at: CookieReply.encryptedCookie.lowerBound)
     }
 
     private mutating func renewSecret(now: Instant, random: inout some RandomSource) {

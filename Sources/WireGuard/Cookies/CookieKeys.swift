@@ -32,13 +32,3 @@ enum MACs {
         message.byteCount - BLAKE2s.macSize
     }
 }
-
-/// The fields of a cookie reply: type, receiver index, nonce, sealed cookie.
-enum CookieReplyLayout {
-    static let type: UInt32 = 3
-    static let receiver = 4
-    static let nonce = 8..<(8 + XChaCha20Poly1305.nonceSize)
-    static let cookie =
-        nonce.upperBound..<(nonce.upperBound + BLAKE2s.macSize + XChaCha20Poly1305.tagSize)
-    static let byteCount = cookie.upperBound
-}

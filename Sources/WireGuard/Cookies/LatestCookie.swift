@@ -41,15 +41,15 @@ package struct LatestCookie: Sendable {
     ///
     /// - Returns: whether it was authentic and answered our last message.
     package mutating func consume(reply: RawSpan, now: Instant) -> Bool {
-        guard reply.byteCount == CookieReplyLayout.byteCount, let mac1 = unansweredMAC1 else {
+        guard reply.byteCount == CookieReply.byteCount, let mac1 = unansweredMAC1 else {
             return false
         }
         var isAuthentic = false
         let cookie = Bytes16 { bytes in
             do throws(CryptographyError) {
                 try XChaCha20Poly1305.open(
-                    reply.extracting(CookieReplyLayout.cookie), additionalData: mac1.bytes,
-                    nonce: reply.extracting(CookieReplyLayout.nonce), key: cookieKey.bytes,
+                    reply.extracting(CookieReply.encryptedCookie), additionalData: mac1.bytes,
+                    nonce: reply.extracting(CookieReply.nonce), key: cookieKey.bytes,
                     into: &bytes)
                 isAuthentic = true
             } catch {

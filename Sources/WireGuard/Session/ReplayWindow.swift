@@ -28,7 +28,7 @@ package struct ReplayWindow: Sendable {
 
     /// Judges a counter, and notes it if it is new.
     package mutating func accept(_ counter: UInt64) -> Verdict {
-        guard counter < Self.rejectAfterMessages else { return .beyondLimit }
+        guard counter < Constants.rejectAfterMessages else { return .beyondLimit }
         // One higher, so that 0 is none that was seen. Neither sum can overflow below the limit.
         let number = counter &+ 1
         guard number &+ Self.size >= next else { return .tooOld }
@@ -51,7 +51,5 @@ package struct ReplayWindow: Sendable {
 
     /// How far behind the highest counter another may be: 8128 numbers.
     package static let size: UInt64 = 8192 - 64
-    /// Reject-After-Messages: no packet of a session may have this counter or a higher one (§6.1).
-    package static let rejectAfterMessages: UInt64 = .max - 1 << 13
     private static let wordSize: UInt64 = 64
 }

@@ -2,7 +2,7 @@ import Testing
 import WireGuard
 
 private let size = ReplayWindow.size
-private let limit = ReplayWindow.rejectAfterMessages
+private let limit = Constants.rejectAfterMessages
 
 @Suite("Replay window")
 struct ReplayWindowTests {
