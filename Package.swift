@@ -67,7 +67,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "WireGuardTests",
-            dependencies: ["WireGuard", "WireGuardCrypto", "Packets", "WireGuardTestSupport"],
+            dependencies: [
+                "WireGuard", "WireGuardCrypto", "Packets", "WireGuardTestSupport", "LinuxIO",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "LinuxIOTests", dependencies: ["LinuxIO", "CLinux"], swiftSettings: settings),

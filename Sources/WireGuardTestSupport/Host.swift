@@ -16,6 +16,8 @@ public final class Host {
     public var received: [[UInt8]] = []
     /// What happened in the tunnel, oldest first.
     public var events: [TraceEvent] = []
+    /// Told of each event when it happens, for whoever wants to know the time.
+    public var observe: (TraceEvent) -> Void = { _ in }
     /// By how many nanoseconds its steady clock is ahead of the network's; negative for behind.
     public var clockOffset: Int64 = 0
     /// By how many seconds its wall clock is ahead of the network's; negative for behind.
@@ -161,7 +163,10 @@ public final class Host {
                     trafficClass: datagram.trafficClass))
         }
         while let packet = tunnel.nextPacket() { received.append(packet) }
-        while let event = tunnel.nextEvent() { events.append(event) }
+        while let event = tunnel.nextEvent() {
+            events.append(event)
+            observe(event)
+        }
     }
 }
 

@@ -132,8 +132,10 @@ extension Device {
         // It is the peer, now: from here on state changes.
         peer.greatestTimestamp = timestamp
         peer.lastInitiation = moment.instant
-        // An initiation of ours that crossed it stays valid, and its response is taken: if both ends
-        // let go of theirs, as the kernel does, both answer what the other has forgotten.
+        // Of two initiations that cross, one stays valid and its response is taken: if both ends let
+        // go of theirs, as the kernel does, both answer what the other has forgotten; if neither did,
+        // both would be initiators, whose sessions end and cross again every 120 s.
+        if isYielding(to: peer) { clearHandshake(of: peer) }
         noteHandshakeReceived(message, from: peer, at: moment)
 
         var response = [UInt8](repeating: 0, count: HandshakeResponse.byteCount)
@@ -142,6 +144,19 @@ extension Device {
         trace(.initiationConsumed(peer.publicKey, message.remote))
         sendResponse(response, to: peer, at: moment)
         schedule(peer)
+    }
+
+    /// Whether it is our initiation that goes when one of the peer crosses it: that of the smaller
+    /// public key. A peer that always lets go of its own answers ours, whichever key is smaller.
+    private func isYielding(to peer: Peer) -> Bool {
+        guard let identity else { return true }
+        let ours = identity.publicKey.bytes
+        let theirs = peer.publicKey.bytes
+        for index in 0..<min(ours.byteCount, theirs.byteCount)
+        where ours.byte(at: index) != theirs.byte(at: index) {
+            return ours.byte(at: index) < theirs.byte(at: index)
+        }
+        return true
     }
 
     private func receive(_ bytes: RawSpan) throws(HandshakeError) -> ResponderHandshake {

@@ -7,6 +7,8 @@ struct IndexTable {
     /// slab is that large).
     private var cells: [UInt64]
     private(set) var count = 0
+    /// Cells, of which at least half are free.
+    var capacity: Int { cells.count }
 
     private static let free = UInt64.max
 

@@ -12,6 +12,8 @@ struct Slab<Element: ~Copyable>: ~Copyable {
     private var free: [UInt32] = []
     /// Values that live in the slab.
     private(set) var count = 0
+    /// Values that there is memory for.
+    var capacity: Int { isOccupied.count }
 
     init() {}
 

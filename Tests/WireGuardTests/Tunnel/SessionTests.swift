@@ -183,7 +183,8 @@ struct SessionTests {
         let pair = network.makePair(.mutualEndpoints)
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 1))
         pair.bob.send(InnerPacket.udp4(from: 2, to: 1, identification: 2))
-        network.advance(by: .milliseconds(3 * milliseconds))
+        // Two ways to shake hands, one to confirm the key, and one for what waits for that.
+        network.advance(by: .milliseconds(4 * milliseconds))
         #expect(pair.bob.receivedNumbers == [1])
         #expect(pair.alice.receivedNumbers == [2])
         // And the next session is made by one of them.
@@ -193,6 +194,21 @@ struct SessionTests {
         }
         network.advance(by: .seconds(12))
         #expect(network.eve.seen(1).count == 3)
+    }
+
+    @Test("sessions that both begin at the same moments are one at a time", arguments: 0..<8)
+    func alwaysSimultaneous(seed: UInt64) {
+        let network = Network(seed: seed)
+        let pair = network.makePair(.mutualEndpoints)
+        for _ in 0..<7_200 {
+            pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+            pair.bob.send(InnerPacket.udp4(from: 2, to: 1))
+            network.advance(by: .milliseconds(100))
+        }
+        #expect(pair.alice.received.count == 7_200 && pair.bob.received.count == 7_200)
+        // The first two cross; then one of them makes a session every 120 s.
+        #expect(network.eve.seen(1).count <= 2 + 6)
+        #expect(Set(network.eve.seen(1).dropFirst(2).map(\.from)).count == 1)
     }
 
     @Test("an initiation that a response holds back is made up for")

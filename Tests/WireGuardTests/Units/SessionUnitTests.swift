@@ -89,9 +89,13 @@ struct SessionUnitTests {
         expect(keypairs.confirmNext(), is: [])
         expect(keypairs.insert(5, role: .responder), is: [2])
         // Ours while the peer may have begun to use its own: kept as previous.
-        expect(keypairs.insert(6, role: .initiator), is: [4])
+        // And what it sends under until it sees the new one used.
+        expect(keypairs.insert(6, role: .initiator), is: [])
         expect([keypairs.current, keypairs.previous, keypairs.next], is: [6, 5, nil])
-        expect(keypairs.removeAll(), is: [6, 5])
+        expect(keypairs.all, is: [6, 5, 4])
+        expect(keypairs.insert(7, role: .responder), is: [5, 4])
+        expect(keypairs.insert(8, role: .initiator), is: [])
+        expect(keypairs.removeAll(), is: [8, 7, 6])
         expect(keypairs.all, is: [])
     }
 

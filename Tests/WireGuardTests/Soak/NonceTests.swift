@@ -1,0 +1,243 @@
+import Packets
+import Synchronization
+import Testing
+import WireGuardCrypto
+import WireGuardTestSupport
+
+@testable import WireGuard
+
+@Suite("No pair of key and counter is used twice, on any thread, at any limit")
+struct NonceTests {
+    static let threads = 8
+    static let countersPerKey = scaled(release: 25_000_000, debug: 500_000)
+
+    /// Where a key's counters begin.
+    static let starts: [UInt64] = [
+        // The first counter, and the end of 32 bits.
+        0, (1 << 32) - 1_000_000,
+        // Rekey-After-Messages.
+        (1 << 60) - 1_000_000,
+        // The last counters that there are, below Reject-After-Messages.
+        Constants.rejectAfterMessages - UInt64(countersPerKey),
+    ]
+
+    @Test(
+        "25 million counters (debug: 0.5) of each of four keys, reserved by 8 threads, to the limit",
+        arguments: starts)
+    func reservations(start: UInt64) throws {
+        // One batch may cross the end, and each thread may have one more beyond.
+        let book = CounterBook(from: start, count: Self.countersPerKey + (Self.threads + 1) * 128)
+        let end = start + UInt64(Self.countersPerKey)
+        try withThreads(Self.threads) { thread in
+            var random = SeededGenerator(seed: UInt64(thread))
+            while true {
+                // Single packets and batches.
+                let wish = random.next()
+                let count = wish & 3 == 0 ? 1 : Int(wish >> 32 % 128) + 1
+                if let first = book.keypair.reserveCounters(count) {
+                    book.mark(first, count: count)
+                    if first >= end { return }
+                } else if let first = book.keypair.reserveCounters(1) {
+                    // A batch does not fit any more, a packet still does.
+                    book.mark(first, count: 1)
+                } else {
+                    return
+                }
+            }
+        } meanwhile: {
+        }
+        #expect(book.repetitions.load(ordering: .relaxed) == 0)
+        let given = book.given.load(ordering: .relaxed)
+        #expect(book.marked == given && given >= Self.countersPerKey)
+        if start == Self.starts.last {
+            #expect(given == Self.countersPerKey, "all below the limit, none beyond")
+            expect(book.keypair.reserveCounters(1), is: nil)
+        }
+    }
+
+    @Test(
+        "2 million messages (debug: 40 000) of four threads and the control thread, through rekeys"
+    )
+    func sealing() throws {
+        let network = Network(seed: 4)
+        let pair = network.makePair(.mutualEndpoints)
+        pair.connect()
+        pair.alice.addPeer(pair.bob.publicKey, allowedIPs: [], persistentKeepalive: 3)
+        let path = pair.alice.tunnel.device.path
+        let gates = (0..<4).map { _ in path.makeGate() }
+        let logs = gates.map { _ in MessageLog() }
+        let state = State(time: network.time, threads: gates.count)
+        let goal = scaled(release: 500_000, debug: 10_000)
+        let control = MessageLog()
+        network.eve.remembers = false
+        network.eve.meddle = { capture in
+            if capture.type == 4, capture.from == pair.alice.address {
+                withBytes(capture.bytes) { control.note($0, at: 0) }
+            }
+            return .pass
+        }
+
+        try withThreads(gates.count) { number in
+            var lane = Lane(path: path, gate: gates[number], seed: UInt64(number))
+            while logs[number].count < goal {
+                lane.sealBatch(now: state.now, into: logs[number])
+            }
+            state.running.subtract(1, ordering: .releasing)
+        } meanwhile: {
+            var round = 0
+            while state.running.load(ordering: .acquiring) > 0 {
+                network.advance(by: .milliseconds(100))
+                state.time.store(network.time.nanoseconds, ordering: .relaxed)
+                pair.alice.handleTimeout()
+                round += 1
+                // Towards one limit, then the other.
+                if round % 300 == 100 { skip(pair, to: (1 << 60) - 500) }
+                if round % 300 == 200 { skip(pair, to: Constants.rejectAfterMessages - 500) }
+            }
+        }
+
+        let runs = (logs + [control]).flatMap(\.runs).sorted {
+            ($0.index, $0.first) < ($1.index, $1.first)
+        }
+        let repeated = zip(runs, runs.dropFirst()).count { run, next in
+            run.index == next.index && run.first + run.count > next.first
+        }
+        #expect(repeated == 0)
+        #expect(runs.allSatisfy { $0.first + $0.count <= Constants.rejectAfterMessages })
+        #expect(runs.contains { $0.first + $0.count == Constants.rejectAfterMessages })
+        #expect(runs.reduce(0) { $0 + $1.count } >= UInt64(gates.count * goal))
+        #expect(control.count > 0, "the control thread sent as well")
+        #expect(Set(runs.map(\.index)).count > 2, "there were rekeys")
+    }
+
+    /// What the threads share.
+    final class State: Sendable {
+        let time: Atomic<UInt64>
+        let running: Atomic<Int>
+
+        init(time: Instant, threads: Int) {
+            self.time = Atomic(time.nanoseconds)
+            running = Atomic(threads)
+        }
+
+        var now: Instant { Instant(nanoseconds: time.load(ordering: .relaxed)) }
+    }
+
+    private func skip(_ pair: Pair, to counter: UInt64) {
+        pair.alice.withCurrentKeypair(to: pair.bob) { keypair in
+            // Only forward: a counter that was given is given.
+            if let next = keypair.reserveCounters(1), next < counter {
+                keypair.skipCounters(to: counter)
+            }
+        }
+    }
+}
+
+/// A key, and which of its counters were given, a bit each.
+private final class CounterBook: Sendable {
+    let keypair: Keypair
+    let given = Atomic<Int>(0)
+    let repetitions = Atomic<Int>(0)
+    private let first: UInt64
+    private let words: [Word]
+
+    private final class Word: Sendable {
+        let bits = Atomic<UInt64>(0)
+    }
+
+    init(from first: UInt64, count: Int) {
+        self.first = first
+        words = (0...count / 64).map { _ in Word() }
+        keypair = Keypair(
+            peer: PeerSlot(rawValue: 0), role: .initiator,
+            localIndex: ReceiverIndex(rawValue: 1), remoteIndex: ReceiverIndex(rawValue: 2),
+            created: .after(1), sending: SymmetricKey(Secret32()),
+            receiving: SymmetricKey(Secret32()))
+        keypair.skipCounters(to: first)
+    }
+
+    /// Notes counters that were given to a thread; those beyond the book trap.
+    func mark(_ counter: UInt64, count: Int) {
+        given.add(count, ordering: .relaxed)
+        var bit = Int(counter - first)
+        let end = bit + count
+        while bit < end {
+            let length = min(64 - bit % 64, end - bit)
+            let mask = (length == 64 ? .max : (UInt64(1) << length) - 1) << (bit % 64)
+            let before = words[bit / 64].bits.bitwiseOr(mask, ordering: .relaxed).oldValue
+            if before & mask != 0 { repetitions.add(1, ordering: .relaxed) }
+            bit += length
+        }
+    }
+
+    var marked: Int { words.reduce(0) { $0 + $1.bits.load(ordering: .relaxed).nonzeroBitCount } }
+}
+
+/// The receiver indices and counters of messages, in runs. Of one thread until that has ended.
+private final class MessageLog: @unchecked Sendable {
+    struct Run {
+        var index: UInt32
+        var first: UInt64
+        var count: UInt64
+    }
+
+    private(set) var runs: [Run] = []
+    private(set) var count = 0
+
+    func note(_ bytes: RawSpan, at offset: Int) {
+        let index = bytes.loadLittleEndian(at: offset + TransportData.receiver, as: UInt32.self)
+        let counter = bytes.loadLittleEndian(at: offset + TransportData.counter, as: UInt64.self)
+        count += 1
+        if let last = runs.last, last.index == index, last.first + last.count == counter {
+            runs[runs.count - 1].count += 1
+        } else {
+            runs.append(Run(index: index, first: counter, count: 1))
+        }
+    }
+}
+
+/// One thread's way out, with batches of small packets.
+private struct Lane: ~Copyable {
+    private var outbound: OutboundPath
+    private var buffer = PacketBuffer(byteCount: OutboundPath.bufferByteCount)
+    private var bounceBuffer = PacketBuffer(byteCount: OutboundPath.bounceByteCount)
+    private let packet = InnerPacket.udp4(from: 1, to: 2, byteCount: 64)
+    private var random: SeededGenerator
+
+    init(path: DataPath, gate: DataPath.Gate, seed: UInt64) {
+        outbound = OutboundPath(path: path, gate: gate, jitterSeed: seed)
+        random = SeededGenerator(seed: seed)
+    }
+
+    mutating func sealBatch(now: Instant, into log: MessageLog) {
+        let count = Int.random(in: 1...64, using: &random)
+        outbound.seal(
+            packet, times: count, in: &buffer, bouncing: &bounceBuffer, now: now, into: log)
+    }
+}
+
+extension OutboundPath {
+    fileprivate mutating func seal(
+        _ packet: [UInt8], times: Int, in buffer: inout PacketBuffer,
+        bouncing bounceBuffer: inout PacketBuffer, now: Instant, into log: MessageLog
+    ) {
+        var bytes = buffer.mutableBytes
+        var bounceBytes = bounceBuffer.mutableBytes
+        // Bytes have no padding.
+        let span = unsafe packet.span.bytes
+        for _ in 0..<times
+        where load(span, header: VirtioNetHeader(), at: 0, length: span.byteCount) {
+            _ = cut(from: span, into: &bytes)
+        }
+        // Whom it wakes looks by itself.
+        _ = seal(in: &bytes, bouncing: &bounceBytes, now: now)
+        for index in 0..<transmitCount {
+            let transmit = transmits[index]
+            let size = transmit.segmentSize == 0 ? transmit.length : transmit.segmentSize
+            for offset in stride(from: 0, to: transmit.length, by: size) {
+                log.note(bytes.bytes, at: transmit.offset + offset)
+            }
+        }
+        removeAll()
+    }
+}

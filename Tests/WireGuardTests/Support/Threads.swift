@@ -1,0 +1,18 @@
+import LinuxIO
+
+/// Runs `body` on `count` threads of the system and `work` on this one, and waits for all of them.
+func withThreads(
+    _ count: Int, _ body: @escaping @Sendable (Int) -> Void, meanwhile work: () -> Void
+) throws {
+    try start(threadsFrom: 0, of: count, body, work)
+}
+
+private func start(
+    threadsFrom number: Int, of count: Int, _ body: @escaping @Sendable (Int) -> Void,
+    _ work: () -> Void
+) throws {
+    guard number < count else { return work() }
+    let thread = try Thread.start("test \(number)") { body(number) }
+    try start(threadsFrom: number + 1, of: count, body, work)
+    thread.join()
+}
