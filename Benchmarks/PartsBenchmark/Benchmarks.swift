@@ -10,18 +10,21 @@ let benchmarks: @Sendable () -> Void = {
         metrics: [.wallClock], warmupIterations: 10, maxDuration: .seconds(2),
         maxIterations: 100_000)
 
-    var batch = SealedBatch()
     var superPacket = SuperPacket()
 
     // MARK: Packets
 
-    Benchmark("seal 44 packets") { _ in batch.seal() }
+    for implementation in AEADImplementation.available {
+        var batch = SealedBatch(by: implementation)
 
-    Benchmark("open 44 packets") { benchmark in
-        batch.restore()
-        benchmark.startMeasurement()
-        batch.open()
-        benchmark.stopMeasurement()
+        Benchmark("seal 44 packets, \(implementation.rawValue)") { _ in batch.seal() }
+
+        Benchmark("open 44 packets, \(implementation.rawValue)") { benchmark in
+            batch.restore()
+            benchmark.startMeasurement()
+            batch.open()
+            benchmark.stopMeasurement()
+        }
     }
 
     Benchmark("cut a super-packet into 44") { _ in superPacket.cut() }

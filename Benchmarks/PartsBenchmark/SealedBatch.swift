@@ -8,11 +8,13 @@ struct SealedBatch: ~Copyable {
     private var packets: FixedArray<AEADPacket>
     private var sealed: FixedArray<AEADPacket>
     private let key: SymmetricKey
+    private let implementation: AEADImplementation
 
     private static let length = 1420
     private static let stride = 1488
 
-    init() {
+    init(by implementation: AEADImplementation) {
+        self.implementation = implementation
         let bytes = [UInt8](repeating: 7, count: SymmetricKey.byteCount)
         guard let key = SymmetricKey(bytes: bytes.span.bytes) else {
             preconditionFailure("a key has 32 bytes")
@@ -29,19 +31,19 @@ struct SealedBatch: ~Copyable {
         }
         var span = pristine.mutableBytes
         span.zero(0..<span.byteCount)
-        Self.seal(packets, in: &pristine, key: self.key)
+        Self.seal(packets, in: &pristine, key: self.key, using: implementation)
     }
 
     mutating func seal() {
-        Self.seal(packets, in: &buffer, key: key)
+        Self.seal(packets, in: &buffer, key: key, using: implementation)
     }
 
     private static func seal(
         _ packets: borrowing FixedArray<AEADPacket>, in buffer: inout PacketBuffer,
-        key: borrowing SymmetricKey
+        key: borrowing SymmetricKey, using implementation: AEADImplementation
     ) {
         var bytes = buffer.mutableBytes
-        ChaCha20Poly1305.seal(packets.prefix(44), in: &bytes, key: key)
+        ChaCha20Poly1305.seal(packets.prefix(44), in: &bytes, key: key, using: implementation)
     }
 
     /// Puts the sealed packets back, as they are opened in place.
@@ -50,16 +52,16 @@ struct SealedBatch: ~Copyable {
     }
 
     mutating func open() {
-        Self.open(&sealed, in: &buffer, key: key)
+        Self.open(&sealed, in: &buffer, key: key, using: implementation)
         precondition(sealed[43].isAuthentic)
     }
 
     private static func open(
         _ packets: inout FixedArray<AEADPacket>, in buffer: inout PacketBuffer,
-        key: borrowing SymmetricKey
+        key: borrowing SymmetricKey, using implementation: AEADImplementation
     ) {
         var bytes = buffer.mutableBytes
         var sealed = packets.mutablePrefix(44)
-        ChaCha20Poly1305.open(&sealed, in: &bytes, key: key)
+        ChaCha20Poly1305.open(&sealed, in: &bytes, key: key, using: implementation)
     }
 }
