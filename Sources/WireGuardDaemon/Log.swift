@@ -6,7 +6,7 @@ package enum LogLevel: Sendable, Equatable {
     case silent
     case error
     case info
-    /// Handshakes and what came of them; wireguard-go calls it both verbose and debug.
+    /// Handshakes, keypairs and drops, with their reasons; wireguard-go calls it both verbose and debug.
     case verbose
 
     package init?(name: String) {

@@ -74,7 +74,10 @@ extension Worker {
     private mutating func flush(
         _ outgoing: inout MutableRawSpan, bouncing bounces: inout MutableRawSpan
     ) {
-        guard !outbound.isEmpty else { return }
+        guard !outbound.isEmpty else {
+            if outbound.hasDropsToTell { control.ring() }
+            return
+        }
         let now = Instant(nanoseconds: Clock.boottime())
         let wakes = outbound.seal(in: &outgoing, bouncing: &bounces, now: now)
         for index in 0..<outbound.transmitCount { append(outbound.transmits[index]) }

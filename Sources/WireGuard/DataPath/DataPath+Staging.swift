@@ -4,9 +4,12 @@ import Synchronization
 extension DataPath {
     /// Keeps a copy of a packet until its peer has a session. The peer's oldest packet makes room at
     /// 128, and nothing is kept beyond the bytes that all peers share.
-    func stage(_ bytes: RawSpan, at offset: Int, length: Int, for peer: borrowing PeerPath) {
+    func stage(
+        _ bytes: RawSpan, at offset: Int, length: Int, for peer: borrowing PeerPath,
+        _ slot: PeerSlot
+    ) {
         guard stagedBytes.load(ordering: .relaxed) + length <= Constants.maximumStagedBytes else {
-            drops.count(.stagedOverflow)
+            drop(.stagedOverflow, peer: slot)
             return
         }
         let packet = unsafe [UInt8](unsafeUninitializedCapacity: length) { target, count in
@@ -16,14 +19,14 @@ extension DataPath {
             }
             count = length
         }
-        stage(packet, for: peer)
+        stage(packet, for: peer, slot)
     }
 
     /// Keeps a packet; an empty one is a keepalive.
-    func stage(_ packet: [UInt8], for peer: borrowing PeerPath) {
+    func stage(_ packet: [UInt8], for peer: borrowing PeerPath, _ slot: PeerSlot) {
         let (dropped, freed) = peer.staged.withLock { $0.append(packet) }
         stagedBytes.wrappingAdd(packet.count - freed, ordering: .relaxed)
-        drops.count(.stagedOverflow, dropped)
+        drop(.stagedOverflow, packets: dropped, peer: slot)
     }
 
     /// Takes all packets that wait for a session with this peer.

@@ -45,6 +45,7 @@ package final class DataPath: @unchecked Sendable {
     var broadcastAddresses: [IPv4Address] = []
     let handshakes = HandshakeQueue()
     let drops = DropCounters()
+    let trace = DropTrace()
     /// The MTU of the tunnel, to which padding is capped.
     let mtu = Atomic<Int>(Constants.defaultMTU)
     /// The UDP port of the device, 0 for none.
@@ -103,13 +104,15 @@ package final class DataPath: @unchecked Sendable {
         }
     }
 
-    /// Asks for an initiation that is no retry, unless one or a response went out just now.
-    func requestHandshake(of peer: borrowing PeerPath, _ slot: PeerSlot, now: Instant) -> Bool {
+    /// Asks for an initiation that is no retry, and says why, unless one or a response went out just now.
+    func requestHandshake(
+        _ cause: PeerPath.Requests, of peer: borrowing PeerPath, _ slot: PeerSlot, now: Instant
+    ) -> Bool {
         if peer.timers.handshakeAttempts.load(ordering: .relaxed) != 0 {
             peer.timers.handshakeAttempts.store(0, ordering: .relaxed)
         }
         guard !peer.isHandshakeLimited(now: now) else { return false }
-        return request(.handshake, of: peer, slot)
+        return request(cause, of: peer, slot)
     }
 
     /// Asks for an earlier look at a peer if a timer demands it.

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Why a packet or a datagram went no further. Each is counted for the device; none is an error.
-public enum DropReason: Int, CaseIterable, Sendable {
+public enum DropReason: Int, CaseIterable, Sendable, BitwiseCopyable {
     /// From the TUN: neither IPv4 nor IPv6, or with impossible lengths.
     case malformedPacket
     /// From the TUN: no peer has an allowed IP that covers the destination.
@@ -12,6 +12,8 @@ public enum DropReason: Int, CaseIterable, Sendable {
     case routingLoop
     /// From the TUN: pushed out by younger packets while no session came about.
     case stagedOverflow
+    /// From the TUN: waited for a session until all initiations had gone unanswered.
+    case unanswered
     /// From the network: wrong length, unknown type or a reserved byte that is set.
     case malformedMessage
     /// From the network: no keypair or handshake has this receiver index.
@@ -28,8 +30,14 @@ public enum DropReason: Int, CaseIterable, Sendable {
     case disallowedSource
     /// From the network: the queue of handshake messages is full.
     case handshakeQueueFull
-    /// From the network: mac1 or, under load, mac2 is wrong, or the source is over its rate.
-    case refusedHandshake
+    /// From the network: a handshake message while the device has no private key.
+    case noPrivateKey
+    /// From the network: mac1 is wrong.
+    case invalidMAC1
+    /// From the network: under load, mac2 is wrong or missing; a cookie was sent.
+    case cookieRequired
+    /// From the network: under load, the source is over its rate.
+    case overRate
     /// From the network: a handshake message that does not authenticate, is too old or too soon.
     case invalidHandshake
     /// Any: the interface is down.

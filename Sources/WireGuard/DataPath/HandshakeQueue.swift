@@ -12,6 +12,22 @@ final class HandshakeQueue: Sendable {
         var source: SourceAddress?
         /// How many waited, this one included.
         var waiting: Int
+
+        /// The index that it names: of ours, or an initiation's own.
+        var namedIndex: ReceiverIndex? {
+            // Bytes have no padding.
+            let bytes = unsafe self.bytes.span.bytes
+            let offset: Int? =
+                switch MessageType(datagram: bytes, offset: 0, length: bytes.byteCount) {
+                case .handshakeInitiation: HandshakeInitiation.sender
+                case .handshakeResponse: HandshakeResponse.receiver
+                case .cookieReply: CookieReply.receiver
+                case .transportData, nil: nil
+                }
+            return offset.map {
+                ReceiverIndex(rawValue: bytes.loadLittleEndian(at: $0, as: UInt32.self))
+            }
+        }
     }
 
     /// What became of a message.

@@ -52,6 +52,7 @@ package struct InboundPath: ~Copyable {
             }
             finishRun(in: &buffer, into: &coalescer, now: now)
         }
+        if path.trace.takeNews() { wakes = true }
         return wakes
     }
 
@@ -68,14 +69,14 @@ package struct InboundPath: ~Copyable {
             let offset = message.offset + range.lowerBound
             switch MessageType(datagram: buffer.bytes, offset: offset, length: range.count) {
             case .transportData where !isUp:
-                path.drops.count(.interfaceDown)
+                path.drop(.interfaceDown, remote: message.remote)
             case .transportData:
                 gather(message, offset, range.count, in: &buffer, into: &coalescer, now)
             case .handshakeInitiation, .handshakeResponse, .cookieReply:
                 // While down too: the control thread may be about to learn that we are up.
                 queue(message, offset, range.count, buffer)
             case nil:
-                path.drops.count(.malformedMessage)
+                path.drop(.malformedMessage, remote: message.remote)
             }
         }
     }
@@ -89,7 +90,7 @@ package struct InboundPath: ~Copyable {
         switch outcome {
         case .queuedFirst: wakes = true
         case .queued: break
-        case .full: path.drops.count(.handshakeQueueFull)
+        case .full: path.drop(.handshakeQueueFull, remote: message.remote)
         }
     }
 
@@ -101,13 +102,15 @@ package struct InboundPath: ~Copyable {
             rawValue: buffer.loadLittleEndian(
                 at: offset + TransportData.receiver, as: UInt32.self))
         guard let keypair = path.indices.lookup(index) else {
-            path.drops.count(.unknownIndex)
+            path.drop(.unknownIndex, index: index, remote: message.remote)
             return
         }
         let counter = buffer.loadLittleEndian(
             at: offset + TransportData.counter, as: UInt64.self)
         guard counter < Constants.rejectAfterMessages else {
-            path.drops.count(.expiredKeypair)
+            path.drop(
+                .expiredKeypair, peer: path.keypairs[keypair].peer, index: index,
+                remote: message.remote)
             return
         }
         if packetCount == packets.count || keypair != run.keypair
@@ -133,7 +136,7 @@ package struct InboundPath: ~Copyable {
         guard packetCount > 0 else { return }
         defer { packetCount = 0 }
         guard !path.keypairs[run.keypair].isExpired(now: now) else {
-            path.drops.count(.expiredKeypair, packetCount)
+            drop(.expiredKeypair, packets: packetCount)
             return
         }
         let path = path
@@ -171,9 +174,16 @@ package struct InboundPath: ~Copyable {
                 accepted += 1
             }
         }
-        if forged > 0 { path.drops.count(.forgedMessage, forged) }
-        if replayed > 0 { path.drops.count(.replayedMessage, replayed) }
+        drop(.forgedMessage, packets: forged)
+        drop(.replayedMessage, packets: replayed)
         return accepted
+    }
+
+    /// Packets of the run go no further.
+    private func drop(_ reason: DropReason, packets: Int = 1, inner: IPAddress? = nil) {
+        path.drop(
+            reason, packets: packets, peer: path.keypairs[run.keypair].peer,
+            index: path.keypairs[run.keypair].localIndex, remote: run.remote, inner: inner)
     }
 
     /// Endpoint, key confirmation, key age and timers, once for a run, as the kernel does for each
@@ -189,7 +199,8 @@ package struct InboundPath: ~Copyable {
         let current = path.peers[slot.rawValue].current.load(ordering: .acquiring)
         if current != PeerPath.noKeypair,
             path.keypairs[current].takeRekeyOnReceive(now: now),
-            path.requestHandshake(of: path.peers[slot.rawValue], slot, now: now)
+            path.requestHandshake(
+                .rekeyAfterReceiving, of: path.peers[slot.rawValue], slot, now: now)
         {
             wakes = true
         }
@@ -226,13 +237,13 @@ package struct InboundPath: ~Copyable {
                 let (source, total) = IPHeader.sourceAndLength(
                     in: buffer.bytes, at: packet.offset, length: length)
             else {
-                path.drops.count(.malformedInnerPacket)
+                drop(.malformedInnerPacket)
                 refused += 1
                 continue
             }
             if source != known {
                 guard path.routes.lookup(source) == slot else {
-                    path.drops.count(.disallowedSource)
+                    drop(.disallowedSource, inner: source)
                     refused += 1
                     continue
                 }

@@ -60,6 +60,10 @@ package struct OutboundPath: ~Copyable {
     /// Whether the last batch had the device's first datagram that would have gone round and round.
     package private(set) var hasFoundLoop = false
 
+    /// Whether the control thread is to be woken since something was dropped and somebody traces;
+    /// true once. ``seal(in:bouncing:now:)`` asks by itself.
+    package var hasDropsToTell: Bool { path.trace.takeNews() }
+
     /// Most packets of one batch.
     package static let maximumPackets = 128
     /// Bytes of the send buffer: a full read cut for the usual MTU fits with its overhead.
@@ -111,18 +115,18 @@ package struct OutboundPath: ~Copyable {
         _ packet: RawSpan, header: VirtioNetHeader, at offset: Int, length: Int
     ) -> Bool {
         guard path.isUp.load(ordering: .relaxed) else {
-            path.drops.count(.interfaceDown)
+            path.drop(.interfaceDown)
             return false
         }
         guard let ip = IPHeader(packet, at: offset, length: length) else {
-            path.drops.count(.malformedPacket)
+            path.drop(.malformedPacket)
             return false
         }
         do {
             plan = try SegmentPlan(
                 header, packet: packet, offset: offset, length: length)
         } catch {
-            path.drops.count(.malformedPacket)
+            path.drop(.malformedPacket)
             return false
         }
         nextSegment = 0
@@ -144,7 +148,7 @@ package struct OutboundPath: ~Copyable {
             guard entryCount < entries.count, used + size <= buffer.byteCount else {
                 // A packet that does not even fit into an empty buffer would be tried for ever.
                 guard entryCount == 0 else { return false }
-                path.drops.count(.malformedPacket)
+                path.drop(.malformedPacket)
                 break
             }
             _ = plan.cut(
@@ -172,10 +176,11 @@ package struct OutboundPath: ~Copyable {
         return gate.mutex.withLock { _ in
             // The interface may have gone down since the batch was loaded.
             guard path.isUp.load(ordering: .relaxed) else {
-                path.drops.count(.interfaceDown, entryCount)
-                return false
+                path.drop(.interfaceDown, packets: entryCount)
+                return path.trace.takeNews()
             }
-            return sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
+            let wakes = sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
+            return path.trace.takeNews() || wakes
         }
     }
 
@@ -241,22 +246,22 @@ package struct OutboundPath: ~Copyable {
             let destination = IPHeader.destination(
                 in: buffer.bytes, at: start, length: entry.length)
         else {
-            path.drops.count(.malformedPacket)
+            path.drop(.malformedPacket)
             return .dropped
         }
         guard let slot = path.routes.lookup(destination) else {
-            path.drops.count(.noPeer)
+            path.drop(.noPeer, inner: destination)
             bounce(entry, to: destination, buffer, &bounceBuffer, now)
             return .dropped
         }
         let endpoint = path.peers[slot.rawValue].endpoint.withLock { $0?.remote }
         guard let endpoint else {
-            path.drops.count(.noEndpoint)
+            path.drop(.noEndpoint, peer: slot, inner: destination)
             bounce(entry, to: destination, buffer, &bounceBuffer, now)
             return .dropped
         }
         if entry.isUDP, isOwnDatagram(entry, to: destination, endpoint, buffer) {
-            path.drops.count(.routingLoop)
+            path.drop(.routingLoop, peer: slot, inner: destination)
             if !path.hasLooped.exchange(true, ordering: .relaxed) { hasFoundLoop = true }
             return .dropped
         }
@@ -420,7 +425,8 @@ package struct OutboundPath: ~Copyable {
         let sent = path.peers[slot.rawValue].timers.dataSent(now: now, jitter: jitter)
         if path.serve(sent, of: path.peers[slot.rawValue], slot) { wakes = true }
         if path.keypairs[keypair].needsRekeyAfterSending(now: now),
-            path.requestHandshake(of: path.peers[slot.rawValue], slot, now: now)
+            path.requestHandshake(
+                .rekeyAfterSending, of: path.peers[slot.rawValue], slot, now: now)
         {
             wakes = true
         }
@@ -435,8 +441,8 @@ package struct OutboundPath: ~Copyable {
             let entry = entries[index]
             path.stage(
                 buffer.bytes, at: entry.offset + TransportData.packet, length: entry.length,
-                for: path.peers[slot.rawValue])
+                for: path.peers[slot.rawValue], slot)
         }
-        return path.requestHandshake(of: path.peers[slot.rawValue], slot, now: now)
+        return path.requestHandshake(.handshake, of: path.peers[slot.rawValue], slot, now: now)
     }
 }

@@ -141,7 +141,9 @@ extension Device {
     }
 
     private func remove(_ peer: Peer) {
-        stop(peer)
+        stop(peer, dropping: .noPeer)
+        // While its slot is still known.
+        traceDrops()
         removePrefixes(prefixes(of: peer), of: peer)
         path.exclusively {
             path.routes.removeAll(ownedBy: peer.slot)

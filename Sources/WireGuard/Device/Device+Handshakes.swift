@@ -6,36 +6,47 @@ extension Device {
     /// Handles a handshake message or cookie reply that the packet path queued; its length and type
     /// were checked there.
     func handle(_ message: HandshakeQueue.Message, at moment: Moment) {
-        guard isUp else { return path.drops.count(.interfaceDown) }
+        guard isUp else { return path.drop(.interfaceDown, remote: message.remote) }
         // Bytes have no padding.
         let bytes = unsafe message.bytes.span.bytes
         switch MessageType(datagram: bytes, offset: 0, length: bytes.byteCount) {
         case .cookieReply:
-            consumeCookieReply(bytes, at: moment)
+            consumeCookieReply(message, at: moment)
         case .handshakeInitiation:
             guard passesChecker(message, at: moment) else { return }
-            accept(from: message) { () throws(HandshakeError) in
-                try consumeInitiation(message, at: moment)
+            accept(from: message) { peer throws(HandshakeError) in
+                try consumeInitiation(message, from: &peer, at: moment)
             }
         case .handshakeResponse:
             guard passesChecker(message, at: moment) else { return }
-            accept(from: message) { () throws(HandshakeError) in
-                try consumeResponse(message, at: moment)
+            accept(from: message) { peer throws(HandshakeError) in
+                try consumeResponse(message, from: &peer, at: moment)
             }
         case .transportData, nil:
-            path.drops.count(.malformedMessage)
+            path.drop(.malformedMessage, remote: message.remote)
         }
     }
 
+    /// Runs `body`, which says whose message it is as soon as it knows.
     private func accept(
-        from message: HandshakeQueue.Message, _ body: () throws(HandshakeError) -> Void
+        from message: HandshakeQueue.Message,
+        _ body: (inout Peer?) throws(HandshakeError) -> Void
     ) {
+        var peer: Peer?
         do throws(HandshakeError) {
-            try body()
+            try body(&peer)
         } catch {
-            path.drops.count(.invalidHandshake)
-            trace(.handshakeRefused(message.remote, error))
+            drop(message, .invalidHandshake, error, from: peer)
         }
+    }
+
+    /// A message goes no further.
+    private func drop(
+        _ message: HandshakeQueue.Message, _ reason: DropReason, _ error: HandshakeError? = nil,
+        from peer: Peer? = nil
+    ) {
+        path.drop(
+            reason, error, peer: peer?.slot, index: message.namedIndex, remote: message.remote)
     }
 
     // MARK: Cookies
@@ -44,7 +55,7 @@ extension Device {
     /// (§5.3).
     private func passesChecker(_ message: HandshakeQueue.Message, at moment: Moment) -> Bool {
         guard checker != nil else {
-            path.drops.count(.refusedHandshake)
+            drop(message, .noPrivateKey)
             return false
         }
         let isUnderLoad = load.isUnderLoad(
@@ -52,19 +63,16 @@ extension Device {
         switch verdict(on: message, isUnderLoad: isUnderLoad, at: moment) {
         case .passes:
             return true
-        case .needsCookie:
-            sendCookieReply(message, at: moment)
-        case .refused:
-            path.drops.count(.refusedHandshake)
-            trace(.handshakeRefused(message.remote, nil))
+        case .dropped(let reason):
+            if reason == .cookieRequired { sendCookieReply(message, at: moment) }
+            drop(message, reason)
+            return false
         }
-        return false
     }
 
     private enum Verdict {
         case passes
-        case needsCookie
-        case refused
+        case dropped(DropReason)
     }
 
     private func verdict(
@@ -72,11 +80,14 @@ extension Device {
     ) -> Verdict {
         // Bytes have no padding.
         let bytes = unsafe message.bytes.span.bytes
-        guard checker?.hasValidMAC1(bytes) == true else { return .refused }
+        guard checker?.hasValidMAC1(bytes) == true else {
+            return .dropped(.invalidMAC1)
+        }
         guard isUnderLoad else { return .passes }
         guard checker?.hasValidMAC2(bytes, from: message.remote, now: moment.instant) == true
-        else { return .needsCookie }
-        return limiter.admits(message.remote.address, now: moment.instant) ? .passes : .refused
+        else { return .dropped(.cookieRequired) }
+        return limiter.admits(message.remote.address, now: moment.instant)
+            ? .passes : .dropped(.overRate)
     }
 
     private func sendCookieReply(_ message: HandshakeQueue.Message, at moment: Moment) {
@@ -90,36 +101,38 @@ extension Device {
             to: bytes,
             receiver: bytes.loadLittleEndian(at: HandshakeInitiation.sender, as: UInt32.self),
             from: message.remote, now: moment.instant, random: &random, into: &replyBytes)
-        trace(.cookieReplySent(message.remote))
         send(
             Datagram(
                 bytes: reply, remote: message.remote, source: message.source, trafficClass: 0,
                 peer: nil))
     }
 
-    private func consumeCookieReply(_ bytes: RawSpan, at moment: Moment) {
+    private func consumeCookieReply(_ message: HandshakeQueue.Message, at moment: Moment) {
+        // Bytes have no padding.
+        let bytes = unsafe message.bytes.span.bytes
         let index = ReceiverIndex(
             rawValue: bytes.loadLittleEndian(at: CookieReply.receiver, as: UInt32.self))
         let peer =
             handshakes[index]
             ?? path.indices.lookup(index).flatMap { self.peer(path.keypairs[$0].peer) }
-        guard let peer else { return path.drops.count(.unknownIndex) }
+        guard let peer else { return drop(message, .unknownIndex) }
         guard peer.cookie.consume(reply: bytes, now: moment.instant) else {
-            return path.drops.count(.invalidHandshake)
+            return drop(message, .invalidHandshake, .notAuthentic, from: peer)
         }
-        trace(.cookieReplyConsumed(peer.publicKey))
+        trace(.cookieReplyConsumed(peer.publicKey, index))
     }
 
     // MARK: Handshakes
 
     /// Opens an initiation, and answers it (§5.4.2, §5.4.3).
     private func consumeInitiation(
-        _ message: HandshakeQueue.Message, at moment: Moment
+        _ message: HandshakeQueue.Message, from known: inout Peer?, at moment: Moment
     ) throws(HandshakeError) {
         // Bytes have no padding.
         let bytes = unsafe message.bytes.span.bytes
         var handshake = try receive(bytes)
         guard let peer = peersByKey[handshake.initiator] else { throw .unknownPeer }
+        known = peer
         try establishStaticStatic(of: peer)
         let timestamp = try openTimestamp(bytes, of: &handshake, peer)
         if let greatest = peer.greatestTimestamp, timestamp <= greatest { throw .replayedTimestamp }
@@ -140,8 +153,8 @@ extension Device {
 
         var response = [UInt8](repeating: 0, count: HandshakeResponse.byteCount)
         let keys = try respond(handshake, to: peer, into: &response, at: moment)
+        trace(.initiationConsumed(peer.publicKey, keys.localIndex, message.remote))
         begin(keys, with: peer, at: moment)
-        trace(.initiationConsumed(peer.publicKey, message.remote))
         sendResponse(response, to: peer, at: moment)
         schedule(peer)
     }
@@ -188,22 +201,23 @@ extension Device {
 
     /// Opens a response to our initiation, after which the session may be used (§5.4.3).
     private func consumeResponse(
-        _ message: HandshakeQueue.Message, at moment: Moment
+        _ message: HandshakeQueue.Message, from known: inout Peer?, at moment: Moment
     ) throws(HandshakeError) {
         // Bytes have no padding.
         let bytes = unsafe message.bytes.span.bytes
         let index = ReceiverIndex(
             rawValue: bytes.loadLittleEndian(at: HandshakeResponse.receiver, as: UInt32.self))
         guard let peer = handshakes[index] else { throw .unknownIndex }
+        known = peer
         let keys = try openResponse(bytes, from: peer)
 
         // It is the peer, now: from here on state changes. The keypair takes over the index.
         handshakes[index] = nil
         peer.handshake = nil
+        trace(.responseConsumed(peer.publicKey, index, message.remote))
         noteHandshakeReceived(message, from: peer, at: moment)
         begin(keys, with: peer, at: moment)
         noteHandshakeComplete(peer, at: moment)
-        trace(.responseConsumed(peer.publicKey, message.remote))
         // What waits, or an empty packet: the responder must see the new key used.
         sendKeepalive(peer, at: moment)
         schedule(peer)
@@ -263,7 +277,6 @@ extension Device {
         // An initiation of ours that crossed the peer's is not needed any more.
         clearHandshake(of: peer)
         noteHandshakeComplete(peer, at: moment)
-        trace(.keyConfirmed(peer.publicKey))
         sendStaged(peer, at: moment)
     }
 
@@ -285,6 +298,7 @@ extension Device {
     ) {
         var added: Keypair? = keypair
         let shared = peer.slot.rawValue
+        let before = peer.keypairs.current
         path.exclusively {
             // What the packet path confirmed since we looked last.
             if let next = peer.keypairs.next,
@@ -302,6 +316,9 @@ extension Device {
                 peer.keypairs.current ?? PeerPath.noKeypair, ordering: .releasing)
             path.peers[shared].next.store(
                 peer.keypairs.next ?? PeerPath.noKeypair, ordering: .releasing)
+        }
+        if let current = peer.keypairs.current, current != before {
+            trace(.keypairRotated(peer.publicKey, path.keypairs[current].localIndex))
         }
     }
 

@@ -3,32 +3,27 @@ import Synchronization
 import WireGuardCrypto
 
 extension Device {
-    /// Whether an initiation is sent on demand, which begins to count from zero, or once more.
-    enum InitiationKind {
-        case fresh
-        case retry
-    }
-
-    /// Sends an initiation, unless a handshake message went to the peer within Rekey-Timeout.
-    func initiate(_ peer: Peer, _ kind: InitiationKind, at moment: Moment) {
+    /// Sends an initiation, unless a handshake message went to the peer within Rekey-Timeout. One that
+    /// is no retry begins to count from zero.
+    func initiate(_ peer: Peer, _ cause: InitiationCause, at moment: Moment) {
         let slot = peer.slot.rawValue
-        if kind == .fresh {
+        if !cause.isRetry {
             path.peers[slot].timers.handshakeAttempts.store(0, ordering: .relaxed)
         }
         guard isUp, identity != nil, let endpoint = path.peers[slot].endpoint.withLock({ $0 }),
             !path.peers[slot].isHandshakeLimited(now: moment.instant)
         else { return }
         var message = [UInt8](repeating: 0, count: HandshakeInitiation.byteCount)
-        guard writeInitiation(to: peer, into: &message, at: moment) else { return }
+        guard let index = writeInitiation(to: peer, into: &message, at: moment) else { return }
         noteHandshakeSent(peer, byteCount: message.count, at: moment)
         _ = path.peers[slot].timers.handshakeInitiated(now: moment.instant, jitter: jitter())
-        trace(.initiationSent(peer.publicKey, retry: kind == .retry))
+        trace(.initiationSent(peer.publicKey, index, cause))
         send(datagram(message, to: peer, endpoint, trafficClass: Constants.handshakeTrafficClass))
     }
 
     private func writeInitiation(
         to peer: Peer, into message: inout [UInt8], at moment: Moment
-    ) -> Bool {
+    ) -> ReceiverIndex? {
         let timestamp = nextTimestamp(for: peer, at: moment.wall)
         let index = makeIndex()
         let ephemeral = makePrivateKey()
@@ -36,18 +31,18 @@ extension Device {
         // Bytes have no padding.
         var bytes = unsafe span.mutableBytes
         do throws(HandshakeError) {
-            guard identity != nil else { return false }
+            guard identity != nil else { return nil }
             try establishStaticStatic(of: peer)
             clearHandshake(of: peer)
             peer.handshake = try initiation(
                 to: peer, index: index, ephemeral: ephemeral, timestamp: timestamp, into: &bytes)
         } catch {
             // A peer of low order: nothing is ever sent to it.
-            return false
+            return nil
         }
         handshakes[index] = peer
         peer.cookie.addMACs(to: &bytes, now: moment.instant)
-        return true
+        return index
     }
 
     private func nextTimestamp(for peer: Peer, at time: WallTime) -> TAI64N {
@@ -76,7 +71,7 @@ extension Device {
         let slot = peer.slot.rawValue
         guard path.peers[slot].endpoint.withLock({ $0 != nil }) else { return }
         if path.peers[slot].staged.withLock({ $0.packets.isEmpty }) {
-            path.stage([], for: path.peers[slot])
+            path.stage([], for: path.peers[slot], peer.slot)
         }
         sendStaged(peer, at: moment)
     }
@@ -95,7 +90,8 @@ extension Device {
             let first = path.keypairs[keypair].reserveCounters(packets.count)
         else {
             path.restoreStaged(packets, of: path.peers[slot])
-            initiate(peer, .fresh, at: moment)
+            let isData = packets.contains { !$0.isEmpty }
+            initiate(peer, isData ? .packetsWait : .keepaliveDue, at: moment)
             return
         }
         var hasData = false
@@ -145,7 +141,7 @@ extension Device {
         }
         schedule(peer)
         if path.keypairs[keypair].needsRekeyAfterSending(now: moment.instant) {
-            initiate(peer, .fresh, at: moment)
+            initiate(peer, .keyIsOld, at: moment)
         }
     }
 

@@ -25,7 +25,7 @@ extension Device {
         if expired.contains(.newHandshake) {
             clearSource(of: peer.slot)
             trace(.noAnswer(peer.publicKey))
-            initiate(peer, .fresh, at: moment)
+            initiate(peer, .noAnswer, at: moment)
         }
         if expired.contains(.sendKeepalive) {
             sendKeepalive(peer, at: moment)
@@ -41,7 +41,7 @@ extension Device {
         let attempts = path.peers[slot].timers.handshakeAttempts.load(ordering: .relaxed)
         guard attempts <= Constants.maximumHandshakeAttempts else {
             trace(.handshakeGivenUp(peer.publicKey, attempts: attempts))
-            _ = path.takeStaged(of: path.peers[slot])
+            dropStaged(of: peer, .unanswered)
             _ = path.peers[slot].timers.handshakeGivenUp(now: moment.instant)
             return
         }
@@ -53,7 +53,7 @@ extension Device {
         }
         path.peers[slot].timers.handshakeAttempts.store(attempts + 1, ordering: .relaxed)
         clearSource(of: peer.slot)
-        initiate(peer, .retry, at: moment)
+        initiate(peer, .retry(attempts + 1), at: moment)
     }
 
     /// Puts the peer's earliest deadline on the heap, and tells the packet path when it is.

@@ -25,8 +25,10 @@ package final class Device {
     var load = LoadDetector()
     private var outbox: [Datagram] = []
     /// What happened, for whoever wants to know; empty unless ``isTracing``.
-    private var events: [TraceEvent] = []
-    package var isTracing = false
+    var events: [TraceEvent] = []
+    /// When the second ends in which drops were traced, and what was left out is told; nil for none.
+    var traceSecond: Instant?
+    var hasTracedDrops = false
 
     /// Makes a device that is down and has no identity, and whose packets `aead` seals and opens: one
     /// that can be used here.
@@ -69,6 +71,7 @@ package final class Device {
             handle(message, at: moment)
             budget -= 1
         }
+        traceDrops(at: moment.instant)
         return budget == 0
     }
 
@@ -77,7 +80,7 @@ package final class Device {
     /// When ``handleWork(at:)`` is to be called although nobody asks; nil for not at all. Counted by
     /// the clock that the caller reads.
     package var nextDeadline: Instant? {
-        deadlines.first.map { path.unsteady($0.deadline) }
+        [deadlines.first?.deadline, traceSecond].compactMap(\.self).min().map(path.unsteady)
     }
 
     /// Takes what is to be sent.
@@ -100,15 +103,11 @@ package final class Device {
         outbox.append(datagram)
     }
 
-    func trace(_ event: @autoclosure () -> TraceEvent) {
-        if isTracing { events.append(event()) }
-    }
-
     private func handleRequests(of slot: PeerSlot, at moment: Moment) {
         guard let peer = peer(slot) else { return }
         let requests = path.peers[slot.rawValue].takeRequests()
         if requests.contains(.keyConfirmed) { confirmNextKeypair(of: peer, at: moment) }
-        if requests.contains(.handshake) { initiate(peer, .fresh, at: moment) }
+        if let cause = requests.cause { initiate(peer, cause, at: moment) }
         schedule(peer)
     }
 
@@ -140,7 +139,7 @@ package final class Device {
         // Under the gates: a batch that is on its way is finished, and the next one sees it.
         path.exclusively { path.isUp.store(false, ordering: .sequentiallyConsistent) }
         for peer in orderedPeers() {
-            stop(peer)
+            stop(peer, dropping: .interfaceDown)
             path.peers[peer.slot.rawValue].lastHandshakeSent.store(0, ordering: .relaxed)
         }
     }
@@ -177,14 +176,20 @@ package final class Device {
     }
 
     /// Handshake, keys, timers and staged packets of a peer go; the peer stays.
-    func stop(_ peer: Peer) {
+    func stop(_ peer: Peer, dropping reason: DropReason) {
         clearHandshake(of: peer)
         clearKeypairs(of: peer)
         path.peers[peer.slot.rawValue].timers.stopAll()
-        _ = path.takeStaged(of: path.peers[peer.slot.rawValue])
+        dropStaged(of: peer, reason)
         deadlines.set(peer.slot, deadline: nil)
         path.peers[peer.slot.rawValue].timers.wakeUp.store(
             .max, ordering: .sequentiallyConsistent)
+    }
+
+    /// Packets that wait for a session wait no longer; a keepalive is no packet.
+    func dropStaged(of peer: Peer, _ reason: DropReason) {
+        let packets = path.takeStaged(of: path.peers[peer.slot.rawValue])
+        path.drop(reason, packets: packets.count { !$0.isEmpty }, peer: peer.slot)
     }
 
     func orderedPeers() -> [Peer] {

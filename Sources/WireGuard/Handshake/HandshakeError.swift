@@ -1,5 +1,5 @@
 /// Why a handshake message was not accepted; nothing changed then.
-public enum HandshakeError: Error, Equatable, Sendable {
+public enum HandshakeError: Int, Error, CaseIterable, Sendable, BitwiseCopyable {
     /// A tag is wrong: forged, or meant for other keys or another preshared key.
     case notAuthentic
     /// A Diffie-Hellman result is all zero: the other key is of low order.

@@ -26,11 +26,13 @@ package enum MessageType: UInt32 {
 }
 
 /// The random number by which a receiver finds the handshake or the keypair of a message (§5.4).
-package struct ReceiverIndex: Hashable, Sendable {
-    package let rawValue: UInt32
+public struct ReceiverIndex: Hashable, Sendable, BitwiseCopyable {
+    /// The number.
+    public let rawValue: UInt32
 
+    /// Makes an index from its number.
     @inlinable
-    package init(rawValue: UInt32) {
+    public init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
 }

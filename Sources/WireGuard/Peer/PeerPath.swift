@@ -35,12 +35,24 @@ struct PeerPath: ~Copyable, Sendable {
     struct Requests: OptionSet, Sendable {
         let rawValue: UInt8
 
-        /// Send an initiation, which is no retry.
+        /// Send an initiation, which is no retry: packets wait for a session.
         static let handshake = Requests(rawValue: 1)
         /// The first message under the next keypair came.
         static let keyConfirmed = Requests(rawValue: 2)
         /// A timer's deadline lies before the next look at this peer.
         static let earlierWakeUp = Requests(rawValue: 4)
+        /// Send an initiation, since a packet was sent under an old key.
+        static let rekeyAfterSending = Requests(rawValue: 8)
+        /// Send an initiation, since a packet came under a key that expires soon.
+        static let rekeyAfterReceiving = Requests(rawValue: 16)
+
+        /// Why an initiation is asked for, nil if it is not.
+        var cause: InitiationCause? {
+            if contains(.handshake) { return .packetsWait }
+            if contains(.rekeyAfterSending) { return .keyIsOld }
+            if contains(.rekeyAfterReceiving) { return .keyExpiresSoon }
+            return nil
+        }
     }
 
     /// The first message under a keypair came: if it waits for that, it sends from now on, before what

@@ -200,30 +200,43 @@ final class LinkAudit {
             sessions.append(session)
             current[host] = session
             forget()
-        case .keyConfirmed:
+        case .keypairRotated where !hasJustConsumedResponse(host):
             confirmations.append((now, host))
             current[host] = sessionsByIndex.values.filter { $0.initiator != host }
                 .max { $0.derived < $1.derived }
         case .keysWiped:
             wipes.append(now)
             current[host] = nil
-        case .initiationSent(_, retry: false):
-            checkReason(of: host)
+        case .initiationSent(_, _, let cause):
+            check(cause, of: host)
         default:
             break
         }
     }
 
-    /// An initiation that is no retry has a reason: no session, an old one that is ours, or data
-    /// without an answer for 15 s.
-    private func checkReason(of host: Int) {
-        guard let session = current[host] else { return }
-        let age = session.age(at: now, of: host)
-        if age >= .seconds(180) { return }
-        if session.initiator == host, age >= .seconds(120) { return }
-        // The trace says so just before.
-        if case .noAnswer? = hosts[host].events.dropLast().last { return }
-        Issue.record("\(hosts[host].name) began anew under a key of \(age.inSeconds) s")
+    private func hasJustConsumedResponse(_ host: Int) -> Bool {
+        if case .responseConsumed? = hosts[host].events.dropLast().last { true } else { false }
+    }
+
+    /// The cause that an initiation names holds: no session that may send, one of ours that is old, or
+    /// data without an answer for 15 s.
+    private func check(_ cause: InitiationCause, of host: Int) {
+        let session = current[host]
+        let age = session?.age(at: now, of: host)
+        let isOurs = session?.initiator == host
+        let holds =
+            switch cause {
+            case .packetsWait, .keepaliveDue: age.map { $0 >= .seconds(180) } ?? true
+            case .keyIsOld: isOurs && age.map { $0 >= .seconds(120) } == true
+            case .keyExpiresSoon: isOurs && age.map { $0 >= .seconds(165) } == true
+            // The trace says so just before.
+            case .noAnswer:
+                hosts[host].events.dropLast().last == .noAnswer(hosts[1 - host].publicKey)
+            case .retry(let attempt): (1...19).contains(attempt)
+            }
+        guard !holds else { return }
+        let name = hosts[host].name
+        Issue.record("\(name) began anew: \(cause), under a key of \(age?.inSeconds ?? -1) s")
     }
 
     /// Lets go of sessions that are too old to be heard of again.
@@ -332,7 +345,8 @@ final class LinkAudit {
 
     private static func name(of event: TraceEvent) -> String {
         let text = "\(event)"
-        return String(text.prefix { $0 != "(" }) + (text.hasSuffix("retry: true)") ? " again" : "")
+        if case .initiationSent(_, _, let cause) = event { return "initiationSent: \(cause)" }
+        return String(text.prefix { $0 != "(" })
     }
 }
 

@@ -105,9 +105,9 @@ struct SmallStateTests {
             return types
         }
         #expect(try call(1) == [3], "a cookie")
-        let refused = device.drops(.refusedHandshake)
+        let refused = device.drops(.overRate)
         #expect(try call(2) == [], "nothing: the table is full")
-        #expect(device.drops(.refusedHandshake) > refused)
+        #expect(device.drops(.overRate) > refused)
         #expect(device.limiter.count == 65_536)
     }
 }

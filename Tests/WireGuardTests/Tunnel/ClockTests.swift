@@ -73,10 +73,7 @@ struct ClockTests {
             pair.alice.wallOffset += step
             network.advance(by: .seconds(130))
             #expect(pair.isAlive())
-            let refused = pair.bob.events.filter {
-                if case .handshakeRefused = $0 { true } else { false }
-            }
-            #expect(refused == [])
+            #expect(pair.bob.drops(.invalidHandshake) == [])
             #expect(network.eve.seen(2).count == round + 2)
         }
     }

@@ -71,7 +71,7 @@ struct DataPathTests {
             Issue.record("no peer")
             return
         }
-        device.path.stage(packet, for: device.path.peers[peer.slot.rawValue])
+        device.path.stage(packet, for: device.path.peers[peer.slot.rawValue], peer.slot)
         device.sendStaged(peer, at: host.now)
         // Takes the datagrams along.
         host.handleTimeout()

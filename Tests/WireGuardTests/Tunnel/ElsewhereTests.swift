@@ -149,12 +149,12 @@ struct ElsewhereTests {
             for _ in 0..<50 { pair.alice.send(InnerPacket.udp4(from: 1, to: 2)) }
             network.advance(by: .seconds(gap))
         }
-        let fresh = pair.alice.count(.initiationSent(pair.bob.publicKey, retry: false))
+        let fresh = pair.alice.initiations(to: pair.bob)
         #expect((28...30).contains(fresh), "\(fresh)")
         let others = pair.count {
             switch $0 {
-            case .initiationSent(let key, retry: let isRetry):
-                isRetry || key == pair.alice.publicKey
+            case .initiationSent(let key, _, let cause):
+                cause.isRetry || key == pair.alice.publicKey
             case .noAnswer: true
             default: false
             }
@@ -183,8 +183,9 @@ struct ElsewhereTests {
         }
         network.eve.meddle = { _ in .pass }
         if keepalive == 0 { pair.alice.send(InnerPacket.udp4(from: 1, to: 2)) }
+        let responses = pair.alice.responses(of: pair.bob)
         let time = network.advance(atMost: .seconds(31)) {
-            pair.alice.events.last == .responseConsumed(pair.bob.publicKey, pair.bob.address)
+            pair.alice.responses(of: pair.bob) > responses
         }
         #expect(time != nil)
         network.settle()

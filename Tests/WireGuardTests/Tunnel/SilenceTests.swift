@@ -141,7 +141,7 @@ struct SilenceTests {
         mallory.send(InnerPacket.udp4(from: 9, to: 2))
         let seen = network.seen { network.settle() }
         #expect(seen == [])
-        #expect(pair.bob.count(.handshakeRefused(eve, .unknownPeer)) == 1)
+        #expect(pair.bob.drops(.invalidHandshake, .unknownPeer).map(\.remote) == [eve])
     }
 
     @Test("data of which any byte is changed")
