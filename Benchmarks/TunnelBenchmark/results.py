@@ -1,0 +1,96 @@
+"""All figures of one run or of several, as they go into a file and come out of it."""
+
+import json
+import pathlib
+import statistics
+import time
+
+from failure import Failure
+from implementation import CABLE, KERNEL, OURS
+
+FORMAT = 1
+
+
+class Results:
+    """host, implementations by name, figures by row: each with its samples by implementation."""
+
+    def __init__(self, host):
+        self.host = host
+        self.implementations = {}
+        self.figures = {}
+        self.failures = {}
+
+    def add(self, row, figures, implementation, values):
+        """The values of a row's figures, of one round."""
+        for number, (figure, value) in enumerate(zip(figures, values, strict=True)):
+            entry = self.figures.setdefault(f"{row}.{number}", {
+                "title": figure.title, "unit": figure.unit, "digits": figure.digits,
+                "better": figure.better,
+                "taken": time.strftime("%Y-%m-%d"), "samples": {}})
+            if value is not None:
+                entry["samples"].setdefault(implementation, []).append(float(value))
+
+    def fail(self, row, implementation, reason):
+        self.failures.setdefault(row, {})[implementation] = str(reason)
+
+    def check_match(self, older):
+        """Fails unless an older run is of the same host and of the same builds."""
+        if older.host != self.host:
+            raise Failure("the file's figures are from another host, kernel, MTU or congestion "
+                          "control")
+        for name, description in older.implementations.items():
+            ours = self.implementations.get(name, description)
+            if ours["version"] != description["version"] or \
+                    ours.get("sha256") != description.get("sha256"):
+                raise Failure(f"the file's figures are from another build of {name}")
+
+    def take_over(self, older):
+        """Adds the rows of an older run that this one does not have."""
+        for name, description in older.implementations.items():
+            # A run without traffic does not know what the interfaces are like.
+            self.implementations[name] = {**description, **self.implementations.get(name, {})}
+        own = {key.partition(".")[0] for key in self.figures} | set(self.failures)
+        for key, entry in older.figures.items():
+            if key.partition(".")[0] not in own:
+                self.figures[key] = entry
+        for row, failures in older.failures.items():
+            if row not in own:
+                self.failures[row] = failures
+
+    def sort(self, rows):
+        """Puts the figures into the order of these rows."""
+        self.figures = dict(sorted(
+            self.figures.items(), key=lambda item: rows.index(item[0].partition(".")[0])))
+
+    def names(self):
+        """The implementations, in the order in which they are shown."""
+        ranks = {OURS: 0, KERNEL: 2, CABLE: 3}
+        return sorted(self.implementations, key=lambda name: ranks.get(name, 1))
+
+    def median(self, key, name):
+        samples = self.figures[key]["samples"].get(name)
+        return statistics.median(samples) if samples else None
+
+    def ratio(self, key, name):
+        """Our median by theirs, or None."""
+        ours, theirs = self.median(key, OURS), self.median(key, name)
+        return ours / theirs if ours is not None and theirs else None
+
+    def write(self, path):
+        content = {"format": FORMAT, "host": self.host, "implementations": self.implementations,
+                   "figures": self.figures, "failures": self.failures}
+        pathlib.Path(path).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def read(path):
+    """Results out of a file."""
+    try:
+        content = json.loads(pathlib.Path(path).read_text())
+        if content["format"] != FORMAT:
+            raise Failure(f"{path} has another format")
+        results = Results(content["host"])
+        for name in ("implementations", "figures", "failures"):
+            setattr(results, name, content[name])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Failure(f"{path} holds no figures: {error!r}") from None
+    return results

@@ -1,0 +1,100 @@
+"""A tunnel of one implementation between two machines, and what is seen of it from outside.
+
+            alice                                bob
+    wg0  192.168.241.1                   wg0  192.168.241.2
+    eth0 10.0.0.1  ───────────────────── eth0 10.0.0.2
+"""
+
+import contextlib
+import os
+
+from failure import Failure
+from interface import NAME, Section, key_pair
+from machines import Machine, connect
+
+OUTER = ("10.0.0.1", "10.0.0.2")
+INNER = ("192.168.241.1", "192.168.241.2")
+PORT = 51820
+
+
+class Tunnel:
+    """Two machines and both ends, ready for traffic; to be used in a `with` statement."""
+
+    def __init__(self, implementation, mtu, congestion_control):
+        self.implementation = implementation
+        self.mtu = mtu
+        self.congestion_control = congestion_control
+        self.ends = []
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.alice = stack.enter_context(Machine("alice"))
+            self.bob = stack.enter_context(Machine("bob"))
+            connect(self.alice, "eth0", self.bob, "eth0", left_addresses=[f"{OUTER[0]}/24"],
+                    right_addresses=[f"{OUTER[1]}/24"])
+            if hasattr(self.implementation, "interface"):
+                self.ends = [stack.enter_context(self.implementation.interface(machine))
+                             for machine in (self.alice, self.bob)]
+                self.configure()
+                self.address = INNER[1]
+            else:
+                self.address = OUTER[1]
+            self.say_hello()
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception):
+        return self.stack.__exit__(*exception)
+
+    def configure(self):
+        keys = [key_pair(), key_pair()]
+        for number, end in enumerate(self.ends):
+            other = 1 - number
+            section = Section(keys[other][1], f"{OUTER[other]}:{PORT}", [f"{INNER[other]}/32"])
+            end.set(end.text(keys[number][0], PORT, [section]))
+            end.machine.ip(f"""
+                address add {INNER[number]}/24 dev {NAME}
+                link set {NAME} mtu {self.mtu} up""")
+
+    def say_hello(self):
+        """A first ping, which makes the session."""
+        for _ in range(10):
+            if self.alice.attempt("ping", "-n", "-c", 1, "-W", 1, self.address).returncode == 0:
+                return
+        raise Failure(f"nothing comes through {self.implementation.name}")
+
+    @property
+    def pids(self):
+        """The two daemons; none where there is no daemon."""
+        return [end.pid for end in self.ends if end.pid is not None]
+
+    def cpu_seconds(self):
+        """What both daemons have used so far, all of their threads together."""
+        return sum(process_cpu_seconds(pid) for pid in self.pids)
+
+    def memory(self):
+        """Of the larger daemon in MB: its peak of resident memory, and what is private now."""
+        peaks, private = [], []
+        for pid in self.pids:
+            peaks.append(kilobytes(f"/proc/{pid}/status", "VmHWM:"))
+            private.append(kilobytes(f"/proc/{pid}/smaps_rollup", "Private_Clean:",
+                                     "Private_Dirty:"))
+        return max(peaks) * 1024 / 1e6, max(private) * 1024 / 1e6
+
+
+def process_cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def machine_cpu_seconds():
+    """What all processors of the host have been busy with, interrupts included."""
+    with open("/proc/stat") as stat:
+        user, nice, system, _, _, interrupts, soft = map(int, stat.readline().split()[1:8])
+    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
+
+
+def kilobytes(path, *keys):
+    with open(path) as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith(keys))
