@@ -24,11 +24,14 @@ TIME_LIMIT = 60  # seconds for a test that names none
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the long tests too")
+    parser.addoption("--full", action="store_true",
+                     help="scenarios: transfers of their whole length")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: a test that takes long; it runs with --long")
     config.addinivalue_line("markers", "limit(seconds): the time limit of a test")
+    config.addinivalue_line("markers", "scenario(name, title): a line of scripts/scenarios")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -67,6 +70,18 @@ def time_limit(request):
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.fixture
+def full(request):
+    """Whether transfers take their whole time."""
+    return request.config.getoption("--full")
+
+
+@pytest.fixture
+def seen(record_property):
+    """Says what a scenario saw: the reason for its "passed" in the lines of scripts/scenarios."""
+    return lambda what: record_property("seen", what)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -93,7 +93,8 @@ def test_spokes_reach_each_other_through_the_hub(world):
     assert world.hub_site.peer_status(bob).endpoint == f"192.0.2.1:{PORT}"
 
 
-def test_the_hub_sends_no_redirects(world):
+@pytest.mark.scenario("K9", "a hub sends no ICMP redirects")
+def test_the_hub_sends_no_redirects(world, seen):
     """What comes in by the tunnel and leaves by it would make a router send one a packet."""
     ping(world.bob, world.alice_site.inner[4], count=20)
     ping(world.bob, world.alice_site.inner[6], count=20)
@@ -102,6 +103,7 @@ def test_the_hub_sends_no_redirects(world):
     assert dict(zip(names, values))["OutRedirects"] == "0"
     with open(f"/proc/{world.hub.pid}/net/snmp6") as file:
         assert dict(line.split() for line in file)["Icmp6OutRedirects"] == "0"
+    seen("none for 40 pings between two spokes")
 
 
 def test_keepalives_hold_the_mapping_of_the_nat(world):

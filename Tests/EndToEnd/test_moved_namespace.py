@@ -152,13 +152,6 @@ def test_deleting_the_link_there_ends_the_daemon(world):
     world.a.daemon.assert_ends_cleanly(within=1)
 
 
-def test_deleting_the_namespace_ends_the_daemon(world):
-    """S39: with a live tunnel and cached routes."""
-    ping(world.jail, PUBLIC[4])
-    world.jail.holder.kill()
-    world.a.daemon.assert_ends_cleanly(within=3)
-
-
 def test_deleting_the_socket_file_ends_the_daemon(world):
     os.unlink(world.a.daemon.socket_path)
     world.a.daemon.assert_ends_cleanly(within=1)
@@ -206,18 +199,3 @@ def test_a_move_is_followed_without_the_right_to_hear_of_it():
         wait_until(lambda: a.daemon.log_text().count("is up") == 2, "up is seen", within=2)
         wait_for_the_next_initiation()
         full_ping(jail, b.inner[4], 1300, within=7)
-
-
-def test_interfaces_that_crossed_over_end_with_their_namespaces():
-    """S40: each interface in the other's namespace, and both deleted."""
-    with Machine("alice") as alice, Machine("bob") as bob, \
-            Site(alice, 1, name="wg1", port=1) as a, Site(bob, 2, name="wg2", port=2) as b:
-        alice.ip(f"link set wg1 netns {bob.pid}")
-        bob.ip(f"link set wg2 netns {alice.pid}")
-        a.machine, b.machine = bob, alice
-        for site in (a, b):
-            site.bring_up()
-        for machine, name in ((bob, "wg1"), (alice, "wg2")):
-            machine.ip(f"link del {name}")
-        for site in (a, b):
-            site.daemon.assert_ends_cleanly(within=1)

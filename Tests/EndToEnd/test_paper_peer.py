@@ -585,6 +585,7 @@ def test_a_session_ends_after_180_seconds(open_site):
     site.tunnel.ping()
 
 
+@pytest.mark.scenario("B2", "20 initiations without an answer, then silence")
 @pytest.mark.long
 @pytest.mark.limit(150)
 def test_the_daemon_initiates_20_times_and_gives_up(open_site):

@@ -30,18 +30,6 @@ def timed(what, work):
     return result
 
 
-def test_130560_prefixes_on_one_peer(daemon):
-    """S28."""
-    key = Keys().public
-    configuration = f"[Peer]\nPublicKey = {key}\n" + "".join(
-        f"AllowedIPs = {prefix}\n" for prefix in PREFIXES)
-    timed("130 560 prefixes set", lambda: daemon.wg("setconf", "/dev/stdin", input=configuration))
-    words = timed("… and shown", lambda: daemon.wg("show", "allowed-ips")).split()
-    assert len(words) == 130_561
-    assert words[0] == key
-    assert set(words[1:]) == set(map(canonical, PREFIXES))
-
-
 def canonical(prefix):
     return str(ipaddress.ip_network(prefix))
 

@@ -44,21 +44,23 @@ def received_mark(receiver):
     return mark[0] & 3
 
 
+@pytest.mark.scenario("K6", "handshakes have TOS 0x88, data has not")
 @pytest.mark.parametrize("outer", [4, 6])
-def test_handshakes_wear_their_traffic_class(outer):
+def test_handshakes_wear_their_traffic_class(outer, seen):
     with two_sites(outer=outer) as (a, b), Capture(b.machine, "eth0") as capture:
         ping(a.machine, b.inner[4])
         packets = capture.packets()
-        seen = {(source(packet), udp_payload(packet)[0], traffic_class(packet))
-                for packet in packets if source(packet)}
+        found = {(source(packet), udp_payload(packet)[0], traffic_class(packet))
+                 for packet in packets if source(packet)}
         near, far = (OUTER[outer][1], a.port), (OUTER[outer][2], b.port)
-        assert {(near, 1, HANDSHAKE), (far, 2, HANDSHAKE),
-                (near, 4, 0), (far, 4, 0)} == seen
+        assert found == {(near, 1, HANDSHAKE), (far, 2, HANDSHAKE), (near, 4, 0), (far, 4, 0)}
+        seen("0x88 on initiation and response, 0 on data")
 
 
+@pytest.mark.scenario("K7", "ECN of the inner packet on the outer")
 @pytest.mark.parametrize("outer", [4, 6])
 @pytest.mark.parametrize("inner", [4, 6])
-def test_congestion_marks_are_carried_out(inner, outer):
+def test_congestion_marks_are_carried_out(inner, outer, seen):
     """The tunnel's packets can be marked where the inner ones can; CE inside is the inner's own."""
     with two_sites(outer=outer) as (a, b):
         ping(a.machine, b.inner[inner])
@@ -69,22 +71,24 @@ def test_congestion_marks_are_carried_out(inner, outer):
                     assert received_mark(receiver) == mark
                     assert [found for found, _ in capture.datagrams_from(
                         OUTER[outer][1], a.port)] == [expected], ECN_NAMES[mark]
+        seen("Not-ECT, ECT(0), ECT(1) as inside, and ECT(0) for CE")
 
 
-# RFC 6040, but nothing is dropped; outer ECT(1) over inner ECT(0) is left out, as the RFC and the
-# kernel differ there.
+# RFC 6040, but nothing is dropped. (The kernel leaves the inner ECT(0) under an outer ECT(1).)
 MARKS_IN = {
     (NOT_ECT, NOT_ECT): NOT_ECT, (ECT0, NOT_ECT): NOT_ECT, (ECT1, NOT_ECT): NOT_ECT,
     (CE, NOT_ECT): NOT_ECT,
-    (NOT_ECT, ECT0): ECT0, (ECT0, ECT0): ECT0, (CE, ECT0): CE,
+    (NOT_ECT, ECT0): ECT0, (ECT0, ECT0): ECT0, (ECT1, ECT0): ECT1, (CE, ECT0): CE,
     (NOT_ECT, ECT1): ECT1, (ECT0, ECT1): ECT1, (ECT1, ECT1): ECT1, (CE, ECT1): CE,
     (NOT_ECT, CE): CE, (ECT0, CE): CE, (ECT1, CE): CE, (CE, CE): CE,
 }
 
 
+@pytest.mark.scenario("K8", "ECN of the outer packet on the inner, sixteen cases")
 @pytest.mark.parametrize("outer", [4, 6])
 @pytest.mark.parametrize("inner", [4, 6])
-def test_congestion_marks_are_carried_in(inner, outer):
+def test_congestion_marks_are_carried_in(inner, outer, seen):
+    assert len(MARKS_IN) == 16
     with two_sites(outer=outer) as (a, b), \
             marked_receiver(b.machine, b.inner[inner]) as receiver:
         ping(a.machine, b.inner[inner])
@@ -104,3 +108,4 @@ def test_congestion_marks_are_carried_in(inner, outer):
                     send_marked(a.machine, b.inner[inner], inside)
                     assert received_mark(receiver) == expected, (
                         f"{ECN_NAMES[inside]} inside {ECN_NAMES[outside]}")
+        seen("all sixteen as RFC 6040 has them, and nothing dropped")

@@ -8,6 +8,8 @@ import struct
 import threading
 import time
 
+from machines import wait_until
+
 BLOCK = random.Random("contents").randbytes(1 << 20)
 LARGEST_PING = {4: 20 + 8, 6: 40 + 8}  # bytes of headers: a payload of MTU minus these fills it
 
@@ -27,6 +29,24 @@ def ping(machine, address, count=1, size=None, within=5, options=()):
         output = machine.run("ping", "-n", "-c", 1, "-W", within, *sized, *options, address,
                              timeout=within + 20)
     return output
+
+
+def flood(machine, address, count=10, within=1):
+    """A flood ping: each answer arrives in time, whether `ping` still waits for it or not."""
+    def answers():
+        """Echo replies that the kernel has received."""
+        file, name = (("snmp6", "Icmp6InEchoReplies") if ":" in address
+                      else ("snmp", "InEchoReps"))
+        with open(f"/proc/{machine.pid}/net/{file}") as lines:
+            words = [line.split() for line in lines if line.startswith("Icmp")]
+        if file == "snmp6":
+            return int(dict(words)[name])
+        names, values = [line for line in words if line[0] == "Icmp:"]
+        return int(values[names.index(name)])
+
+    before = answers()
+    machine.run("ping", "-n", "-q", "-f", "-c", count, "-W", within, address, timeout=within + 20)
+    wait_until(lambda: answers() - before >= count, f"{count} answers from {address}", within)
 
 
 def assert_no_answer(machine, address):

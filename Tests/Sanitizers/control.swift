@@ -1,0 +1,45 @@
+// control MODE: a program whose fault, or the lack of one, is known.
+//
+//   mutex    two threads count under a lock, and meet often: no fault
+//   race     two threads count without one: for the thread sanitizer
+//   freed    reads memory after it was freed: for the address sanitizer
+
+import Glibc
+import Synchronization
+
+final class Counters: Sendable {
+    let locked = Mutex(0)
+    nonisolated(unsafe) var open = 0
+}
+
+let counters = Counters()
+let mode = CommandLine.arguments.dropFirst().first
+
+func run(_ body: @escaping @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?) {
+    var threads = [pthread_t(), pthread_t()]
+    for index in threads.indices { pthread_create(&threads[index], nil, body, nil) }
+    for thread in threads { pthread_join(thread, nil) }
+}
+
+switch mode {
+case "mutex":
+    run { _ in
+        for _ in 0..<300_000 { counters.locked.withLock { $0 += 1 } }
+        return nil
+    }
+    print(counters.locked.withLock { $0 })
+case "race":
+    run { _ in
+        for _ in 0..<300_000 { counters.open += 1 }
+        return nil
+    }
+    print(counters.open)
+case "freed":
+    let memory = UnsafeMutablePointer<Int>.allocate(capacity: 4)
+    memory.initialize(repeating: 7, count: 4)
+    memory.deallocate()
+    print(memory[2])
+default:
+    print("usage: control mutex|race|freed")
+    exit(64)
+}
