@@ -57,7 +57,7 @@ def test_a_wrong_preshared_key_lets_nothing_through(cell):
 @pytest.mark.limit(120)
 @pytest.mark.parametrize("streams", [4, 5, 50])
 @pytest.mark.parametrize("mtu", [1420, 34736])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if "wireguard-go" in cell])
 def test_parallel_streams_run_at_any_mtu(cell, mtu, streams):
     with two_sites(*CELLS[cell], mtu=mtu, cable_mtu=min(mtu + 80, 65535)) as (a, b):
         for sender, receiver, address in [(a, b, b.inner[4]), (b, a, a.inner[6])]:
