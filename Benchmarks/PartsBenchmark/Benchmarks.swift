@@ -51,6 +51,18 @@ let benchmarks: @Sendable () -> Void = {
         }
     }
 
+    for count in [10_000, 1_000_000] {
+        for version in [4, 6] {
+            let routes = RandomRoutes(count: count, isIPv6: version == 6)
+            Benchmark(
+                "look up IPv\(version) among \(count) random prefixes",
+                configuration: .init(scalingFactor: .kilo)
+            ) { benchmark in
+                blackHole(routes.lookUp(benchmark.scaledIterations.count))
+            }
+        }
+    }
+
     Benchmark("replay window", configuration: .init(scalingFactor: .kilo)) { benchmark in
         var window = ReplayWindow()
         benchmark.startMeasurement()
@@ -70,6 +82,21 @@ let benchmarks: @Sendable () -> Void = {
         benchmark.stopMeasurement()
     }
 
+    Benchmark(
+        "the multiplications of a response alone",
+        configuration: .init(scalingFactor: .kilo, maxIterations: 5)
+    ) { benchmark in
+        for _ in benchmark.scaledIterations { blackHole(visitor.multiply()) }
+    }
+
     let set = SetText(peers: 1000)
     Benchmark("parse a set of 1000 peers") { _ in blackHole(set.parse()) }
+    Benchmark("set 1000 peers") { _ in blackHole(set.apply()) }
+    let hub = set.apply()
+    Benchmark("get 1000 peers") { _ in blackHole(SetText.get(hub)) }
+
+    let prefixes = SetText(prefixesOf255Times256: ())
+    Benchmark("set 130560 prefixes") { _ in blackHole(prefixes.apply()) }
+    let gateway = prefixes.apply()
+    Benchmark("get 130560 prefixes") { _ in blackHole(SetText.get(gateway)) }
 }

@@ -1,19 +1,38 @@
 import WireGuard
 
-/// The text of a set, as `wg setconf` sends it.
+/// The text of a set, as `wg setconf` sends it, and what becomes of it.
 struct SetText {
     private let bytes: [UInt8]
+    private let text: String
+
+    /// As many prefixes as there are of /16 in 255/8 of IPv4, and as many of IPv6, on one peer.
+    init(prefixesOf255Times256: Void) {
+        var text = "set=1\nreplace_peers=true\npublic_key=\(String(repeating: "ab", count: 32))\n"
+        for first in 0..<255 {
+            for second in 0..<256 {
+                text += "allowed_ip=\(first).\(second).0.0/16\n"
+                let (high, low) = (String(first, radix: 16), String(second, radix: 16))
+                text += "allowed_ip=fd00:\(high):\(low)::1/128\n"
+            }
+        }
+        self.init(text)
+    }
 
     init(peers: Int) {
         var text = "set=1\nlisten_port=51820\nfwmark=0\nreplace_peers=true\n"
-        for peer in 0..<peers {
+        for peer in 1...peers {
             let number = String(peer, radix: 16)
             text += "public_key=\(String(repeating: "0", count: 64 - number.utf8.count))\(number)\n"
             text += "endpoint=192.0.2.1:51820\nreplace_allowed_ips=true\n"
             text += "allowed_ip=10.\(peer >> 8 & 255).\(peer & 255).0/24\n"
             text += "allowed_ip=fd00:\(number)::/32\n"
         }
-        bytes = Array((text + "\n").utf8)
+        self.init(text)
+    }
+
+    private init(_ text: String) {
+        self.text = text + "\n"
+        bytes = Array(self.text.utf8)
     }
 
     /// The number of prefixes that it names.
@@ -25,4 +44,22 @@ struct SetText {
         default: preconditionFailure("the text is wrong")
         }
     }
+
+    /// A tunnel that is configured with it.
+    func apply() -> Tunnel {
+        let tunnel = Tunnel()
+        precondition(tunnel.configure(text, now: Self.time) == 0)
+        return tunnel
+    }
+
+    /// The length of what a get of the tunnel answers.
+    static func get(_ tunnel: Tunnel) -> Int {
+        var writer = UAPIWriter()
+        tunnel.write(to: &writer)
+        return writer.byteCount
+    }
+
+    private static let time = Moment(
+        instant: Instant(nanoseconds: 1_000_000_000),
+        wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0))
 }

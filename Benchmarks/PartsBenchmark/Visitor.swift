@@ -4,6 +4,7 @@ import WireGuardCrypto
 /// Somebody who begins handshakes, kept to be sent to hosts that have not seen them.
 final class Visitor {
     private let key: PrivateKey
+    private let publicKey: PublicKey
     private let hostKey: PrivateKey
     private var initiations: [[UInt8]] = []
 
@@ -13,6 +14,7 @@ final class Visitor {
     init(initiations count: Int) {
         var random = SystemRandom()
         key = PrivateKey(random: &random)
+        publicKey = key.publicKey
         hostKey = PrivateKey(random: &random)
         let tunnel = Self.makeTunnel(key, peer: hostKey.publicKey)
         let packet: [UInt8] = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
@@ -35,6 +37,20 @@ final class Visitor {
             initiations[index], from: Self.address, now: Self.time(seconds: UInt64(index) * 6))
         guard let response = host.nextDatagram() else { preconditionFailure("no response") }
         return response.bytes.count
+    }
+
+    /// The multiplications of `call` alone: es, ee and se, and the host's ephemeral key.
+    ///
+    /// Their share of a call is what no host can save: static-static is kept from visit to visit.
+    func multiply() -> Int {
+        var random = SystemRandom()
+        let ephemeral = PrivateKey(random: &random)
+        var zeroes = 0
+        for key in [publicKey, publicKey, publicKey] {
+            guard let shared = try? Curve25519.sharedSecret(hostKey, key) else { continue }
+            zeroes += shared.isZero ? 1 : 0
+        }
+        return zeroes + (ephemeral.publicKey.isZero ? 1 : 0)
     }
 
     private static func time(seconds: UInt64) -> Moment {
