@@ -4,7 +4,7 @@ import Glibc
 /// The calls of the packet path, all in this file: what they return is a count, or an errno below
 /// zero, so that an error costs no more than a result. Interrupted calls are repeated.
 ///
-/// Whoever wants to inject faults does it here.
+/// Tests/CFaults takes the place of these functions of the C library to make them fail.
 @safe
 enum PacketSystemCall {
     @inline(__always)

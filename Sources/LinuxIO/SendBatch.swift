@@ -139,37 +139,41 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
                 continue
             }
             let code = Int32(-result)
-            if code == EAGAIN, patience.wait(for: fd) { continue }
-            let loss = unsafe sendOtherwise(index, to: fd, buffer, code, &patience, &outcome)
+            if patience.wait(for: fd, code) { continue }
+            let loss = unsafe sendOtherwise(index, to: fd, buffer, &patience, &outcome)
             if loss == 0 { outcome.sent += 1 } else { outcome.drop(loss) }
             index += 1
         }
     }
 
-    /// Sends a message that was refused in another way, if there is one.
+    /// Sends a message that was refused once more, and in another way, if there is one.
     ///
-    /// First without the source, which may have left the host; then its datagrams one by one, since
-    /// the kernel answers EIO for a device that cannot checksum, EINVAL for some that cannot
-    /// segment, EMSGSIZE where a datagram does not fit the path and would need fragments.
+    /// First as it was, since the errno may tell of an earlier datagram (ECONNREFUSED) or of a moment
+    /// that has passed. Then without the source, which may have left the host; then its datagrams one
+    /// by one: the kernel answers EIO for a device that cannot checksum, EINVAL for some that cannot
+    /// segment, EMSGSIZE where a datagram does not fit the path and would need fragments, and memory
+    /// may suffice for small ones.
     ///
     /// - Returns: 0 if it was sent, in part at least, else the errno.
     private func sendOtherwise(
-        _ index: Int, to fd: Int32, _ buffer: UnsafeRawBufferPointer, _ code: Int32,
+        _ index: Int, to fd: Int32, _ buffer: UnsafeRawBufferPointer,
         _ patience: inout Patience, _ outcome: inout SendOutcome
     ) -> Int32 {
         let entry = unsafe entries[index]
-        var code = code
-        if entry.source != nil, Self.blamesSource(code) {
+        var result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
+        if result > 0 { return 0 }
+        if entry.source != nil, Self.blamesSource(Int32(-result)) {
             describe(index, source: nil, segmentSize: entry.segmentSize)
-            let result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
+            result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
             if result > 0 {
                 outcome.staleSources |= 1 << UInt128(index)
                 return 0
             }
             // Refused all the same: whether the source was to blame as well shows below.
-            code = Int32(-result)
         }
-        guard entry.segmentSize > 0, Self.blamesSegmentation(code) else { return code }
+        let code = Int32(-result)
+        guard entry.segmentSize > 0, Self.blamesSegmentation(code) || Self.isScarcity(code)
+        else { return code }
         var source = entry.source
         var isSent = false
         var offset = 0
@@ -180,7 +184,9 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
             if sendOne(index, to: fd, &source, &patience, &outcome) { isSent = true }
         }
         guard isSent else { return outcome.lastError }
-        outcome.segmentationFailure = outcome.segmentationFailure ?? (index, code)
+        if Self.blamesSegmentation(code) {
+            outcome.segmentationFailure = outcome.segmentationFailure ?? (index, code)
+        }
         return 0
     }
 
@@ -189,12 +195,17 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         _ index: Int, to fd: Int32, _ source: inout SourceAddress?, _ patience: inout Patience,
         _ outcome: inout SendOutcome
     ) -> Bool {
+        var isLastTry = false
         while true {
             describe(index, source: source, segmentSize: 0)
             let result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
             if result > 0 { return true }
             let code = Int32(-result)
-            if code == EAGAIN, patience.wait(for: fd) { continue }
+            if patience.wait(for: fd, code) { continue }
+            if !isLastTry {
+                isLastTry = true
+                continue
+            }
             if source != nil, Self.blamesSource(code) {
                 source = nil
                 outcome.staleSources |= 1 << UInt128(index)
@@ -217,6 +228,11 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         case EIO, EINVAL, EMSGSIZE, EOPNOTSUPP: true
         default: false
         }
+    }
+
+    /// Memory or a queue is full, for the moment.
+    fileprivate static func isScarcity(_ code: Int32) -> Bool {
+        code == ENOBUFS || code == ENOMEM
     }
 
     /// Points a message at its bytes; the range has been checked.
@@ -301,16 +317,22 @@ private struct ControlWriter {
     }
 }
 
-/// How long a full socket is waited for, in one flush: then what does not fit is dropped, as the
-/// network would.
+/// How long a full socket or a full memory is waited for, in one flush: then what does not fit is
+/// dropped, as the network would.
 private struct Patience {
     private var waits = 0
 
-    /// Waits for at most 2 ms; false when that was done five times.
-    mutating func wait(for fd: Int32) -> Bool {
+    /// Waits for at most 2 ms if that may help against an error; false if not, or when it was done
+    /// five times.
+    mutating func wait(for fd: Int32, _ code: Int32) -> Bool {
         guard waits < 5 else { return false }
+        switch code {
+        case EAGAIN: PacketSystemCall.waitUntilWritable(fd, milliseconds: 2)
+        // The socket would count as writable.
+        case let code where SendBatch.isScarcity(code): Clock.pause(milliseconds: 1)
+        default: return false
+        }
         waits += 1
-        PacketSystemCall.waitUntilWritable(fd, milliseconds: 2)
         return true
     }
 }

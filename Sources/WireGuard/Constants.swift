@@ -28,6 +28,8 @@ package enum Constants {
     package static let maximumStagedBytes = 4 << 20
     /// Handshake messages that wait for the control thread; an eighth of it is "under load".
     package static let handshakeQueueLength = 1024
+    /// How long a refused segmented send keeps segments out of use.
+    static let segmentationPause = Interval.seconds(10)
     /// Peers that one device may have.
     package static let maximumPeers = 1 << 20
     /// The MTU of the tunnel unless told otherwise: 1500 − 40 (IPv6) − 8 (UDP) − 32.

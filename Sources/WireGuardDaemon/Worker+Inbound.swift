@@ -13,14 +13,17 @@ extension Worker {
             receives -= 1
             switch receive(family, into: &incoming) {
             case .messages(let count):
-                failures.receiveErrors = 0
+                failures.receiving.end()
                 open(count, in: &incoming)
                 // The socket was emptied; if not, we are woken again.
                 if count < received.slots { receives = 0 }
-            case .wouldBlock, nil:
+            case .wouldBlock:
+                if receives == Self.receivesPerTurn - 1 { failures.receiving.noteNothing() }
+                receives = 0
+            case nil:
                 receives = 0
             case .failed(let code):
-                noteReceiveError(code)
+                failures.receiving.note(code, of: "receiving", in: log)
                 receives = 0
             }
         }
@@ -46,39 +49,69 @@ extension Worker {
             messages[slot] = message
         }
         let now = Instant(nanoseconds: Clock.boottime())
+        if let resumes = joiningResumes, now >= resumes {
+            joiningResumes = nil
+            coalescer.coalescing = joined
+        }
         let wakes = inbound.open(
             messages, count: count, in: &incoming, into: &coalescer, now: now)
         coalescer.finish(in: &incoming)
-        for index in 0..<coalescer.writeCount { write(index, of: &incoming) }
+        for index in 0..<coalescer.writeCount { write(index, of: &incoming, now: now) }
         coalescer.removeAll()
         if wakes { control.ring() }
     }
 
-    /// Writes one packet or super-packet to the TUN.
-    private mutating func write(_ index: Int, of incoming: inout MutableRawSpan) {
+    /// Writes one packet or super-packet to the TUN, as a whole or in its packets.
+    private mutating func write(
+        _ index: Int, of incoming: inout MutableRawSpan, now: Instant
+    ) {
         let range = coalescer.write(at: index)
-        switch write(range, of: incoming.bytes) {
-        case .written, .down, .wouldBlock, .failed:
-            // A packet for an interface that is down or full is lost, as on any other link.
+        switch writeTwice(range, of: incoming.bytes) {
+        case .written:
             return
         case .gone:
             end()
-        case .refused:
-            guard range.count > 1 else { return }
+        case .down:
+            // A packet for an interface that is down is lost, as on any other link.
+            inbound.countRefusedWrites(range.count)
+        case .refused where range.count > 1:
             separate(index, in: &incoming)
+            stopJoining(now: now)
+        case .refused, .wouldBlock, .failed:
+            // There may be memory for smaller ones.
+            if range.count > 1 {
+                separate(index, in: &incoming)
+            } else {
+                inbound.countRefusedWrites(1)
+            }
         }
     }
 
-    /// Writes the packets of a refused super-packet one by one, and joins no more.
+    /// Writes the packets of a refused super-packet one by one.
     private mutating func separate(_ index: Int, in incoming: inout MutableRawSpan) {
         coalescer.separate(writeAt: index, in: &incoming)
-        for piece in coalescer.write(at: index) {
-            _ = write(piece..<piece + 1, of: incoming.bytes)
+        for piece in coalescer.write(at: index)
+        where writeTwice(piece..<piece + 1, of: incoming.bytes) != .written {
+            inbound.countRefusedWrites(1)
         }
+    }
+
+    /// The TUN does not take a super-packet: for ten seconds none is made.
+    private mutating func stopJoining(now: Instant) {
         coalescer.coalescing = []
+        joiningResumes = now + .seconds(10)
         guard !failures.hasTunRefused else { return }
         failures.hasTunRefused = true
         log.info("the TUN refuses joined packets: writing them one by one")
+    }
+
+    /// Writes again what was refused: there may be memory now, or the interface be up.
+    private mutating func writeTwice(
+        _ range: Range<Int>, of incoming: RawSpan
+    ) -> TunQueue.WriteResult {
+        let result = write(range, of: incoming)
+        if result == .written || result == .gone { return result }
+        return write(range, of: incoming)
     }
 
     private mutating func write(
@@ -93,16 +126,5 @@ extension Worker {
             pieces.append(offset: piece.offset + cut, length: piece.length - cut)
         }
         return queue.write(header: RawSpan(), pieces: &pieces, of: incoming)
-    }
-
-    /// A receive that fails is tried again, for ever: nothing that the network does ends a reader.
-    private mutating func noteReceiveError(_ code: Int32) {
-        failures.receiveErrors += 1
-        if code != failures.lastReceiveError {
-            failures.lastReceiveError = code
-            log.error("receiving failed: \(SystemError.message(of: code)); trying again")
-        }
-        // Not at full speed while it goes on failing.
-        if failures.receiveErrors > 10 { Clock.pause(milliseconds: 10) }
     }
 }

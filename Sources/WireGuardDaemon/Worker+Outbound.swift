@@ -18,14 +18,17 @@ extension Worker {
             reads -= 1
             switch queue.read(into: &tun, at: 0, count: tun.byteCount) {
             case .bytes(let count):
+                failures.reading.end()
                 take(count, of: tun, sending: &outgoing, bouncing: &bounces)
             case .wouldBlock:
+                if reads == Self.readsPerTurn - 1 { failures.reading.noteNothing() }
                 reads = 0
             case .gone:
                 end()
                 reads = 0
-            case .failed:
-                // EIO while the interface goes down; level-triggered waiting brings us back.
+            case .failed(let code):
+                // Level-triggered waiting brings us back.
+                failures.reading.note(code, of: "reading from the TUN", in: log)
                 reads = 0
             }
         }
@@ -81,7 +84,7 @@ extension Worker {
         let now = Instant(nanoseconds: Clock.boottime())
         let wakes = outbound.seal(in: &outgoing, bouncing: &bounces, now: now)
         for index in 0..<outbound.transmitCount { append(outbound.transmits[index]) }
-        send(outgoing.bytes)
+        send(outgoing.bytes, now: now)
         for index in 0..<outbound.bounceCount { bounce(outbound.bounces[index], of: bounces.bytes) }
         if outbound.hasFoundLoop {
             log.error(
@@ -109,30 +112,31 @@ extension Worker {
         }
     }
 
-    private mutating func send(_ bytes: RawSpan) {
+    private mutating func send(_ bytes: RawSpan, now: Instant) {
         if send4.count > 0 {
             if let shared = sockets?.v4 {
-                note(send4.flush(to: shared.socket, from: bytes), family: .v4)
+                note(send4.flush(to: shared.socket, from: bytes), family: .v4, now: now)
             }
             send4.removeAll()
         }
         if send6.count > 0 {
             if let shared = sockets?.v6 {
-                note(send6.flush(to: shared.socket, from: bytes), family: .v6)
+                note(send6.flush(to: shared.socket, from: bytes), family: .v6, now: now)
             }
             send6.removeAll()
         }
     }
 
     /// Learns from a send: a path or a device that cannot take segments, sources that are gone.
-    private mutating func note(_ outcome: SendOutcome, family: AddressFamily) {
+    private mutating func note(_ outcome: SendOutcome, family: AddressFamily, now: Instant) {
+        if outcome.dropped > 0 { outbound.countRefusedSends(outcome.dropped) }
         if let failure = outcome.segmentationFailure {
             let peer = family == .v4 ? peers4[failure.index] : peers6[failure.index]
             if SystemError(call: "sendmmsg", code: failure.code).isMessageTooLong {
                 // This path only: its MTU is below what the tunnel's asks for.
-                outbound.stopSegmentation(to: peer)
+                outbound.stopSegmentation(to: peer, now: now)
             } else {
-                outbound.usesSegmentation = false
+                outbound.stopSegmentation(now: now)
             }
             if !failures.hasSegmentationFailed {
                 failures.hasSegmentationFailed = true

@@ -20,6 +20,9 @@ struct Worker: ~Copyable, Sendable {
     var outbound: OutboundPath
     var inbound: InboundPath
     var coalescer: FlowCoalescer
+    /// What the TUN takes joined, and when it is tried again after a refusal.
+    let joined: FlowCoalescer.Coalescing
+    var joiningResumes: Instant?
     var received: ReceiveBatch
     var messages: FixedArray<InboundMessage>
     var send4: SendBatch
@@ -35,8 +38,9 @@ struct Worker: ~Copyable, Sendable {
 
     /// Most messages of one receive.
     private static let slots = 32
-    /// Most packets that one receive can bring: 64 datagrams a message.
-    private static let maximumPackets = slots * 64
+    /// Most packets that one receive can bring: 128 datagrams a message, which a sender on the same
+    /// host may put into one from Linux 6.9 on; the network brings 64.
+    private static let maximumPackets = slots * 128
     /// Room for the largest packet and its virtio header.
     static let tunBufferByteCount = 65_536 + 4096
 
@@ -68,6 +72,7 @@ struct Worker: ~Copyable, Sendable {
         var joined: FlowCoalescer.Coalescing = []
         if granted.contains(.segments) { joined.insert(.tcp) }
         if granted.contains(.datagrams) { joined.insert(.udp) }
+        self.joined = joined
         coalescer = FlowCoalescer(maximumPackets: Self.maximumPackets, coalescing: joined)
         received = ReceiveBatch(slots: Self.slots)
         messages = FixedArray(repeating: InboundMessage(), count: Self.slots)
@@ -141,6 +146,38 @@ struct Worker: ~Copyable, Sendable {
 struct FailureLog: Sendable {
     var hasSegmentationFailed = false
     var hasTunRefused = false
-    var lastReceiveError: Int32 = 0
-    var receiveErrors = 0
+    var receiving = Failures()
+    var reading = Failures()
+
+    /// The failures of one kind of call, as long as none succeeds.
+    struct Failures: Sendable {
+        private var inARow = 0
+        private var emptyInARow = 0
+        private var quietUntil: UInt64 = 0
+
+        /// A call has succeeded.
+        mutating func end() {
+            inARow = 0
+            emptyInARow = 0
+        }
+
+        /// A call found nothing although the kernel said that there was something. That happens, but
+        /// a thread to which it happens all the time must not spin.
+        mutating func noteNothing() {
+            emptyInARow = min(emptyInARow + 1, 101)
+            if emptyInARow > 100 { Clock.pause(milliseconds: 1) }
+        }
+
+        /// Holds up a thread whose calls go on failing, lest it spin: nothing that goes wrong with
+        /// packets ends a reader. One line in ten seconds tells of it.
+        mutating func note(_ code: Int32, of what: StaticString, in log: Logger) {
+            let now = Clock.boottime()
+            if now >= quietUntil {
+                quietUntil = now &+ 10_000_000_000
+                log.error("\(what) failed: \(SystemError.message(of: code)); trying again")
+            }
+            inARow = min(inARow + 1, 11)
+            if inARow > 10 { Clock.pause(milliseconds: 10) }
+        }
+    }
 }

@@ -40,6 +40,12 @@ public enum DropReason: Int, CaseIterable, Sendable, BitwiseCopyable {
     case overRate
     /// From the network: a handshake message that does not authenticate, is too old or too soon.
     case invalidHandshake
+    /// From a peer: one receive brought more packets than there is room for.
+    case batchOverflow
+    /// To the network: the kernel refused a message, a datagram or a run of them, in every way.
+    case refusedSend
+    /// To the TUN: the kernel refused a packet, twice.
+    case refusedWrite
     /// Any: the interface is down.
     case interfaceDown
 }

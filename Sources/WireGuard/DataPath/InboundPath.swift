@@ -56,6 +56,11 @@ package struct InboundPath: ~Copyable {
         return wakes
     }
 
+    /// The TUN refused packets.
+    package func countRefusedWrites(_ packets: Int) {
+        path.drops.count(.refusedWrite, packets)
+    }
+
     // MARK: Demultiplexing
 
     private mutating func demultiplex(
@@ -251,7 +256,10 @@ package struct InboundPath: ~Copyable {
             }
             byteCount += messageLength
             // More packets in one batch than the kernel ever joins: a bound, not a case.
-            guard !coalescer.isFull else { continue }
+            guard !coalescer.isFull else {
+                path.drops.count(.batchOverflow)
+                continue
+            }
             ECN.decapsulate(
                 outer: run.trafficClass, packet: &buffer, at: packet.offset, length: total)
             coalescer.append(offset: packet.offset, length: total, in: buffer.bytes)

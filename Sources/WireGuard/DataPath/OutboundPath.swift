@@ -39,6 +39,9 @@ package struct OutboundPath: ~Copyable {
     /// Whether segmented sends are in use; else each message is a send of its own.
     package var usesSegmentation = true
 
+    /// Until when a device's refusal keeps them out of use.
+    private var segmentationPause = Instant(nanoseconds: 0)
+
     private let path: DataPath
     private let gate: DataPath.Gate
     private var entries: FixedArray<Entry>
@@ -208,14 +211,27 @@ package struct OutboundPath: ~Copyable {
         return wakes
     }
 
-    /// A segmented send to a peer was too large for its path: from now on, and until routes, endpoint
-    /// or MTU change, datagrams one by one.
-    package func stopSegmentation(to slot: PeerSlot) {
+    /// A segmented send to a peer was too large for its path: from now on datagrams one by one, until
+    /// routes, endpoint or MTU change, or ten seconds have passed, as no word comes of a path whose
+    /// MTU was learnt and is forgotten.
+    package func stopSegmentation(to slot: PeerSlot, now: Instant) {
         gate.mutex.withLock { _ in
             guard path.peers.contains(slot.rawValue) else { return }
-            path.peers[slot.rawValue].segmentationRefusal.store(
-                UInt64(path.sourceGeneration.load(ordering: .relaxed)), ordering: .relaxed)
+            path.peers[slot.rawValue].refuseSegmentation(
+                generation: path.sourceGeneration.load(ordering: .relaxed), now: now)
         }
+    }
+
+    /// A device refused a segmented send: from now on, and for ten seconds, this thread sends each
+    /// datagram by itself. Another route may lead through another device, and trying again costs
+    /// one batch at most, which is sent all the same.
+    package mutating func stopSegmentation(now: Instant) {
+        segmentationPause = now + Constants.segmentationPause
+    }
+
+    /// The kernel refused messages.
+    package func countRefusedSends(_ messages: Int) {
+        path.drops.count(.refusedSend, messages)
     }
 
     /// A send from a peer's cached source was refused.
@@ -377,9 +393,8 @@ package struct OutboundPath: ~Copyable {
         let ecn = entries[run.lowerBound].ecn
         var limits: DatagramRun.Limits =
             if case .v4 = endpoint.remote.address { .v4 } else { .v6 }
-        if !usesSegmentation
-            || path.peers[slot.rawValue].segmentationRefusal.load(ordering: .relaxed)
-                == UInt64(generation)
+        if !usesSegmentation || now < segmentationPause
+            || path.peers[slot.rawValue].refusesSegmentation(generation: generation, now: now)
         {
             limits.segments = 1
         }

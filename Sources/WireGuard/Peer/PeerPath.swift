@@ -24,10 +24,9 @@ struct PeerPath: ~Copyable, Sendable {
     let receiveErrors = Atomic<UInt64>(0)
     /// When the last initiation or response went out, in nanoseconds; 0 for not within the limit.
     let lastHandshakeSent = Atomic<UInt64>(0)
-    /// The ``DataPath/sourceGeneration`` in which a segmented send to the peer was too large for its path;
-    /// ``noGeneration`` for never. Another path may take it.
-    let segmentationRefusal = Atomic<UInt64>(noGeneration)
-    static let noGeneration = UInt64.max
+    /// In which ``DataPath/sourceGeneration`` a segmented send to the peer was too large for its path
+    /// (upper half), and the second up to which that counts (lower half); 0 for never.
+    private let segmentationRefusal = Atomic<UInt64>(0)
     /// What the packet path asked of the control thread and it has not looked at yet.
     private let requests = Atomic<UInt8>(0)
 
@@ -74,7 +73,24 @@ struct PeerPath: ~Copyable, Sendable {
             return endpoint
         }
         guard old?.remote.address != new.remote.address else { return }
-        segmentationRefusal.store(Self.noGeneration, ordering: .relaxed)
+        segmentationRefusal.store(0, ordering: .relaxed)
+    }
+
+    /// The path to the peer has not taken a segmented send.
+    func refuseSegmentation(generation: UInt32, now: Instant) {
+        let end = Self.second(now + Constants.segmentationPause)
+        segmentationRefusal.store(UInt64(generation) << 32 | UInt64(end), ordering: .relaxed)
+    }
+
+    /// Whether the path of this generation was found not to take segmented sends, of late.
+    func refusesSegmentation(generation: UInt32, now: Instant) -> Bool {
+        let refusal = segmentationRefusal.load(ordering: .relaxed)
+        return refusal != 0 && refusal >> 32 == UInt64(generation)
+            && Self.second(now) < UInt32(truncatingIfNeeded: refusal)
+    }
+
+    private static func second(_ instant: Instant) -> UInt32 {
+        UInt32(truncatingIfNeeded: instant.nanoseconds / 1_000_000_000)
     }
 
     /// Notes requests; true if none was pending, so that the peer must be put on the list.

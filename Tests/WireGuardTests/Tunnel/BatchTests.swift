@@ -23,9 +23,17 @@ struct BatchTests {
     }
 
     func seal(_ packets: [[UInt8]], segmented: Bool = true) -> Sealed {
-        let path = pair.alice.tunnel.device.path
-        var outbound = OutboundPath(path: path, gate: path.makeGate(), jitterSeed: 1)
+        var outbound = makeOutbound()
         outbound.usesSegmentation = segmented
+        return seal(packets, by: &outbound)
+    }
+
+    func makeOutbound() -> OutboundPath {
+        let path = pair.alice.tunnel.device.path
+        return OutboundPath(path: path, gate: path.makeGate(), jitterSeed: 1)
+    }
+
+    func seal(_ packets: [[UInt8]], by outbound: inout OutboundPath) -> Sealed {
         var sealed = Sealed()
         sealed.bytes = written(OutboundPath.bufferByteCount) { bytes in
             for packet in packets {
@@ -43,6 +51,7 @@ struct BatchTests {
         }
         sealed.transmits = (0..<outbound.transmitCount).map { outbound.transmits[$0] }
         sealed.bounces = outbound.bounceCount
+        outbound.removeAll()
         return sealed
     }
 
@@ -102,6 +111,28 @@ struct BatchTests {
         #expect(open(sealed.bytes, sealed.transmits.map(message)) == equal)
     }
 
+    @Test("a refusal of segments by a device, or by the path to a peer, counts for ten seconds")
+    func refusedSegments() {
+        var outbound = makeOutbound()
+        let peer = seal(equal, by: &outbound).transmits[0].peer
+        for isOfPath in [false, true] {
+            let now = pair.alice.now.instant
+            if isOfPath {
+                outbound.stopSegmentation(to: peer, now: now)
+            } else {
+                outbound.stopSegmentation(now: now)
+            }
+            #expect(seal(equal, by: &outbound).transmits.count == 5)
+            network.advance(by: .seconds(8))
+            #expect(seal(equal, by: &outbound).transmits.count == 5)
+            network.advance(by: .seconds(2))
+            #expect(seal(equal, by: &outbound).transmits.count == 1)
+        }
+        outbound.stopSegmentation(to: peer, now: pair.alice.now.instant)
+        pair.alice.tunnel.device.clearSources()
+        #expect(seal(equal, by: &outbound).transmits.count == 1, "another path may take them")
+    }
+
     @Test("another mark, another length or another peer begins a new send; nobody's bounces")
     func mixed() {
         let marked = InnerPacket.udp4(from: 1, to: 2, byteCount: 500, trafficClass: 2)
@@ -150,11 +181,12 @@ struct BatchTests {
         #expect(pair.isAlive())
     }
 
-    @Test("more packets than the other side has room for are dropped")
+    @Test("more packets than the other side has room for are dropped and counted")
     func noRoom() {
         let sealed = seal(equal)
         let opened = open(sealed.bytes, sealed.transmits.map(message), room: 3)
         #expect(opened == Array(equal.prefix(3)))
+        #expect(pair.bob.tunnel.drops(.batchOverflow) == 2)
         #expect(pair.isAlive())
     }
 

@@ -1,0 +1,62 @@
+"""System calls of a daemon that fail on demand: Tests/CFaults in front of the C library."""
+
+import errno
+import functools
+import mmap
+import pathlib
+import struct
+import subprocess
+import tempfile
+
+CALLS = ("sendmmsg", "recvmmsg", "read", "writev")
+ERRORS = ("EIO", "EINVAL", "EMSGSIZE", "ENOBUFS", "EAGAIN", "ENOMEM", "EINTR", "ENETUNREACH",
+          "EADDRNOTAVAIL")
+RULE = struct.Struct("=iIQQIIIIQQQ")  # struct faults_rule
+PASSED, INJECTED = 40, 48             # where the two counters lie in it
+SOURCE = pathlib.Path(__file__).resolve().parents[1] / "CFaults"
+
+
+@functools.cache
+def library():
+    """The shared object, built once; its file goes when the tests end."""
+    built = tempfile.NamedTemporaryFile(prefix="swireguard-faults-", suffix=".so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", f"-I{SOURCE}/include",
+                    "-o", built.name, SOURCE / "CFaults.c"], check=True)
+    return built
+
+
+class Faults:
+    """A plan of faults, which may be changed while the daemon runs; see CFaults.h."""
+
+    def __init__(self):
+        self.file = tempfile.NamedTemporaryFile(prefix="swireguard-plan-")
+        self.file.truncate(RULE.size * len(CALLS))
+        self.plan = mmap.mmap(self.file.fileno(), RULE.size * len(CALLS))
+
+    @property
+    def before(self):
+        """What comes before the daemon in its command line."""
+        return ["env", f"LD_PRELOAD={library().name}", f"SWIREGUARD_FAULTS={self.file.name}"]
+
+    def set(self, call, error, times=1, first=0, period=0, runs_only=False, most=0):
+        """From now on a call fails: `times` in a row at message `first`, and every `period` later."""
+        number = getattr(errno, error) if error else 0
+        # The errno last: until it is there, nothing fails.
+        rule = RULE.pack(0, times, first, period, runs_only, 0, most, 0, 0, 0, 0)
+        at = CALLS.index(call) * RULE.size
+        self.plan[at:at + RULE.size] = rule
+        self.plan[at:at + 4] = struct.pack("=i", number)
+
+    def clear(self):
+        for call in CALLS:
+            self.set(call, None)
+
+    def injected(self, call):
+        return self.count(call, INJECTED)
+
+    def passed(self, call):
+        return self.count(call, PASSED)
+
+    def count(self, call, place):
+        at = CALLS.index(call) * RULE.size + place
+        return struct.unpack("=Q", self.plan[at:at + 8])[0]

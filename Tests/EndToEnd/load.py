@@ -1,0 +1,91 @@
+"""Numbered datagrams, to see which of them arrive, and traffic that goes on in the background."""
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+
+from traffic import family
+
+UDP_SEGMENT = 103
+PORT = 5003
+
+
+class Count:
+    """Sends datagrams in bursts, and tells how often each has arrived.
+
+    size: the bytes of each; runs: each burst is one send, which the kernel cuts when it must.
+    """
+
+    def __init__(self, sender, receiver, address, size=600, runs=False):
+        self.address, self.size, self.runs = address, size, runs
+        with receiver.entered():
+            self.receiving = socket.socket(family(address), socket.SOCK_DGRAM)
+        with sender.entered():
+            self.sending = socket.socket(family(address), socket.SOCK_DGRAM)
+        self.receiving.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)  # SO_RCVBUFFORCE
+        self.receiving.bind((address, PORT))
+        self.receiving.setblocking(False)
+        self.sending.connect((address, PORT))
+        if runs:
+            self.sending.setsockopt(socket.SOL_UDP, UDP_SEGMENT, size)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.receiving.close()
+        self.sending.close()
+
+    def send(self, count, burst=40, pause=0.001):
+        """Sends `count` datagrams, and returns how many of them have come once, or more often."""
+        for first in range(0, count, burst):
+            datagrams = [struct.pack("!Q", number).ljust(self.size, b"\xa5")
+                         for number in range(first, min(first + burst, count))]
+            for part in [b"".join(datagrams)] if self.runs else datagrams:
+                self.sending.send(part)
+            time.sleep(pause)
+        return self.arrived(count)
+
+    def arrived(self, count, within=1.0):
+        """How many different datagrams have come, and how many twice. Waits for `count` of them."""
+        seen, doubled = set(), 0
+        deadline = time.monotonic() + within
+        while len(seen) < count and time.monotonic() < deadline:
+            try:
+                datagram = self.receiving.recv(65535)
+            except BlockingIOError:
+                time.sleep(0.002)
+                continue
+            number = struct.unpack("!Q", datagram[:8])[0]
+            doubled += number in seen
+            seen.add(number)
+        return len(seen), doubled
+
+
+@contextlib.contextmanager
+def background(*flows, size=900, burst=20, pause=0.01):
+    """Datagrams from each machine to an address, (machine, address), as long as the block lasts.
+
+    That some of them have no way is nobody's concern.
+    """
+    over = threading.Event()
+
+    def send(machine, address):
+        with machine.entered(), socket.socket(family(address), socket.SOCK_DGRAM) as client:
+            while not over.is_set():
+                for _ in range(burst):
+                    with contextlib.suppress(OSError):
+                        client.sendto(bytes(size), (address, 9))
+                over.wait(pause)
+
+    threads = [threading.Thread(target=send, args=flow, daemon=True) for flow in flows]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()

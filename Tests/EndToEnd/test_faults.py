@@ -1,0 +1,153 @@
+"""Every errno of every call of the packet path, in a daemon as it ships, under traffic.
+
+One daemon of the tunnel has Tests/CFaults in front of the C library. What is sent through the tunnel
+is counted to the last datagram.
+"""
+
+import contextlib
+import signal
+import time
+
+import pytest
+
+from capture import Capture
+from daemon import cpu_seconds, open_files
+from faults import ERRORS, Faults
+from load import Count, background
+from machines import wait_until
+from topology import OUTER, PORT, Site, socket_address, two_machines, two_sites
+from traffic import ping, send_stream
+
+
+@contextlib.contextmanager
+def faulty_tunnel(outer=4, faults=None):
+    """A tunnel whose left end has the faults."""
+    faults = faults or Faults()
+    with two_machines() as (alice, bob), Site(alice, 1, port=PORT + 1, before=faults.before) as a, \
+            Site(bob, 2, port=PORT + 2) as b:
+        a.configure(b.as_peer(endpoint=socket_address(OUTER[outer][2], b.port)))
+        b.configure(a.as_peer(endpoint=socket_address(OUTER[outer][1], a.port)))
+        for site in (a, b):
+            site.bring_up()
+        ping(a.machine, b.inner[4])
+        try:
+            yield a, b, faults
+        finally:
+            faults.clear()
+
+
+def direction(call, a, b):
+    """Where packets go that pass such a call of the left end."""
+    return (a, b) if call in ("sendmmsg", "read") else (b, a)
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["datagrams", "runs"])
+@pytest.mark.parametrize("call", ["sendmmsg", "recvmmsg", "read", "writev"])
+def test_an_error_that_passes_costs_no_packet(call, runs):
+    """At every fifth message, which in time is every position of a batch, or at each one."""
+    with faulty_tunnel() as (a, b, faults):
+        sender, receiver = direction(call, a, b)
+        with Count(sender.machine, receiver.machine, receiver.inner[4], runs=runs) as count:
+            for error in ERRORS:
+                for period in (5, 1):
+                    faults.set(call, error, period=period)
+                    assert count.send(600, burst=30) == (600, 0), error
+                    assert faults.injected(call) >= 20 / period, error
+                faults.clear()
+
+
+@pytest.mark.parametrize("error", ["EIO", "EINVAL", "EMSGSIZE", "ENOMEM", "ENOBUFS"])
+def test_runs_that_are_always_refused_cost_no_packet(error):
+    with faulty_tunnel() as (a, b, faults), \
+            Count(a.machine, b.machine, b.inner[4], runs=True) as count:
+        faults.set("sendmmsg", error, times=1 << 30, period=1, runs_only=True)
+        assert count.send(3000, burst=60) == (3000, 0)
+        assert faults.injected("sendmmsg") >= 2
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7])
+def test_a_send_that_takes_only_some_is_followed_by_the_rest(most):
+    with faulty_tunnel() as (a, b, faults), Count(a.machine, b.machine, b.inner[4]) as count:
+        faults.set("sendmmsg", None, most=most)
+        faults.set("recvmmsg", None, most=most)
+        assert count.send(2000) == (2000, 0)
+
+
+@pytest.mark.parametrize("call", ["sendmmsg", "recvmmsg", "read", "writev"])
+def test_a_call_that_fails_for_a_while_ends_no_reader_and_does_not_spin(call):
+    """A hundred times in a row, then as long as it takes to see a loop that spins."""
+    errors = [error for error in ERRORS if error != "EINTR"] + ["ECONNREFUSED", "ENETDOWN"]
+    with faulty_tunnel() as (a, b, faults):
+        files = open_files(a.daemon.pid)
+        sender, receiver = direction(call, a, b)
+        for error in errors:
+            with background((sender.machine, receiver.inner[4])):
+                faults.set(call, error, times=100)
+                wait_until(lambda: faults.injected(call) == 100, f"100 × {error}", within=5)
+                wait_until(lambda: faults.passed(call) > 10, f"it goes on after {error}", within=1)
+                faults.set(call, error, times=1 << 30, period=1)
+                before = cpu_seconds(a.daemon.pid)
+                time.sleep(0.3)
+                # A thread that spins takes all of it.
+                assert cpu_seconds(a.daemon.pid) - before <= 0.15, error
+                faults.clear()
+            time.sleep(0.05)  # what the queue of the TUN is full of has to leave it
+            ping(a.machine, b.inner[4], within=1)
+            ping(b.machine, a.inner[4], within=1)
+        assert open_files(a.daemon.pid) == files
+        # An error is told of once in a while, not once a time.
+        assert sum("failed" in line for line in a.daemon.log_text().splitlines()) < 20
+
+
+@pytest.mark.parametrize("call", ["sendmmsg", "recvmmsg", "read", "writev"])
+def test_interruptions_by_the_thousand_cost_nothing(call):
+    with faulty_tunnel() as (a, b, faults):
+        sender, receiver = direction(call, a, b)
+        with Count(sender.machine, receiver.machine, receiver.inner[4]) as count:
+            faults.set(call, "EINTR", times=1000, period=10)
+            assert count.send(2000) == (2000, 0)
+            assert faults.injected(call) >= 5_000
+
+
+def test_a_hundred_thousand_signals_interrupt_nothing():
+    with two_sites() as (a, b), Count(a.machine, b.machine, b.inner[4]) as out, \
+            Count(b.machine, a.machine, a.inner[4]) as back:
+        ping(a.machine, b.inner[4])
+        for _ in range(100):
+            for _ in range(1000):
+                a.daemon.process.send_signal(signal.SIGCONT)
+            a.daemon.process.send_signal(signal.SIGSTOP)
+            a.daemon.process.send_signal(signal.SIGCONT)
+            assert out.send(20, pause=0) == (20, 0)
+            assert back.send(20, pause=0) == (20, 0)
+        ping(a.machine, b.inner[4], within=1)
+
+
+@pytest.mark.long
+def test_refused_runs_are_tried_again_after_a_while():
+    with faulty_tunnel() as (a, b, faults):
+        def largest_send():
+            """In bytes, before the device cuts it."""
+            with Capture(a.machine, "eth0") as capture:
+                send_stream(a.machine, b.machine, b.inner[4], size=2_000_000)
+                return max(map(len, capture.packets()))
+
+        faults.set("sendmmsg", "EINVAL", times=1 << 30, period=1, runs_only=True)
+        assert largest_send() <= 1500
+        faults.clear()
+        assert largest_send() <= 1500
+        wait_until(lambda: largest_send() > 5000, "sends are segmented again", within=15)
+
+
+@pytest.mark.parametrize("outer", [4, 6])
+def test_a_path_of_1280_bytes_loses_nothing_of_a_tunnel_of_1420(outer):
+    with two_sites(outer=outer, cable_mtu=1280) as (a, b):
+        ping(a.machine, b.inner[4])
+        for sender, receiver in [(a, b), (b, a)]:
+            for version in (4, 6):
+                assert send_stream(sender.machine, receiver.machine, receiver.inner[version],
+                                   size=2_000_000) < 5
+            for runs in (False, True):
+                with Count(sender.machine, receiver.machine, receiver.inner[4], size=1392,
+                           runs=runs) as count:
+                    assert count.send(1000, burst=20) == (1000, 0)

@@ -1,0 +1,156 @@
+"""What happens to a host, again and again under load: a ping passes within a second each time.
+
+Ten times each, and a hundred with --long.
+"""
+
+import signal
+import threading
+
+import pytest
+
+from daemon import open_files
+from load import background
+from machines import Machine
+from topology import MTU, OUTER, PORT, Site, two_machines, two_sites, wait_for_the_next_initiation
+from traffic import ping
+
+
+@pytest.fixture
+def times(request):
+    return range(100 if request.config.getoption("--long") else 10)
+
+
+@pytest.fixture
+def sites():
+    """Both ends know each other's endpoint, so that each finds back to the other."""
+    with two_machines() as (alice, bob), Site(alice, 1, port=PORT + 1) as a, \
+            Site(bob, 2, port=PORT + 2) as b:
+        a.configure(b.as_peer(endpoint=f"{OUTER[4][2]}:{b.port}"))
+        b.configure(a.as_peer(endpoint=f"{OUTER[4][1]}:{a.port}"))
+        for site in (a, b):
+            site.bring_up()
+        ping(a.machine, b.inner[4])
+        yield a, b
+
+
+def threads(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(line for line in status if line.startswith("Threads:"))
+
+
+@pytest.fixture
+def under_load(sites):
+    """Traffic both ways; at the end the daemons have the descriptors and threads that they had."""
+    a, b = sites
+    before = [(open_files(site.daemon.pid), threads(site.daemon.pid)) for site in sites]
+    with background((a.machine, b.inner[4]), (b.machine, a.inner[4]), (a.machine, b.inner[6])):
+        yield a, b
+    assert [(open_files(site.daemon.pid), threads(site.daemon.pid)) for site in sites] == before
+
+
+def assert_both_find_each_other(a, b):
+    ping(a.machine, b.inner[4], within=1)
+    ping(b.machine, a.inner[6], within=1)
+
+
+@pytest.mark.limit(120)
+def test_down_and_up(under_load, times):
+    a, b = under_load
+    for _ in times:
+        wait_for_the_next_initiation()
+        a.machine.ip(f"link set wg0 down\nlink set wg0 up\naddress add {a.inner[6]}/112 dev wg0 nodad")
+        assert_both_find_each_other(a, b)
+
+
+@pytest.mark.limit(120)
+def test_every_mtu(under_load, times):
+    a, b = under_load
+    mtus = [68, 69, 576, 1279, 1280, 1281, 1419, 1420, 1421, 1500, 9000, 32768, 65534, 65535]
+    for number in times:
+        mtu = mtus[number % len(mtus)]
+        a.machine.ip(f"link set wg0 mtu {mtu}")
+        ping(a.machine, b.inner[4], size=min(mtu, 200) - 28, within=1)
+        ping(b.machine, a.inner[4], size=min(mtu, 200) - 28, within=1)
+    a.machine.ip(f"link set wg0 mtu {MTU}\naddress replace {a.inner[6]}/112 dev wg0 nodad")
+    assert_both_find_each_other(a, b)
+
+
+@pytest.mark.limit(120)
+def test_inner_addresses_go_and_come(under_load, times):
+    a, b = under_load
+    for _ in times:
+        a.machine.ip(f"address flush dev wg0\naddress add {a.inner[4]}/24 dev wg0\n"
+                     f"address add {a.inner[6]}/112 dev wg0 nodad")
+        assert_both_find_each_other(a, b)
+
+
+@pytest.mark.limit(120)
+def test_outer_addresses_go_and_others_come(under_load, times):
+    """The source that was in use leaves the host, and with it the endpoint that the other end has."""
+    a, b = under_load
+    for number in times:
+        a.machine.ip(f"address flush dev eth0 scope global\n"
+                     f"address add 10.0.0.{10 + number}/24 dev eth0")
+        ping(a.machine, b.inner[4], within=1)
+        ping(b.machine, a.inner[6], within=1)
+        assert b.peer_status(a).endpoint == f"10.0.0.{10 + number}:{a.port}"
+
+
+@pytest.mark.limit(120)
+def test_the_cable_is_pulled_and_plugged(under_load, times):
+    a, b = under_load
+    for _ in times:
+        a.machine.ip("link set eth0 down\nlink set eth0 up")
+        assert_both_find_each_other(a, b)
+
+
+@pytest.mark.limit(120)
+def test_moves_between_namespaces(sites, times):
+    a, b = sites
+    home = a.machine
+    before = open_files(a.daemon.pid), threads(a.daemon.pid)
+    with Machine("jail") as jail:
+        for number in times:
+            place = home if number % 2 else jail
+            with background((a.machine, b.inner[4]), (b.machine, a.inner[4])):
+                a.machine.ip(f"link set wg0 netns {place.pid}")
+            a.machine = place
+            a.bring_up()
+            wait_for_the_next_initiation()
+            with background((b.machine, a.inner[4])):
+                ping(a.machine, b.inner[4], within=1)
+                ping(b.machine, a.inner[6], within=1)
+        if a.machine is jail:
+            jail.ip(f"link set wg0 netns {home.pid}")
+            a.machine = home
+    assert (open_files(a.daemon.pid), threads(a.daemon.pid)) == before
+
+
+@pytest.mark.limit(120)
+def test_the_other_end_sleeps_and_wakes(under_load, times):
+    a, b = under_load
+    for _ in times:
+        b.daemon.process.send_signal(signal.SIGSTOP)
+        threading.Event().wait(0.02)
+        b.daemon.process.send_signal(signal.SIGCONT)
+        assert_both_find_each_other(a, b)
+
+
+@pytest.mark.limit(120)
+def test_namespaces_deleted_in_use_leave_nothing(times):
+    """S39 and S40, with packets on their way."""
+    for _ in times[::5]:
+        with Machine("jail") as jail, Machine("cell") as cell, two_sites() as (a, b):
+            homes = [site.machine for site in (a, b)]
+            for site, place in ((a, jail), (b, cell)):
+                site.machine.ip(f"link set wg0 netns {place.pid}")
+                site.machine = place
+                site.bring_up()
+            ping(jail, b.inner[4], within=1)
+            with background((jail, b.inner[4]), (cell, a.inner[4])):
+                for place in (jail, cell):
+                    place.holder.kill()
+                    place.holder.wait()
+            for site, home in zip((a, b), homes):
+                site.daemon.assert_ends_cleanly(within=3)
+                assert home.processes(site.daemon.program) == []
