@@ -58,7 +58,7 @@ def test_down_and_up(under_load, times):
     a, b = under_load
     for _ in times:
         wait_for_the_next_initiation()
-        a.machine.ip(f"link set wg0 down\nlink set wg0 up\naddress add {a.inner[6]}/112 dev wg0 nodad")
+        a.go_down_and_up()
         assert_both_find_each_other(a, b)
 
 

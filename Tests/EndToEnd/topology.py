@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 from daemon import Daemon, Keys, wg_tool
-from machines import Machine, connect
+from machines import Machine, connect, wait_until
 
 MTU = 1420
 PORT = 51820
@@ -79,6 +79,14 @@ class Site:
             address add {self.inner[4]}/24 dev {name}
             address add {self.inner[6]}/112 dev {name} nodad
             link set {name} mtu {mtu} up""")
+
+    def go_down_and_up(self):
+        """Until the daemon knows of it: what it has sent before is lost to the other end."""
+        before = self.daemon.log_text().count("the interface is up")
+        self.machine.ip(f"link set {self.daemon.name} down\nlink set {self.daemon.name} up\n"
+                        f"address add {self.inner[6]}/112 dev {self.daemon.name} nodad")
+        wait_until(lambda: self.daemon.log_text().count("the interface is up") > before,
+                   "the daemon sees its interface go down and up")
 
     def peer_status(self, other):
         return self.daemon.show().peers[other.keys.public]
