@@ -73,6 +73,9 @@ extension DropReason {
         case .cookieRequired: "under load, and it has no cookie: sent one"
         case .overRate: "under load, and its source is over its rate"
         case .invalidHandshake: "it is no valid handshake message"
+        case .batchOverflow: "one receive brought too many"
+        case .refusedSend: "the kernel refuses to send it"
+        case .refusedWrite: "the interface refuses it"
         case .interfaceDown: "the interface is down"
         }
     }

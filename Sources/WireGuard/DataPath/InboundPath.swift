@@ -58,7 +58,7 @@ package struct InboundPath: ~Copyable {
 
     /// The TUN refused packets.
     package func countRefusedWrites(_ packets: Int) {
-        path.drops.count(.refusedWrite, packets)
+        path.drop(.refusedWrite, packets: packets)
     }
 
     // MARK: Demultiplexing
@@ -257,7 +257,7 @@ package struct InboundPath: ~Copyable {
             byteCount += messageLength
             // More packets in one batch than the kernel ever joins: a bound, not a case.
             guard !coalescer.isFull else {
-                path.drops.count(.batchOverflow)
+                drop(.batchOverflow)
                 continue
             }
             ECN.decapsulate(

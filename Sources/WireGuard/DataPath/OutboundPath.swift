@@ -231,7 +231,7 @@ package struct OutboundPath: ~Copyable {
 
     /// The kernel refused messages.
     package func countRefusedSends(_ messages: Int) {
-        path.drops.count(.refusedSend, messages)
+        path.drop(.refusedSend, packets: messages)
     }
 
     /// A send from a peer's cached source was refused.
