@@ -1,0 +1,28 @@
+"""The short forms of what scripts/chaos and scripts/over-rate do for ten minutes."""
+
+import subprocess
+
+import pytest
+
+from daemon import OURS, ROOT
+
+
+def run(script, *options):
+    result = subprocess.run([ROOT / "scripts" / script, *map(str, options), "--program", OURS],
+                            capture_output=True, text=True, timeout=100)
+    print(result.stdout)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.long
+@pytest.mark.limit(120)
+def test_many_hands_on_one_tunnel():
+    said = run("chaos", "--seconds", 25)
+    assert "0 failures" in said and "peers added and removed" in said
+
+
+@pytest.mark.long
+@pytest.mark.limit(120)
+def test_memory_is_bounded_above_the_rate_that_a_daemon_can_take():
+    assert "found the socket full" in run("over-rate", "--seconds", 15)
