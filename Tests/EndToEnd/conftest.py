@@ -14,7 +14,7 @@ import daemon
 
 # Program: Debian package.
 TOOLS = {
-    "ip": "iproute2", "iperf3": "iperf3", "nft": "nftables", "nsenter": "util-linux",
+    "cc": "gcc", "ip": "iproute2", "iperf3": "iperf3", "nft": "nftables", "nsenter": "util-linux",
     "ping": "iputils-ping", "podman": "podman", "debootstrap": "debootstrap", "runc": "runc",
     "setpriv": "util-linux", "sysctl": "procps", "unshare": "util-linux", "wg": "wireguard-tools",
     "wg-quick": "wireguard-tools",
