@@ -2,17 +2,18 @@
 /// path. It never grows, is never copied, and its elements hold no references.
 @safe
 package struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
-    /// The number of elements.
-    package let count: Int
+    // First, since Swift 6.3.1 tells the thread sanitizer of an access to what the first word points to.
     @usableFromInline
     let base: UnsafeMutablePointer<Element>
+    /// The number of elements.
+    package let count: Int
 
     /// Makes an array of `count` elements, each of them `value`.
     package init(repeating value: Element, count: Int) {
         precondition(count > 0)
-        self.count = count
         unsafe base = UnsafeMutablePointer<Element>.allocate(capacity: count)
         unsafe base.initialize(repeating: value, count: count)
+        self.count = count
     }
 
     deinit {
