@@ -1,3 +1,4 @@
+import CLanes
 import CSodium
 
 /// One packet of a batch: a range of a buffer, and the counter of its nonce.
@@ -35,6 +36,8 @@ extension ChaCha20Poly1305 {
             check(packets[index], extra: tagSize, in: buffer.byteCount)
         }
         switch implementation {
+        case .lanes: sealWithLanes(packets, in: &buffer, key: key, of: clanes_avx512)
+        case .lanesAVX2: sealWithLanes(packets, in: &buffer, key: key, of: clanes_avx2)
         case .ipsecMB: sealWithIPsecMB(packets, in: &buffer, key: key)
         case .sodium: sealWithSodium(packets, in: &buffer, key: key)
         }
@@ -50,6 +53,8 @@ extension ChaCha20Poly1305 {
             check(packets[index], extra: 0, in: buffer.byteCount)
         }
         switch implementation {
+        case .lanes: openWithLanes(&packets, in: &buffer, key: key, of: clanes_avx512)
+        case .lanesAVX2: openWithLanes(&packets, in: &buffer, key: key, of: clanes_avx2)
         case .ipsecMB: openWithIPsecMB(&packets, in: &buffer, key: key)
         case .sodium: openWithSodium(&packets, in: &buffer, key: key)
         }
