@@ -9,7 +9,7 @@ package enum AEADImplementation: String, CaseIterable, Sendable {
     // The fastest first; the raw values are the values of `WG_AEAD`.
 
     /// Our own, for batches: each lane of a vector at work on another block or packet. It needs AVX-512
-    /// with IFMA.
+    /// with IFMA. A packet that is alone is left to ipsec-mb where that can be used.
     case lanes
     /// intel-ipsec-mb: AVX-512 with IFMA, AVX2, AVX or SSE; x86-64 only, and only where it was
     /// installed when this was built.

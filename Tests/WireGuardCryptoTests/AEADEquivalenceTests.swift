@@ -74,18 +74,23 @@ import WireGuardCrypto
         let key = SymmetricKey(Secret32(random: &random))
         let area = GuardedArea(byteCount: 3 << 12)
         // Beyond is memory that may not be touched: a fault ends the process.
-        for length in Array(0...1500) + [4096, 8192, 12_272] {
-            for offset in [0, area.byteCount - length - 16] {
-                let isOpened = area.withBytes { bytes in
-                    var packets = [AEADPacket(offset: offset, length: length, counter: 9)]
+        for length in Array(0...1500) + [4096, 6128, 8192, 12_272] {
+            // One alone at either end, and where there is room for two, both in one batch.
+            let last = area.byteCount - length - 16
+            let alone = [[0], [last]]
+            for offsets in last >= length + 16 ? alone + [[0, last]] : alone {
+                let areOpened = area.withBytes { bytes in
+                    var packets = offsets.map {
+                        AEADPacket(offset: $0, length: length, counter: UInt64(9 + $0))
+                    }
                     ChaCha20Poly1305.seal(
                         packets.span, in: &bytes, key: key, using: implementation)
-                    packets[0].length += 16
+                    for index in packets.indices { packets[index].length += 16 }
                     var span = packets.mutableSpan
                     ChaCha20Poly1305.open(&span, in: &bytes, key: key, using: implementation)
-                    return span[0].isAuthentic
+                    return packets.allSatisfy(\.isAuthentic)
                 }
-                #expect(isOpened, "\(length) bytes at \(offset)")
+                #expect(areOpened, "\(length) bytes at \(offsets)")
             }
         }
     }
