@@ -42,7 +42,10 @@ import WireGuardCrypto
         // here is the single shot's.
         let vector = vectors[1]
         let plaintext = hex(vector.plaintext)
-        let key = try #require(SymmetricKey(bytes: hex(vector.key).raw))
+        guard let key = SymmetricKey(bytes: hex(vector.key).raw) else {
+            Issue.record("no key")
+            return
+        }
         var lengths = [1500, 0, 3, 700, 16, 64]
         lengths[position] = plaintext.count
         var buffer: [UInt8] = []
