@@ -56,6 +56,11 @@ def assert_no_answer(machine, address):
     return result.stdout
 
 
+def ping_until_answered(machine, address, within=1, size=56):
+    """Pings every tenth of a second until an answer comes, and fails if that is not within seconds."""
+    return machine.run("ping", "-n", "-c", 1, "-i", 0.1, "-w", within, "-s", size, address)
+
+
 def full_ping(machine, address, mtu, **options):
     """Pings with packets of exactly the MTU that may not be fragmented."""
     version = 6 if ":" in address else 4
