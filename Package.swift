@@ -61,6 +61,12 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // The other end of scripts/scale: no product.
+        .executableTarget(
+            name: "crowd",
+            dependencies: ["WireGuard", "WireGuardCrypto", "Packets", "LinuxIO"],
+            path: "Benchmarks/Crowd", swiftSettings: settings),
+
         .testTarget(name: "PacketsTests", dependencies: ["Packets"], swiftSettings: settings),
         .testTarget(
             name: "WireGuardCryptoTests", dependencies: ["WireGuardCrypto"],

@@ -80,7 +80,8 @@ extension Interface {
         logEvents()
         uapi.putOutStalled(now: now.instant)
         let next = [device.nextDeadline, uapi.nextDeadline, nextLook].compactMap(\.self).min()
-        if next != alarm {
+        // What is due already needs no alarm: we are back at once.
+        if !hasMore, next != alarm {
             do throws(SystemError) {
                 try timer.set(deadline: next?.nanoseconds)
                 alarm = next

@@ -113,7 +113,7 @@ struct SmallStateTests {
 }
 
 /// Writes valid initiations of a host, one after the other, with other ephemeral keys and times.
-private struct Caller {
+private struct Caller: ~Copyable {
     private let identity: StaticIdentity
     private let staticStatic: StaticStatic
     private let responder: PublicKey

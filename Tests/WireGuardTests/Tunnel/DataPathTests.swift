@@ -71,7 +71,8 @@ struct DataPathTests {
             Issue.record("no peer")
             return
         }
-        device.path.stage(packet, for: device.path.peers[peer.slot.rawValue], peer.slot)
+        let staged = withBytes(packet) { StagedPacket(copying: $0) }
+        device.path.stage(staged, for: device.path.peers[peer.slot.rawValue], peer.slot)
         device.sendStaged(peer, at: host.now)
         // Takes the datagrams along.
         host.handleTimeout()
