@@ -86,8 +86,8 @@ class Meanwhile:
     def holds(item):
         return item.get_closest_marker("meanwhile") is not None
 
-    def pytest_runtestloop(self):
-        if self.items:
+    def pytest_runtestloop(self, session):
+        if self.items and not session.config.option.collectonly:
             threads = concurrent.futures.ThreadPoolExecutor(len(self.items))
             self.results = {item: threads.submit(self.run, item) for item in self.items}
 
