@@ -14,6 +14,7 @@ import pytest
 
 import daemon
 import kernel_interface
+import machines
 
 # Program: Debian package.
 TOOLS = {
@@ -32,10 +33,12 @@ def pytest_addoption(parser):
     parser.addoption("--kernel", action="store_true",
                      help="run the tests with the kernel's WireGuard, and no others")
     parser.addoption("--emulated", action="store_true",
-                     help="send less, as an emulated machine is slow")
+                     help="send less and wait longer, as an emulated machine is slow")
 
 
 def pytest_configure(config):
+    if config.getoption("--emulated"):
+        machines.patience = 5
     config.addinivalue_line("markers", "long: a test that takes long; it runs with --long")
     config.addinivalue_line("markers", "kernel: a test with the kernel's WireGuard; for --kernel")
     config.addinivalue_line("markers", "meanwhile: a test that mostly waits; see Meanwhile")
@@ -117,8 +120,7 @@ def time_limit(request):
     """Ends a test that hangs, however it does."""
     marker = request.node.get_closest_marker("limit")
     seconds = marker.args[0] if marker else TIME_LIMIT
-    if request.config.getoption("--emulated"):
-        seconds *= 3
+    seconds *= machines.patience
 
     def expire(*_):
         raise TimeoutError(f"the test took more than {seconds} s")

@@ -9,6 +9,7 @@ import threading
 import time
 
 from machines import wait_until
+import machines
 
 BLOCK = random.Random("contents").randbytes(1 << 20)
 LARGEST_PING = {4: 20 + 8, 6: 40 + 8}  # bytes of headers: a payload of MTU minus these fills it
@@ -72,6 +73,7 @@ def send_stream(sender, receiver, address, size, within=20.0, pace=None, port=50
 
     pace: bytes a second, for a transfer that has to take a while. Returns the seconds it took.
     """
+    within *= machines.patience
     with receiver.entered():
         listener = socket.create_server((address, port), family=family(address))
     with sender.entered():
@@ -121,6 +123,7 @@ def write_contents(connection, size, pace):
 
 def exchange_datagrams(left, right, address, sizes, port=5002, within=3.0):
     """Sends datagrams to `address` on `right`, which echoes them: all come back intact."""
+    within *= machines.patience
     with right.entered():
         echo = socket.socket(family(address), socket.SOCK_DGRAM)
         echo.bind((address, port))
