@@ -50,7 +50,7 @@ def aligned(rows):
 
 
 def rounds_text(results):
-    """How many samples a figure has: of most of them where not all have as many."""
+    """The most samples that a figure has."""
     counts = [len(samples) for entry in results.figures.values()
               for samples in entry["samples"].values()]
     most = max(counts, default=0)
