@@ -265,6 +265,12 @@ public final class Tunnel {
         events.next()
     }
 
+    /// Whether it is under load whatever waits, for tests.
+    package var isForcedUnderLoad: Bool {
+        get { device.load.isForced }
+        set { device.load.isForced = newValue }
+    }
+
     private static let start = Array("set=1\n".utf8)
     private static let end = Array("\n\n".utf8)
     /// EINVAL.
