@@ -76,6 +76,23 @@ package final class DataPath: @unchecked Sendable {
         let mutex = Mutex<Void>(())
     }
 
+    /// A gate as its thread has it: taken for each batch, and not counted for it. The path keeps all
+    /// gates, and whoever has one of these keeps the path.
+    @safe
+    struct HeldGate {
+        private let gate: Unmanaged<Gate>
+
+        init(_ gate: Gate) {
+            unsafe self.gate = .passUnretained(gate)
+        }
+
+        @inline(__always)
+        func withLock<Result>(_ body: () -> Result) -> Result {
+            // The path outlives the owner of this, see above.
+            unsafe gate._withUnsafeGuaranteedRef { gate in gate.mutex.withLock { _ in body() } }
+        }
+    }
+
     /// A gate for one more thread; to be called before the threads start.
     package func makeGate() -> Gate {
         let gate = Gate()

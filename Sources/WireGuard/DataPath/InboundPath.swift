@@ -19,7 +19,7 @@ package struct InboundPath: ~Copyable {
     }
 
     private let path: DataPath
-    private let gate: DataPath.Gate
+    private let gate: DataPath.HeldGate
     private var packets: FixedArray<AEADPacket>
     private var packetCount = 0
     private var run = Run()
@@ -31,7 +31,7 @@ package struct InboundPath: ~Copyable {
     /// Makes the way in of one thread, which holds `gate` while it looks at shared state.
     package init(path: DataPath, gate: DataPath.Gate) {
         self.path = path
-        self.gate = gate
+        self.gate = DataPath.HeldGate(gate)
         packets = FixedArray(
             repeating: AEADPacket(offset: 0, length: 0, counter: 0), count: Self.maximumRun)
     }
@@ -46,7 +46,7 @@ package struct InboundPath: ~Copyable {
         let now = path.steady(observed)
         wakes = false
         let gate = gate
-        gate.mutex.withLock { _ in
+        gate.withLock {
             for index in 0..<count {
                 demultiplex(messages[index], in: &buffer, into: &coalescer, now: now)
             }
