@@ -65,7 +65,7 @@ package struct OutboundPath: ~Copyable {
 
     /// Whether the control thread is to be woken since something was dropped and somebody traces;
     /// true once. ``seal(in:bouncing:now:)`` asks by itself.
-    package var hasDropsToTell: Bool { path.trace.takeNews() }
+    package var hasDropsToTell: Bool { path.takeNewsOfDrops() }
 
     /// Most packets of one batch.
     package static let maximumPackets = 128
@@ -180,10 +180,10 @@ package struct OutboundPath: ~Copyable {
             // The interface may have gone down since the batch was loaded.
             guard path.isUp.load(ordering: .relaxed) else {
                 path.drop(.interfaceDown, packets: entryCount)
-                return path.trace.takeNews()
+                return path.takeNewsOfDrops()
             }
             let wakes = sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
-            return path.trace.takeNews() || wakes
+            return path.takeNewsOfDrops() || wakes
         }
     }
 
