@@ -136,12 +136,14 @@ extension Interface {
             quietKernel()
             follow(state)
         case .removed: finish("its interface was deleted")
+        case .forwarding: fitSuperpackets()
         }
     }
 
     /// Brings the device to where the link is: up or down, and its MTU.
     private func follow(_ state: LinkState) {
         device.setMTU(state.mtu)
+        fitSuperpackets()
         guard state.isUp != device.isUp else { return }
         if state.isUp {
             bindIfNeeded()
@@ -150,6 +152,15 @@ extension Interface {
         } else {
             device.bringDown()
             log.info("the interface is down")
+        }
+    }
+
+    /// Of use only where superpackets are cut and sent as one.
+    private func fitSuperpackets() {
+        guard tun.capabilities.offloads.contains(.segments), settings.offloads.udpSegmentation
+        else { return }
+        for error in tun.fitSuperpackets() {
+            log.debug("the size of superpackets cannot be fitted, and stays: \(error)")
         }
     }
 
