@@ -13,7 +13,7 @@ struct AllowedIPsModelTests {
         let peers = scaled(release: 2000, debug: 200)
         let prefixes = scaled(release: 400, debug: 20)
         let rounds = 20
-        let queries = scaled(release: 120_000, debug: 500)
+        let queries = scaled(release: 130_000, debug: 500)
         var asked = (v4: 0, v6: 0)
         var table = AllowedIPs()
         var model = LinearTable()
