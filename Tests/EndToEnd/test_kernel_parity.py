@@ -1,5 +1,6 @@
 """What the kernel's WireGuard does and userspace daemons leave out."""
 
+import json
 import socket
 import time
 
@@ -156,7 +157,50 @@ def test_an_interface_says_nothing_of_itself(seen):
         seen("nothing in 2.5 s, inside or outside")
 
 
-# Counters, keepalives, endpoints, sources.
+# Counters, keepalives, endpoints, marks.
+
+MARKS_COUNTED = """
+table inet marks {
+    counter first { }
+    counter second { }
+    counter unmarked { }
+    chain out {
+        type filter hook output priority 0
+        oifname eth0 udp dport 51822 meta mark 0x2a counter name first
+        oifname eth0 udp dport 51822 meta mark 0x2b counter name second
+        oifname eth0 udp dport 51822 meta mark 0 counter name unmarked
+    }
+}
+"""
+
+
+@pytest.mark.scenario("K11", "a mark is on all that is sent, and changes under a session")
+@pytest.mark.parametrize("outer", [4, 6])
+def test_a_mark_is_on_all_that_is_sent(outer, seen):
+    """Counted where the packets leave, handshake messages and data."""
+    with two_sites(outer=outer) as (a, b):
+        a.machine.nft(MARKS_COUNTED)
+
+        def sent():
+            """Packets by their mark."""
+            counters = json.loads(a.machine.run("nft", "--json", "list", "counters"))["nftables"]
+            return {each["counter"]["name"]: each["counter"]["packets"] for each in counters
+                    if "counter" in each}
+
+        a.daemon.wg("set", "fwmark", "0x2a")
+        ping(a.machine, b.inner[4], count=3, within=1)
+        handshake = a.peer_status(b).latest_handshake
+        marked = sent()
+        assert marked["first"] >= 4 and marked["second"] == marked["unmarked"] == 0
+        a.daemon.wg("set", "fwmark", "0x2b")
+        ping(a.machine, b.inner[6], count=3, within=1)
+        assert sent()["second"] >= 3 and sent()["first"] == marked["first"]
+        a.daemon.wg("set", "fwmark", "0")
+        ping(a.machine, b.inner[4], within=1)
+        assert sent()["unmarked"] >= 1 and sent()["first"] == marked["first"]
+        assert a.peer_status(b).latest_handshake == handshake
+        seen(f"initiation and data under 0x2a, then 0x2b, then none: {sent()}")
+
 
 def test_a_keepalive_that_is_switched_on_is_sent_at_once():
     with two_sites() as (a, b):

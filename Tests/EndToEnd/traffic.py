@@ -9,6 +9,7 @@ import threading
 import time
 
 from machines import wait_until
+import machines
 
 BLOCK = random.Random("contents").randbytes(1 << 20)
 LARGEST_PING = {4: 20 + 8, 6: 40 + 8}  # bytes of headers: a payload of MTU minus these fills it
@@ -24,6 +25,7 @@ def ping(machine, address, count=1, size=None, within=5, options=()):
     One command a packet: once an answer has come, ping waits two round trips for the others and no
     longer, which on a busy machine is nothing.
     """
+    within *= machines.patience
     sized = [] if size is None else ["-M", "do", "-s", size]
     for _ in range(count):
         output = machine.run("ping", "-n", "-c", 1, "-W", within, *sized, *options, address,
@@ -72,6 +74,7 @@ def send_stream(sender, receiver, address, size, within=20.0, pace=None, port=50
 
     pace: bytes a second, for a transfer that has to take a while. Returns the seconds it took.
     """
+    within *= machines.patience
     with receiver.entered():
         listener = socket.create_server((address, port), family=family(address))
     with sender.entered():
@@ -121,6 +124,7 @@ def write_contents(connection, size, pace):
 
 def exchange_datagrams(left, right, address, sizes, port=5002, within=3.0):
     """Sends datagrams to `address` on `right`, which echoes them: all come back intact."""
+    within *= machines.patience
     with right.entered():
         echo = socket.socket(family(address), socket.SOCK_DGRAM)
         echo.bind((address, port))
