@@ -25,6 +25,7 @@ def ping(machine, address, count=1, size=None, within=5, options=()):
     One command a packet: once an answer has come, ping waits two round trips for the others and no
     longer, which on a busy machine is nothing.
     """
+    within *= machines.patience
     sized = [] if size is None else ["-M", "do", "-s", size]
     for _ in range(count):
         output = machine.run("ping", "-n", "-c", 1, "-W", within, *sized, *options, address,
