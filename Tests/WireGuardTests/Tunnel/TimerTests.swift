@@ -135,6 +135,20 @@ struct TimerTests {
         #expect(end.map { (230...256).contains($0.inSeconds) } == true)
     }
 
+    @Test("a demand that the 5 s hold back counts the attempts from zero all the same")
+    func demandWithinLimit() {
+        let pair = network.makePair()
+        network.eve.meddle = { _ in .drop }
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        let time = network.advance(atMost: .seconds(80)) { network.eve.seen.count == 15 }
+        #expect(time != nil)
+        network.advance(by: .seconds(2))
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        #expect(network.eve.seen.count == 15)
+        network.advance(by: .seconds(200))
+        #expect(network.eve.seen.count == 15 + 19)
+    }
+
     @Test("a peer with a persistent keepalive is tried again and again")
     func persistentKeepaliveTries() {
         let pair = network.makePair()
