@@ -12,7 +12,7 @@ let settings: [SwiftSetting] = [
 /// One direction of import:
 ///
 ///     swireguard-go ─▶ WireGuardDaemon ─▶ WireGuard ─▶ WireGuardCrypto ─▶ CSodium, CBlake2,
-///                            │                └──────────▶ Packets           CIPsecMB
+///                            │                └──────────▶ Packets           CLanes, CIPsecMB
 ///                            └─▶ LinuxIO ─▶ CLinux, Packets
 ///
 /// `WireGuard`, `WireGuardCrypto` and `Packets` import no clock, no socket and no Glibc.
@@ -31,6 +31,8 @@ let package = Package(
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "CBlake2", pkgConfig: "libb2", providers: [.apt(["libb2-dev"])]),
+        // The AEAD over the packets of a batch: for x86-64, nothing on others.
+        .target(name: "CLanes"),
         // Empty, and nothing to import, where libipsec-mb-dev is not installed: it is for x86-64.
         .target(name: "CIPsecMB"),
         .systemLibrary(name: "CIPsecMBLibrary", providers: [.apt(["libipsec-mb-dev"])]),
@@ -39,7 +41,7 @@ let package = Package(
         .target(name: "Packets", swiftSettings: settings),
         .target(
             name: "WireGuardCrypto",
-            dependencies: ["CSodium", "CBlake2", "CIPsecMB", "CIPsecMBLibrary"],
+            dependencies: ["CSodium", "CBlake2", "CLanes", "CIPsecMB", "CIPsecMBLibrary"],
             swiftSettings: settings),
         .target(
             name: "WireGuard", dependencies: ["WireGuardCrypto", "Packets"],
@@ -60,6 +62,12 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
+
+        // The other end of scripts/scale: no product.
+        .executableTarget(
+            name: "crowd",
+            dependencies: ["WireGuard", "WireGuardCrypto", "Packets", "LinuxIO"],
+            path: "Benchmarks/Crowd", swiftSettings: settings),
 
         .testTarget(name: "PacketsTests", dependencies: ["Packets"], swiftSettings: settings),
         .testTarget(

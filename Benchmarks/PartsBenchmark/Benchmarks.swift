@@ -3,8 +3,8 @@ import Packets
 import WireGuard
 import WireGuardCrypto
 
-/// The parts of the packet path and of the control path, each by itself. A batch is what one read of
-/// the TUN becomes: 44 packets of 1420 bytes.
+/// The parts of the packet path and of the control path, each by itself. What one read of the
+/// TUN becomes is 44 packets of 1420 bytes.
 let benchmarks: @Sendable () -> Void = {
     Benchmark.defaultConfiguration = .init(
         metrics: [.wallClock], warmupIterations: 10, maxDuration: .seconds(2),
@@ -14,16 +14,21 @@ let benchmarks: @Sendable () -> Void = {
 
     // MARK: Packets
 
-    for implementation in AEADImplementation.available {
-        var batch = SealedBatch(by: implementation)
+    for (length, count) in [1420, 512, 64].flatMap({ length in [44, 4, 1].map { (length, $0) } }) {
+        for implementation in AEADImplementation.available {
+            var batch = SealedBatch(of: count, length: length, by: implementation)
+            let what = "\(count) × \(length) bytes, \(implementation.rawValue)"
 
-        Benchmark("seal 44 packets, \(implementation.rawValue)") { _ in batch.seal() }
+            Benchmark("seal \(what)", configuration: .init(scalingFactor: .kilo)) { benchmark in
+                for _ in benchmark.scaledIterations { batch.seal() }
+            }
 
-        Benchmark("open 44 packets, \(implementation.rawValue)") { benchmark in
-            batch.restore()
-            benchmark.startMeasurement()
-            batch.open()
-            benchmark.stopMeasurement()
+            Benchmark("open \(what)") { benchmark in
+                batch.restore()
+                benchmark.startMeasurement()
+                batch.open()
+                benchmark.stopMeasurement()
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 import Packets
 import WireGuardCrypto
 
-/// A batch as it leaves for one peer: 44 packets of 1420 bytes, each between its header and its tag.
+/// A batch as it leaves for one peer, each packet between its header and its tag. What one read of the
+/// TUN becomes is 44 packets of 1420 bytes.
 struct SealedBatch: ~Copyable {
     private var buffer = PacketBuffer(byteCount: 44 * stride)
     private var pristine = PacketBuffer(byteCount: 44 * stride)
@@ -9,11 +10,13 @@ struct SealedBatch: ~Copyable {
     private var sealed: FixedArray<AEADPacket>
     private let key: SymmetricKey
     private let implementation: AEADImplementation
+    private let count: Int
 
-    private static let length = 1420
     private static let stride = 1488
 
-    init(by implementation: AEADImplementation) {
+    init(of count: Int, length: Int, by implementation: AEADImplementation) {
+        precondition(count <= 44 && length <= 1420)
+        self.count = count
         self.implementation = implementation
         let bytes = [UInt8](repeating: 7, count: SymmetricKey.byteCount)
         guard let key = SymmetricKey(bytes: bytes.span.bytes) else {
@@ -21,13 +24,13 @@ struct SealedBatch: ~Copyable {
         }
         self.key = key
         let none = AEADPacket(offset: 0, length: 0, counter: 0)
-        packets = FixedArray(repeating: none, count: 44)
-        sealed = FixedArray(repeating: none, count: 44)
-        for index in 0..<44 {
+        packets = FixedArray(repeating: none, count: count)
+        sealed = FixedArray(repeating: none, count: count)
+        for index in 0..<count {
             packets[index] = AEADPacket(
-                offset: index * Self.stride + 16, length: Self.length, counter: UInt64(index))
+                offset: index * Self.stride + 16, length: length, counter: UInt64(index))
             sealed[index] = AEADPacket(
-                offset: index * Self.stride + 16, length: Self.length + 16, counter: UInt64(index))
+                offset: index * Self.stride + 16, length: length + 16, counter: UInt64(index))
         }
         var span = pristine.mutableBytes
         span.zero(0..<span.byteCount)
@@ -43,7 +46,8 @@ struct SealedBatch: ~Copyable {
         key: borrowing SymmetricKey, using implementation: AEADImplementation
     ) {
         var bytes = buffer.mutableBytes
-        ChaCha20Poly1305.seal(packets.prefix(44), in: &bytes, key: key, using: implementation)
+        ChaCha20Poly1305.seal(
+            packets.prefix(packets.count), in: &bytes, key: key, using: implementation)
     }
 
     /// Puts the sealed packets back, as they are opened in place.
@@ -53,7 +57,7 @@ struct SealedBatch: ~Copyable {
 
     mutating func open() {
         Self.open(&sealed, in: &buffer, key: key, using: implementation)
-        precondition(sealed[43].isAuthentic)
+        precondition(sealed[count - 1].isAuthentic)
     }
 
     private static func open(
@@ -61,7 +65,7 @@ struct SealedBatch: ~Copyable {
         key: borrowing SymmetricKey, using implementation: AEADImplementation
     ) {
         var bytes = buffer.mutableBytes
-        var sealed = packets.mutablePrefix(44)
+        var sealed = packets.mutablePrefix(packets.count)
         ChaCha20Poly1305.open(&sealed, in: &bytes, key: key, using: implementation)
     }
 }

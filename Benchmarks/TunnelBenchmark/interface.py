@@ -140,7 +140,7 @@ class KernelInterface:
 
     @staticmethod
     def prefix_count(answer):
-        return answer.count("/")
+        return sum(len(line.split()) - 1 for line in answer.splitlines())
 
 
 def encoded(key):

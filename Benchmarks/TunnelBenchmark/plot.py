@@ -3,6 +3,7 @@
 from html import escape
 
 from implementation import CABLE, KERNEL, OURS
+from results import row_of
 
 COLUMNS, PANEL, BAR, STEP, TITLE, MARGIN = 3, 330, 13, 19, 40, 16
 LABEL, VALUE = 100, 62  # beside a bar, left and right of it
@@ -44,7 +45,7 @@ def panel(results, key, names, colours):
     for number, name in enumerate(names):
         y = TITLE + STEP * number
         middle, samples = results.median(key, name), entry["samples"].get(name)
-        if middle is None and name not in results.failures.get(key.partition(".")[0], {}):
+        if middle is None and name not in results.failures.get(row_of(key), {}):
             continue
         parts.append(f'<text x="{LABEL - 6}" y="{y + 10}" text-anchor="end">{escape(short(name))}'
                      '</text>')

@@ -44,23 +44,19 @@ class Results:
                     ours.get("sha256") != description.get("sha256"):
                 raise Failure(f"the file's figures are from another build of {name}")
 
-    def take_over(self, older):
-        """Adds the rows of an older run that this one does not have."""
-        for name, description in older.implementations.items():
+    def joined(self, older, rows):
+        """These, and the rows of an older run that are not among them, in the order of `rows`."""
+        whole = Results(self.host)
+        for name, description in {**older.implementations, **self.implementations}.items():
             # A run without traffic does not know what the interfaces are like.
-            self.implementations[name] = {**description, **self.implementations.get(name, {})}
-        own = {key.partition(".")[0] for key in self.figures} | set(self.failures)
-        for key, entry in older.figures.items():
-            if key.partition(".")[0] not in own:
-                self.figures[key] = entry
-        for row, failures in older.failures.items():
-            if row not in own:
-                self.failures[row] = failures
-
-    def sort(self, rows):
-        """Puts the figures into the order of these rows."""
-        self.figures = dict(sorted(
-            self.figures.items(), key=lambda item: rows.index(item[0].partition(".")[0])))
+            whole.implementations[name] = {**older.implementations.get(name, {}), **description}
+        own = {row_of(key) for key in self.figures} | set(self.failures)
+        kept = {key: entry for key, entry in older.figures.items() if row_of(key) not in own}
+        whole.figures = dict(sorted({**kept, **self.figures}.items(),
+                                    key=lambda item: rows.index(row_of(item[0]))))
+        whole.failures = {**{row: failures for row, failures in older.failures.items()
+                             if row not in own}, **self.failures}
+        return whole
 
     def names(self):
         """The implementations, in the order in which they are shown."""
@@ -80,6 +76,11 @@ class Results:
         content = {"format": FORMAT, "host": self.host, "implementations": self.implementations,
                    "figures": self.figures, "failures": self.failures}
         pathlib.Path(path).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def row_of(key):
+    """The row to which a figure belongs."""
+    return key.partition(".")[0]
 
 
 def read(path):

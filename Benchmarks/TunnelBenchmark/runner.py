@@ -34,7 +34,8 @@ class Runner:
         total = self.options.rounds * (one * tunnels + two * lone)
         return total + (self.options.idle + self.options.settle if with_idle else 0)
 
-    def run(self):
+    def run(self, after_round):
+        """after_round: called each time that there is a sample more of everything."""
         for number in range(self.options.rounds):
             self.round = f"round {number + 1} of {self.options.rounds}"
             # Another one begins each time.
@@ -46,6 +47,7 @@ class Runner:
                     for one in turn:
                         if hasattr(one, "interface"):
                             self.measure(row, one, one)
+            after_round()
 
     def run_on_tunnels(self, turn):
         rows = [row for row in self.rows if row.on_tunnel]

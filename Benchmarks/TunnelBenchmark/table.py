@@ -1,6 +1,7 @@
 """The results as text: a table for the terminal, which is Markdown as well."""
 
 from implementation import CABLE, OURS
+from results import row_of
 
 
 def text(results):
@@ -30,8 +31,7 @@ def cell(results, key, name):
     entry = results.figures[key]
     samples = entry["samples"].get(name)
     if not samples:
-        row = key.partition(".")[0]
-        return "failed" if name in results.failures.get(row, {}) else "–"
+        return "failed" if name in results.failures.get(row_of(key), {}) else "–"
     digits = entry["digits"]
     middle = f"{results.median(key, name):.{digits}f}"
     if len(samples) == 1:
@@ -49,17 +49,23 @@ def aligned(rows):
         for row in [rows[0], rule, *rows[1:]]]
 
 
+def rounds_text(results):
+    """The most samples that a figure has."""
+    counts = [len(samples) for entry in results.figures.values()
+              for samples in entry["samples"].values()]
+    most = max(counts, default=0)
+    return "1 round" if most == 1 else f"{most} rounds"
+
+
 def conditions(results):
     """What the figures were made on, a line each."""
     host = results.host
-    rounds = [len(samples) for entry in results.figures.values()
-              for samples in entry["samples"].values()]
     lines = [
         f"{host['processors']} processors {host['processor']}, {host['memory']}, "
         f"virtualization: {host['virtualization']}; {host['distribution']}, {host['kernel']}",
         f"two network namespaces and a veth pair, so both ends, iperf3 and the kernel's TCP share "
         f"the processors; MTU {host['mtu']}, congestion control {host['congestion control']}, "
-        f"{host['iperf3']}; {max(rounds, default=0)} rounds, each of all in turn",
+        f"{host['iperf3']}; {rounds_text(results)}, each of all in turn",
     ]
     for name in results.names():
         found = results.implementations[name]

@@ -17,6 +17,8 @@ package struct LinkMonitor: ~Copyable {
         case moved(LinkState)
         /// It has been deleted.
         case removed
+        /// Its namespace began or ceased to forward packets.
+        case forwarding
     }
 
     /// Readable when something has happened to any link.
@@ -35,7 +37,8 @@ package struct LinkMonitor: ~Copyable {
 
     /// Watches a TUN from the present network namespace.
     package init(_ tun: borrowing TunDevice) throws(SystemError) {
-        let fd = try NetlinkMonitor.open(groups: UInt32(RTMGRP_LINK | RTMGRP_IPV4_IFADDR))
+        let fd = try NetlinkMonitor.open(
+            groups: UInt32(RTMGRP_LINK | RTMGRP_IPV4_IFADDR) | Self.settingGroups)
         let all: ()? = try? SystemCall.setsockopt(
             fd, Int32(clinux_SOL_NETLINK), Int32(NETLINK_LISTEN_ALL_NSID), 1)
         let requests = try RouteSocket()
@@ -84,6 +87,20 @@ package struct LinkMonitor: ~Copyable {
         return isSamePlace ? .changed(found) : .moved(found)
     }
 
+    /// RTNLGRP_IPV4_NETCONF and RTNLGRP_IPV6_NETCONF, as bits.
+    private static let settingGroups: UInt32 = 1 << 23 | 1 << 24
+
+    /// Whether a message tells of forwarding by all links of a namespace.
+    private static func isAboutForwarding(_ message: NetlinkParts.Part) -> Bool {
+        guard message.type == Int(RTM_NEWNETCONF) else { return false }
+        // netconfmsg is one byte, padded to four.
+        let attributes = NetlinkParts(.attributes, message.payload.dropFirst(4))
+        let ofAllLinks = attributes.contains {
+            $0.type == Int(NETCONFA_IFINDEX) && $0.load(Int32.self) == NETCONFA_IFINDEX_ALL
+        }
+        return ofAllLinks && attributes.contains { $0.type == Int(NETCONFA_FORWARDING) }
+    }
+
     private mutating func readAddresses() {
         do throws(SystemError) {
             broadcastAddresses = try RouteSocket().broadcastAddresses(
@@ -97,6 +114,7 @@ package struct LinkMonitor: ~Copyable {
     private mutating func handle(
         _ message: NetlinkParts.Part, _ namespace: Int32?, _ tun: borrowing TunDevice
     ) -> Event? {
+        if namespace == state.namespace, Self.isAboutForwarding(message) { return .forwarding }
         // The index is at the same place in all of these messages.
         guard message.load(UInt32.self, at: 4) == state.index, namespace == state.namespace else {
             return nil

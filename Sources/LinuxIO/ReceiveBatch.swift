@@ -69,10 +69,14 @@ package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
 
     /// Takes what waits at a socket, without waiting.
     ///
-    /// - Parameter buffer: of at least `bufferByteCount(slots:)` bytes.
+    /// - Parameters:
+    ///   - limit: the most messages, from 1; more than there are slots are not taken.
+    ///   - buffer: of at least `bufferByteCount(slots:)` bytes.
     package mutating func receive(
-        from socket: borrowing UDPSocket, into buffer: inout MutableRawSpan
+        from socket: borrowing UDPSocket, atMost limit: Int = .max,
+        into buffer: inout MutableRawSpan
     ) -> Result {
+        precondition(limit > 0)
         precondition(buffer.byteCount >= Self.bufferByteCount(slots: slots))
         // The kernel has written over the lengths of the messages that it used.
         for slot in 0..<count {
@@ -80,11 +84,11 @@ package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
         }
         count = 0
         let raw = socket.descriptor.rawValue
-        let (messages, slots) = unsafe (messages, slots)
+        let (messages, limit) = unsafe (messages, min(limit, slots))
         // The buffer outlives the call, and the vectors are used in the call only.
         let result = unsafe buffer.withUnsafeMutableBytes { bytes in
             unsafe point(at: bytes.baseAddress)
-            return unsafe PacketSystemCall.recvmmsg(raw, messages, slots)
+            return unsafe PacketSystemCall.recvmmsg(raw, messages, limit)
         }
         if result >= 0 {
             count = result

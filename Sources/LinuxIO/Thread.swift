@@ -66,6 +66,14 @@ package struct Thread: ~Copyable, @unchecked Sendable {
         throw SystemError(call: "pthread_create", code: code)
     }
 
+    /// Lets others go first where more threads want to run than there are processors: nice(1), for the
+    /// calling thread alone.
+    package static func giveWay(by increment: Int32) {
+        // On Linux a "process" 0 is the calling thread. To be nicer needs no right.
+        let kind = __priority_which_t(PRIO_PROCESS.rawValue)
+        _ = setpriority(kind, 0, getpriority(kind, 0) + increment)
+    }
+
     /// The number of processors that this process may run on.
     package static var processorCount: Int {
         Int(clinux_processor_count())

@@ -12,30 +12,38 @@ extension TunDevice {
     /// - Returns: what did not work; the tunnel works without. EAFNOSUPPORT means no IPv6, EROFS a
     ///   container with read-only settings, EPERM another namespace without CAP_SYS_ADMIN.
     package func quietKernel() -> [SystemError] {
+        inItsNamespace(Self.quiet)
+    }
+
+    /// Does something to the interface where it is now.
+    func inItsNamespace(_ body: @escaping @Sendable (InterfaceName) -> [SystemError])
+        -> [SystemError]
+    {
         do throws(SystemError) {
             let name = try self.name()
             guard let namespace = try? networkNamespace() else {
                 // A kernel without TUNGETDEVNETNS: the present namespace is the best guess.
-                return Self.quiet(name)
+                return body(name)
             }
             let present = try NetworkNamespace.current()
-            if try FileIdentity(namespace) == FileIdentity(present) { return Self.quiet(name) }
-            return Self.quiet(name, in: namespace)
+            if try FileIdentity(namespace) == FileIdentity(present) { return body(name) }
+            return Self.run(body, on: name, in: namespace)
         } catch {
             return [error]
         }
     }
 
     /// A thread of its own enters the namespace, so that nobody has to find the way back.
-    private static func quiet(_ name: InterfaceName, in namespace: consuming FileDescriptor)
-        -> [SystemError]
-    {
+    private static func run(
+        _ body: @escaping @Sendable (InterfaceName) -> [SystemError], on name: InterfaceName,
+        in namespace: consuming FileDescriptor
+    ) -> [SystemError] {
         let errors = Errors()
         do throws(SystemError) {
             let thread = try Thread.start("namespace", owning: namespace) { namespace in
                 do throws(SystemError) {
                     try NetworkNamespace.enter(namespace)
-                    errors.list.withLock { $0 = quiet(name) }
+                    errors.list.withLock { $0 = body(name) }
                 } catch {
                     errors.list.withLock { $0 = [error] }
                 }

@@ -8,6 +8,34 @@ package final class SharedSocket: Sendable {
     }
 }
 
+/// A shared socket as the worker has it that keeps its owner: used for each batch, and not counted for
+/// it.
+@safe
+package struct HeldSocket: @unchecked Sendable {
+    private let shared: Unmanaged<SharedSocket>
+
+    /// To be used while somebody keeps `shared`.
+    package init(_ shared: SharedSocket) {
+        unsafe self.shared = .passUnretained(shared)
+    }
+
+    /// Sends a batch, as `SendBatch.flush`.
+    package func flush(_ batch: inout SendBatch, from buffer: RawSpan) -> SendOutcome {
+        // Kept by somebody, see above.
+        unsafe shared._withUnsafeGuaranteedRef { batch.flush(to: $0.socket, from: buffer) }
+    }
+
+    /// Receives a batch, as `ReceiveBatch.receive`.
+    package func receive(
+        _ batch: inout ReceiveBatch, atMost limit: Int, into buffer: inout MutableRawSpan
+    ) -> ReceiveBatch.Result {
+        // Kept by somebody, see above.
+        unsafe shared._withUnsafeGuaranteedRef {
+            batch.receive(from: $0.socket, atMost: limit, into: &buffer)
+        }
+    }
+}
+
 /// The UDP sockets of one worker, both families on one port, shared with the control thread.
 ///
 /// The kernel spreads remote ends over the pairs of a port, and keeps each on one of them.

@@ -1,15 +1,18 @@
 /// A run of plain values whose number is fixed at start: the storage of everything on the packet
 /// path. It never grows, is never copied, and its elements hold no references.
+///
+/// Public, though of use in this package alone: other modules get a specialised copy of what is
+/// inlinable and public, and call the generic one, 20 times as slow, if it is `package`.
 @safe
-package struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
+public struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
     // First, since Swift 6.3.1 tells the thread sanitizer of an access to what the first word points to.
     @usableFromInline
     let base: UnsafeMutablePointer<Element>
     /// The number of elements.
-    package let count: Int
+    public let count: Int
 
     /// Makes an array of `count` elements, each of them `value`.
-    package init(repeating value: Element, count: Int) {
+    public init(repeating value: Element, count: Int) {
         precondition(count > 0)
         unsafe base = UnsafeMutablePointer<Element>.allocate(capacity: count)
         unsafe base.initialize(repeating: value, count: count)
@@ -24,7 +27,7 @@ package struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
     /// The first `length` elements, to read.
     @inlinable
     @_lifetime(borrow self)
-    package func prefix(_ length: Int) -> Span<Element> {
+    public func prefix(_ length: Int) -> Span<Element> {
         precondition(length >= 0 && length <= count)
         // Checked above.
         let span = unsafe Span(_unsafeStart: base, count: length)
@@ -34,7 +37,7 @@ package struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
     /// The first `length` elements, to change.
     @inlinable
     @_lifetime(&self)
-    package mutating func mutablePrefix(_ length: Int) -> MutableSpan<Element> {
+    public mutating func mutablePrefix(_ length: Int) -> MutableSpan<Element> {
         precondition(length >= 0 && length <= count)
         // Checked above.
         let span = unsafe MutableSpan(_unsafeStart: base, count: length)
@@ -43,7 +46,7 @@ package struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
 
     /// The element at `index`, which must be below `count`.
     @inlinable
-    package subscript(index: Int) -> Element {
+    public subscript(index: Int) -> Element {
         @inline(always)
         get {
             precondition(index >= 0 && index < count)

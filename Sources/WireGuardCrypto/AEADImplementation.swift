@@ -1,4 +1,5 @@
 import CIPsecMB
+import CLanes
 
 /// The code that seals and opens batches; chosen once, when a device is made.
 ///
@@ -7,24 +8,35 @@ import CIPsecMB
 package enum AEADImplementation: String, CaseIterable, Sendable {
     // The fastest first; the raw values are the values of `WG_AEAD`.
 
+    /// Our own, for batches: each lane of a vector at work on another block or packet. It needs AVX-512
+    /// with IFMA. A packet that is alone is left to ipsec-mb where that can be used.
+    case lanes
     /// intel-ipsec-mb: AVX-512 with IFMA, AVX2, AVX or SSE; x86-64 only, and only where it was
     /// installed when this was built.
     case ipsecMB = "ipsec-mb"
+    /// As ``lanes``, with AVX2: faster than libsodium from two packets on, but not for one alone, and so
+    /// used only where it is asked for.
+    case lanesAVX2 = "lanes-avx2"
     /// libsodium, everywhere, one packet after the other.
     case sodium
 
     /// Those that can be used here, the fastest first; libsodium is the last of them.
     package static var available: [AEADImplementation] { allCases.filter { $0.obstacle == nil } }
 
+    /// Those that are used without being asked for, the fastest first.
+    package static let defaults: [AEADImplementation] = [.lanes, .ipsecMB, .sodium]
+
     /// The fastest one that can be used here. None that is slower is tried out.
     package static var fastest: AEADImplementation {
-        allCases.first { $0.obstacle == nil } ?? .sodium
+        defaults.first { $0.obstacle == nil } ?? .sodium
     }
 
     /// Why it cannot be used; nil if it can. The first call tries it out, which takes a millisecond.
     package var obstacle: Obstacle? {
         switch self {
+        case .lanes: Self.obstacleOfLanes
         case .ipsecMB: Self.obstacleOfIPsecMB
+        case .lanesAVX2: Self.obstacleOfLanesAVX2
         case .sodium: nil
         }
     }
@@ -41,20 +53,33 @@ package enum AEADImplementation: String, CaseIterable, Sendable {
         package var description: String {
             switch self {
             case .notBuilt:
-                "it is not part of this build (it is for x86-64, and libipsec-mb-dev must be installed when this is built)"
+                "it is not part of this build (it is for x86-64, and ipsec-mb needs libipsec-mb-dev when this is built)"
             case .notStarted: "this processor cannot run it, or there is no memory for it"
             case .wrongAnswers: "it does not give the same answers as libsodium"
             }
         }
     }
 
-    /// What it is called in a log, such as "ipsec-mb 1.3.0".
+    /// What it is called in a log, such as "ipsec-mb 1.3.0" or "lanes of AVX-512".
     package var nameAndVersion: String {
         switch self {
+        case .lanes: "\(rawValue) of AVX-512"
+        case .lanesAVX2: "\(rawValue) of AVX2"
         // A static string of the library, terminated by zero.
         case .ipsecMB: unsafe "\(rawValue) \(String(cString: cipsecmb_version()))"
         case .sodium: "\(rawValue) \(Cryptography.sodiumVersion)"
         }
+    }
+
+    private static let obstacleOfLanes = obstacle(of: clanes_avx512, as: .lanes)
+    private static let obstacleOfLanesAVX2 = obstacle(of: clanes_avx2, as: .lanesAVX2)
+
+    private static func obstacle(
+        of instructions: clanes_isa, as implementation: AEADImplementation
+    ) -> Obstacle? {
+        guard clanes_is_built() else { return .notBuilt }
+        guard clanes_runs(instructions) else { return .notStarted }
+        return AEADSelfTest(implementation).passes ? nil : .wrongAnswers
     }
 
     private static let obstacleOfIPsecMB: Obstacle? = {

@@ -39,15 +39,19 @@ package struct AEADSelfTest: ~Copyable {
         key = SymmetricKey(Secret32(copying: unsafe bytes.span.bytes))
     }
 
-    /// Whether all answers are libsodium's.
+    /// Whether all answers are libsodium's: each packet with a counter of its own in both words, and a
+    /// batch as it is sent, whose counters follow each other from one upper word into the next.
     package var passes: Bool {
+        passes { UInt64($0 + 1) &* 0x0101_0101_0203_0405 }
+            && passes { 0x1_FFFF_FFF0 &+ UInt64($0) }
+    }
+
+    private func passes(counter: (Int) -> UInt64) -> Bool {
         var plaintext: [UInt8] = []
         var packets: [AEADPacket] = []
         for (index, length) in Self.lengths.enumerated() {
-            // A counter that has bits in both of its words.
-            let counter = UInt64(index + 1) &* 0x0101_0101_0203_0405
             packets.append(
-                AEADPacket(offset: plaintext.count, length: length, counter: counter))
+                AEADPacket(offset: plaintext.count, length: length, counter: counter(index)))
             plaintext += (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ index) }
             plaintext += [UInt8](repeating: 0, count: Self.tagSize)
         }

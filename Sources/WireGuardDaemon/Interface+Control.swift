@@ -29,6 +29,9 @@ extension Interface {
         case .some(let watch): try epoll.add(watch.descriptor, token: Token.socketFile)
         case .none: break
         }
+        // The workers run, and keep what they were started with: a flood of handshakes is to take little
+        // from packets, and where these take all there is, sessions must still be renewed.
+        Thread.giveWay(by: Self.niceness)
         quietKernel()
         follow(link.state)
         device.setBroadcastAddresses(link.broadcastAddresses)
@@ -42,6 +45,10 @@ extension Interface {
             }
         }
     }
+
+    /// A third of the weight of a worker. At a tenth (10), renewing the sessions of 100 000 peers fell
+    /// behind on a busy machine, and pings took no shorter.
+    private static var niceness: Int32 { 5 }
 
     private func handle(_ token: UInt64) {
         switch token {
@@ -80,7 +87,8 @@ extension Interface {
         logEvents()
         uapi.putOutStalled(now: now.instant)
         let next = [device.nextDeadline, uapi.nextDeadline, nextLook].compactMap(\.self).min()
-        if next != alarm {
+        // What is due already needs no alarm: we are back at once.
+        if !hasMore, next != alarm {
             do throws(SystemError) {
                 try timer.set(deadline: next?.nanoseconds)
                 alarm = next
@@ -128,12 +136,14 @@ extension Interface {
             quietKernel()
             follow(state)
         case .removed: finish("its interface was deleted")
+        case .forwarding: fitSuperpackets()
         }
     }
 
     /// Brings the device to where the link is: up or down, and its MTU.
     private func follow(_ state: LinkState) {
         device.setMTU(state.mtu)
+        fitSuperpackets()
         guard state.isUp != device.isUp else { return }
         if state.isUp {
             bindIfNeeded()
@@ -142,6 +152,15 @@ extension Interface {
         } else {
             device.bringDown()
             log.info("the interface is down")
+        }
+    }
+
+    /// Of use only where superpackets are cut and sent as one.
+    private func fitSuperpackets() {
+        guard tun.capabilities.offloads.contains(.segments), settings.offloads.udpSegmentation
+        else { return }
+        for error in tun.fitSuperpackets() {
+            log.debug("the size of superpackets cannot be fitted, and stays: \(error)")
         }
     }
 

@@ -77,7 +77,7 @@ private func checkAEAD(_ settings: Settings, log: Logger) throws(StartError) {
         if let obstacle = wanted.obstacle { throw .aead(wanted, obstacle) }
     } else {
         // The fastest first: what comes after the one that can be used is not tried out.
-        for implementation in AEADImplementation.allCases {
+        for implementation in AEADImplementation.defaults {
             guard let obstacle = implementation.obstacle else { break }
             guard obstacle != .notBuilt else { continue }
             log.info("\(implementation.nameAndVersion) is not used: \(obstacle)")

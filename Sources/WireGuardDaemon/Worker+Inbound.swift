@@ -5,18 +5,28 @@ import WireGuard
 extension Worker {
     /// How many receives before the TUN gets its turn.
     private static let receivesPerTurn = 8
+    /// How many bytes of them: answers wait in the TUN.
+    private static let bytesPerTurn = 256 << 10
+    /// How many messages are received at once while they are large. What they fill stays in the cache,
+    /// and what is in them is not kept waiting for more.
+    private static let largeSlots = 8
 
     /// Receives what a socket has, and writes what is in it to the TUN.
     mutating func drain(_ family: AddressFamily, _ incoming: inout MutableRawSpan) {
         var receives = Self.receivesPerTurn
-        while receives > 0 {
+        var bytes = 0
+        while receives > 0, bytes < Self.bytesPerTurn {
             receives -= 1
-            switch receive(family, into: &incoming) {
+            let limit = areMessagesSmall ? Self.slots : Self.largeSlots
+            switch receive(family, atMost: limit, into: &incoming) {
             case .messages(let count):
                 failures.receiving.end()
-                open(count, in: &incoming)
+                let received = open(count, in: &incoming)
+                bytes += received
+                // So that a full receive of such messages would be no more than one of large ones.
+                areMessagesSmall = received <= count * (Self.bytesPerTurn / Self.slots)
                 // The socket was emptied; if not, we are woken again.
-                if count < received.slots { receives = 0 }
+                if count < limit { receives = 0 }
             case .wouldBlock:
                 if receives == Self.receivesPerTurn - 1 { failures.receiving.noteNothing() }
                 receives = 0
@@ -30,18 +40,21 @@ extension Worker {
     }
 
     private mutating func receive(
-        _ family: AddressFamily, into incoming: inout MutableRawSpan
+        _ family: AddressFamily, atMost limit: Int, into incoming: inout MutableRawSpan
     ) -> ReceiveBatch.Result? {
-        guard let shared = family == .v4 ? sockets?.v4 : sockets?.v6 else { return nil }
-        return received.receive(from: shared.socket, into: &incoming)
+        guard let socket = family == .v4 ? socket4 : socket6 else { return nil }
+        return socket.receive(&received, atMost: limit, into: &incoming)
     }
 
-    private mutating func open(_ count: Int, in incoming: inout MutableRawSpan) {
+    /// Opens what was received, and tells how many bytes that was.
+    private mutating func open(_ count: Int, in incoming: inout MutableRawSpan) -> Int {
+        var bytes = 0
         var message = InboundMessage()
         for slot in 0..<count {
             message.offset = received.offset(slot)
             // A truncated one fails its tag, or is no message at all.
             message.length = received.length(slot)
+            bytes += message.length
             message.segmentSize = received.segmentSize(slot)
             message.remote = received.remote(slot)
             message.source = received.source(slot)
@@ -59,6 +72,7 @@ extension Worker {
         for index in 0..<coalescer.writeCount { write(index, of: &incoming, now: now) }
         coalescer.removeAll()
         if wakes { control.ring() }
+        return bytes
     }
 
     /// Writes one packet or super-packet to the TUN, as a whole or in its packets.

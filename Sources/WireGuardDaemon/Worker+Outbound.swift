@@ -5,6 +5,9 @@ import WireGuard
 extension Worker {
     /// How many reads of the TUN before the sockets get their turn.
     private static let readsPerTurn = 64
+    /// How many bytes of them: acknowledgements wait in the sockets, and a full turn of super-packets
+    /// would be a delay of milliseconds.
+    private static let bytesPerTurn = 256 << 10
 
     /// Reads what the TUN has, and sends it.
     mutating func drainTun(
@@ -14,11 +17,13 @@ extension Worker {
         guard isReadyToRead() else { return }
         outbound.removeAll()
         var reads = Self.readsPerTurn
-        while reads > 0 {
+        var bytes = 0
+        while reads > 0, bytes < Self.bytesPerTurn {
             reads -= 1
             switch queue.read(into: &tun, at: 0, count: tun.byteCount) {
             case .bytes(let count):
                 failures.reading.end()
+                bytes += count
                 take(count, of: tun, sending: &outgoing, bouncing: &bounces)
             case .wouldBlock:
                 if reads == Self.readsPerTurn - 1 { failures.reading.noteNothing() }
@@ -114,14 +119,14 @@ extension Worker {
 
     private mutating func send(_ bytes: RawSpan, now: Instant) {
         if send4.count > 0 {
-            if let shared = sockets?.v4 {
-                note(send4.flush(to: shared.socket, from: bytes), family: .v4, now: now)
+            if let socket = socket4 {
+                note(socket.flush(&send4, from: bytes), family: .v4, now: now)
             }
             send4.removeAll()
         }
         if send6.count > 0 {
-            if let shared = sockets?.v6 {
-                note(send6.flush(to: shared.socket, from: bytes), family: .v6, now: now)
+            if let socket = socket6 {
+                note(socket.flush(&send6, from: bytes), family: .v6, now: now)
             }
             send6.removeAll()
         }

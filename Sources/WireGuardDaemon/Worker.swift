@@ -16,7 +16,10 @@ struct Worker: ~Copyable, Sendable {
     let mailbox: Mailbox
     let control: Bell
     let log: Logger
-    var sockets: UDPSocketPair?
+    /// Keeps what is in `socket4` and `socket6`.
+    private var sockets: UDPSocketPair?
+    private(set) var socket4: HeldSocket?
+    private(set) var socket6: HeldSocket?
     var outbound: OutboundPath
     var inbound: InboundPath
     var coalescer: FlowCoalescer
@@ -24,6 +27,8 @@ struct Worker: ~Copyable, Sendable {
     let joined: FlowCoalescer.Coalescing
     var joiningResumes: Instant?
     var received: ReceiveBatch
+    /// Whether the last receive brought small messages, so that many may be taken at once.
+    var areMessagesSmall = true
     var messages: FixedArray<InboundMessage>
     var send4: SendBatch
     var send6: SendBatch
@@ -37,7 +42,7 @@ struct Worker: ~Copyable, Sendable {
     private var isOver = false
 
     /// Most messages of one receive.
-    private static let slots = 32
+    static let slots = 32
     /// Most packets that one receive can bring: 128 datagrams a message, which a sender on the same
     /// host may put into one from Linux 6.9 on; the network brings 64.
     private static let maximumPackets = slots * 128
@@ -138,6 +143,8 @@ struct Worker: ~Copyable, Sendable {
             log.error("a worker cannot listen on its new sockets: \(error)")
         }
         self.sockets = sockets
+        socket4 = sockets.v4.map(HeldSocket.init)
+        socket6 = sockets.v6.map(HeldSocket.init)
         mailbox.confirm(number)
     }
 }

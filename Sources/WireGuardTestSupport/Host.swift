@@ -18,6 +18,11 @@ public final class Host {
     public var events: [TraceEvent] = []
     /// Told of each event when it happens, for whoever wants to know the time.
     public var observe: (TraceEvent) -> Void = { _ in }
+    /// Whether it takes itself to be under load, though nobody floods it: it asks for cookies.
+    public var isUnderLoad: Bool {
+        get { tunnel.isForcedUnderLoad }
+        set { tunnel.isForcedUnderLoad = newValue }
+    }
     /// By how many nanoseconds its steady clock is ahead of the network's; negative for behind.
     public var clockOffset: Int64 = 0
     /// By how many seconds its wall clock is ahead of the network's; negative for behind.

@@ -3,14 +3,18 @@
 They need root and a few programs. Where something is missing they fail: no test is skipped.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import shutil
 import signal
+import time
 
 import pytest
 
 import daemon
+import kernel_interface
+import machines
 
 # Program: Debian package.
 TOOLS = {
@@ -26,20 +30,30 @@ def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the long tests too")
     parser.addoption("--full", action="store_true",
                      help="scenarios: transfers of their whole length")
+    parser.addoption("--kernel", action="store_true",
+                     help="run the tests with the kernel's WireGuard, and no others")
+    parser.addoption("--emulated", action="store_true",
+                     help="send less and wait longer, as an emulated machine is slow")
 
 
 def pytest_configure(config):
+    if config.getoption("--emulated"):
+        machines.patience = 5
     config.addinivalue_line("markers", "long: a test that takes long; it runs with --long")
+    config.addinivalue_line("markers", "kernel: a test with the kernel's WireGuard; for --kernel")
+    config.addinivalue_line("markers", "meanwhile: a test that mostly waits; see Meanwhile")
     config.addinivalue_line("markers", "limit(seconds): the time limit of a test")
     config.addinivalue_line("markers", "scenario(name, title): a line of scripts/scenarios")
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--long"):
-        return
-    long = [item for item in items if item.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=long)
-    items[:] = [item for item in items if item not in long]
+    def is_wanted(item):
+        return (bool(item.get_closest_marker("kernel")) == config.getoption("--kernel")
+                and (config.getoption("--long") or not item.get_closest_marker("long")))
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_wanted(item)])
+    items[:] = sorted(filter(is_wanted, items), key=Meanwhile.holds)
+    config.pluginmanager.register(Meanwhile(filter(Meanwhile.holds, items)))
 
 
 def pytest_sessionstart(session):
@@ -50,10 +64,55 @@ def pytest_sessionstart(session):
         missing.append(f"{daemon.OURS} (swift build -c release, or name it in SWIREGUARD)")
     if not os.access(daemon.WIREGUARD_GO, os.X_OK):
         missing.append(f"{daemon.WIREGUARD_GO} (scripts/fetch-peer, or name it in WIREGUARD_GO)")
+    if not os.access(daemon.WIREGUARD_GO_2022, os.X_OK):
+        missing.append(f"{daemon.WIREGUARD_GO_2022} (scripts/fetch-peer, or name it in "
+                       "WIREGUARD_GO_2022)")
+    if session.config.getoption("--kernel") and not kernel_interface.is_here():
+        missing.append("a kernel with WireGuard (scripts/kernel-interop boots one)")
     if not pathlib.Path("/dev/net/tun").is_char_device():
         missing.append("/dev/net/tun")
     if missing:
         pytest.exit("the end-to-end tests need:\n  " + "\n  ".join(missing), returncode=1)
+
+
+class Meanwhile:
+    """Tests marked so begin all at once and run beside the others; what comes last is their ends.
+
+    They have parameters and no fixtures.
+    """
+
+    def __init__(self, items):
+        self.items = list(items)
+        self.results = {}
+
+    @staticmethod
+    def holds(item):
+        return item.get_closest_marker("meanwhile") is not None
+
+    def pytest_runtestloop(self, session):
+        if self.items and not session.config.option.collectonly:
+            threads = concurrent.futures.ThreadPoolExecutor(len(self.items))
+            self.results = {item: threads.submit(self.run, item) for item in self.items}
+
+    @staticmethod
+    def run(item):
+        begun = time.monotonic()
+        try:
+            item.obj(**item.callspec.params)
+        finally:
+            item.user_properties.append(("seconds", f"{time.monotonic() - begun:.1f}"))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem):
+        if pyfuncitem in self.results:
+            self.results[pyfuncitem].result()
+            return True
+
+
+@pytest.fixture
+def stream_size(request):
+    """Bytes to send over TCP where a good many are wanted."""
+    return 1_000_000 if request.config.getoption("--emulated") else 20_000_000
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +120,7 @@ def time_limit(request):
     """Ends a test that hangs, however it does."""
     marker = request.node.get_closest_marker("limit")
     seconds = marker.args[0] if marker else TIME_LIMIT
+    seconds *= machines.patience
 
     def expire(*_):
         raise TimeoutError(f"the test took more than {seconds} s")
@@ -99,4 +159,6 @@ def pytest_runtest_makereport(item, call):
         for each in daemon.Daemon.recent:
             log = "\n".join(each.log_text().splitlines()[-60:])
             report.sections.append((f"log of {each.machine.name}'s {each.name}", log))
+        if item.get_closest_marker("kernel"):
+            report.sections.append(("log of the kernel", kernel_interface.kernel_log(60)))
     return report

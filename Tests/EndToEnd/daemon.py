@@ -16,6 +16,8 @@ from machines import TIMEOUT, wait_until
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OURS = os.environ.get("SWIREGUARD", str(ROOT / ".build/release/swireguard-go"))
 WIREGUARD_GO = os.environ.get("WIREGUARD_GO", str(ROOT / ".cache/peer/wireguard-go"))
+WIREGUARD_GO_2022 = os.environ.get("WIREGUARD_GO_2022",
+                                   str(ROOT / ".cache/peer/wireguard-go-2022"))
 
 NO_KEY = "(none)"
 
@@ -68,7 +70,34 @@ class Status:
         return next(iter(self.peers.values()))
 
 
-class Daemon:
+class Interface:
+    """An interface of WireGuard, by whomever, in a machine; stock `wg` configures it."""
+
+    def __init__(self, machine, name="wg0"):
+        self.machine = machine
+        self.name = name
+
+    def wg(self, *arguments, **options):
+        """`wg` with our interface put after its subcommand: wg("set", "listen-port", "5")."""
+        subcommand, *rest = arguments
+        return self.machine.run("wg", subcommand, self.name, *rest, **options)
+
+    def try_wg(self, *arguments, **options):
+        subcommand, *rest = arguments
+        return self.machine.attempt("wg", subcommand, self.name, *rest, **options)
+
+    def show(self):
+        """All that `wg show` knows, as values."""
+        device, *peers = (line.split("\t") for line in self.wg("show", "dump").splitlines())
+        status = Status(device[0], device[1], int(device[2]), device[3])
+        for key, preshared, endpoint, allowed, handshake, rx, tx, keepalive in peers:
+            status.peers[key] = PeerStatus(
+                key, preshared, endpoint, [] if allowed == NO_KEY else allowed.split(","),
+                int(handshake), int(rx), int(tx), keepalive)
+        return status
+
+
+class Daemon(Interface):
     """A daemon in the foreground, with its log in a file; to be used in a `with` statement.
 
     Leaving the block stops it with SIGTERM, and fails if it does not end cleanly: status 0, no link
@@ -80,9 +109,8 @@ class Daemon:
     def __init__(self, machine, program=None, name="wg0", arguments=("-f",), environment=None,
                  before=()):
         """before: a command that executes the daemon in the end, in the same process."""
-        self.machine = machine
+        super().__init__(machine, name)
         self.program = program or OURS
-        self.name = name
         self.arguments = arguments
         self.before = before
         self.environment = {"LOG_LEVEL": "verbose", **(environment or {})}
@@ -142,27 +170,6 @@ class Daemon:
 
     def log_text(self):
         return pathlib.Path(self.log.name).read_text(errors="replace")
-
-    # The configuration, through `wg`.
-
-    def wg(self, *arguments, **options):
-        """`wg` with our interface put after its subcommand: wg("set", "listen-port", "5")."""
-        subcommand, *rest = arguments
-        return self.machine.run("wg", subcommand, self.name, *rest, **options)
-
-    def try_wg(self, *arguments, **options):
-        subcommand, *rest = arguments
-        return self.machine.attempt("wg", subcommand, self.name, *rest, **options)
-
-    def show(self):
-        """All that `wg show` knows, as values."""
-        device, *peers = (line.split("\t") for line in self.wg("show", "dump").splitlines())
-        status = Status(device[0], device[1], int(device[2]), device[3])
-        for key, preshared, endpoint, allowed, handshake, rx, tx, keepalive in peers:
-            status.peers[key] = PeerStatus(
-                key, preshared, endpoint, [] if allowed == NO_KEY else allowed.split(","),
-                int(handshake), int(rx), int(tx), keepalive)
-        return status
 
     # The configuration, through the socket itself.
 

@@ -72,20 +72,25 @@ def background(*flows, size=900, burst=20, pause=0.01):
     """
     over = threading.Event()
 
-    def send(machine, address):
-        with machine.entered(), socket.socket(family(address), socket.SOCK_DGRAM) as client:
-            while not over.is_set():
-                for _ in range(burst):
-                    with contextlib.suppress(OSError):
-                        client.sendto(bytes(size), (address, 9))
-                over.wait(pause)
+    def send(client, address):
+        while not over.is_set():
+            for _ in range(burst):
+                with contextlib.suppress(OSError):
+                    client.sendto(bytes(size), (address, 9))
+            over.wait(pause)
 
-    threads = [threading.Thread(target=send, args=flow, daemon=True) for flow in flows]
+    clients = []
+    for machine, address in flows:
+        with machine.entered():
+            clients.append(socket.socket(family(address), socket.SOCK_DGRAM))
+    threads = [threading.Thread(target=send, args=(client, address), daemon=True)
+               for client, (_, address) in zip(clients, flows)]
     for thread in threads:
         thread.start()
     try:
         yield
     finally:
         over.set()
-        for thread in threads:
+        for thread, client in zip(threads, clients):
             thread.join()
+            client.close()

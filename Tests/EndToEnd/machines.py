@@ -14,6 +14,7 @@ import time
 
 CLONE_NEWNET = 0x40000000
 TIMEOUT = 20  # seconds that any one command may take
+patience = 1  # times every limit in seconds; more on an emulated machine
 
 libc = ctypes.CDLL(None, use_errno=True)
 cable_ends = itertools.count(100, 2)
@@ -72,7 +73,7 @@ class Machine:
         """
         namespaces = ["--net", "--mount", *(["--pid"] if leaves_processes else [])]
         return subprocess.run(
-            [*self.door(*namespaces), *map(str, command)], timeout=timeout,
+            [*self.door(*namespaces), *map(str, command)], timeout=timeout * patience,
             env=None if environment is None else {**os.environ, **environment},
             **{"text": True, "capture_output": True, **options})
 
@@ -153,7 +154,7 @@ def connect(left, left_name, right, right_name, left_addresses=(), right_address
 
 def wait_until(condition, what, within=5.0):
     """Polls for a condition; returns its first true value, fails after `within` seconds."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + within * patience
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {within} s: {what}"
         time.sleep(0.01)

@@ -18,11 +18,11 @@ def run(script, *options):
 @pytest.mark.long
 @pytest.mark.limit(120)
 def test_many_hands_on_one_tunnel():
-    said = run("chaos", "--seconds", 25)
+    said = run("chaos", "--seconds", 20)
     assert "0 failures" in said and "peers added and removed" in said
 
 
 @pytest.mark.long
 @pytest.mark.limit(120)
 def test_memory_is_bounded_above_the_rate_that_a_daemon_can_take():
-    assert "found the socket full" in run("over-rate", "--seconds", 15)
+    assert "found the socket full" in run("over-rate", "--seconds", 10)

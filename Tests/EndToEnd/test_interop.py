@@ -1,10 +1,11 @@
-"""Ours with ours, and ours with wireguard-go in both roles, all that a tunnel is for."""
+"""Ours with ours, and with every other WireGuard in both roles: all that a tunnel is for."""
 
 from subprocess import DEVNULL
 
 import pytest
 
-from daemon import OURS, WIREGUARD_GO, now
+from daemon import OURS, WIREGUARD_GO, WIREGUARD_GO_2022, now
+from kernel_interface import KERNEL
 from machines import wait_until
 from topology import MTU, OUTER, socket_address, two_sites
 from traffic import assert_no_answer, exchange_datagrams, full_ping, ping, send_stream
@@ -14,24 +15,41 @@ CELLS = {  # the initiator, the responder
     "ours dials wireguard-go": (OURS, WIREGUARD_GO),
     "wireguard-go dials ours": (WIREGUARD_GO, OURS),
 }
+OLD_CELLS = {
+    "ours dials wireguard-go of 2022": (OURS, WIREGUARD_GO_2022),
+    "wireguard-go of 2022 dials ours": (WIREGUARD_GO_2022, OURS),
+}
+KERNEL_CELLS = {
+    "ours dials the kernel": (OURS, KERNEL),
+    "the kernel dials ours": (KERNEL, OURS),
+}
+ALL_CELLS = CELLS | OLD_CELLS | KERNEL_CELLS
 
 
+def cells(*tables):
+    return [pytest.param(cell, marks=[pytest.mark.kernel] if cell in KERNEL_CELLS else [])
+            for table in tables for cell in table]
+
+
+# scripts/interop makes the README's table of this test.
 @pytest.mark.parametrize("preshared", [False, True], ids=["no preshared key", "preshared key"])
 @pytest.mark.parametrize("outer", [4, 6], ids=["outer IPv4", "outer IPv6"])
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_tunnel_carries_everything(cell, outer, preshared):
-    with two_sites(*CELLS[cell], outer=outer, preshared=preshared) as (a, b):
+@pytest.mark.parametrize("cell", cells(CELLS, OLD_CELLS, KERNEL_CELLS))
+def test_a_tunnel_carries_everything(cell, outer, preshared, stream_size):
+    with two_sites(*ALL_CELLS[cell], outer=outer, preshared=preshared) as (a, b):
         for version in (4, 6):
             ping(a.machine, b.inner[version])
             ping(b.machine, a.inner[version])
             full_ping(a.machine, b.inner[version], MTU, count=5)
             full_ping(b.machine, a.inner[version], MTU, count=5)
-            send_stream(a.machine, b.machine, b.inner[version], size=20_000_000)
-            send_stream(b.machine, a.machine, a.inner[version], size=20_000_000)
+            send_stream(a.machine, b.machine, b.inner[version], stream_size)
+            send_stream(b.machine, a.machine, a.inner[version], stream_size)
             # From nothing to what fills a packet, and datagrams in fragments.
             sizes = [0, 1, 15, 16, 17, *range(100, MTU - 48, 31), MTU - 48, 4000, 20000]
             exchange_datagrams(a.machine, b.machine, b.inner[version], sizes)
-        assert_both_ends_agree(a, b, outer)
+        # wireguard-go of 2022 leaves its sockets as small as the system makes them.
+        assert_both_ends_agree(a, b, outer, transferred=2 * stream_size,
+                               lost=0.5 if cell in OLD_CELLS else 0.01)
 
 
 def test_packets_sealed_by_libsodium_are_opened_everywhere():
@@ -43,9 +61,9 @@ def test_packets_sealed_by_libsodium_are_opened_everywhere():
             send_stream(b.machine, a.machine, a.inner[version], size=20_000_000)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", cells(CELLS, OLD_CELLS, KERNEL_CELLS))
 def test_a_wrong_preshared_key_lets_nothing_through(cell):
-    with two_sites(*CELLS[cell]) as (a, b):
+    with two_sites(*ALL_CELLS[cell]) as (a, b):
         a.daemon.wg("set", "peer", b.keys.public, "preshared-key", "/dev/stdin",
                     input=b.keys.private)  # any 32 bytes that the other end does not have
         assert_no_answer(a.machine, b.inner[4])
@@ -85,8 +103,11 @@ def serve_iperf3(machine, address):
     wait_until(lambda: machine.run("ss", "-Hltn", "sport = :5201"), "iperf3 listens")
 
 
-def assert_both_ends_agree(a, b, outer):
-    """`wg show` says the same on both ends, and says it right."""
+def assert_both_ends_agree(a, b, outer, transferred, lost):
+    """`wg show` says the same on both ends, and says it right.
+
+    lost: how large a part may be.
+    """
     near, far = a.peer_status(b), b.peer_status(a)
     assert abs(near.latest_handshake - far.latest_handshake) <= 2
     assert now() - 60 < near.latest_handshake <= now()
@@ -95,9 +116,9 @@ def assert_both_ends_agree(a, b, outer):
 
     def counters_are_mirrored():
         near, far = a.peer_status(b), b.peer_status(a)
-        assert near.tx > 40_000_000 and near.rx > 40_000_000
+        assert near.tx > transferred and near.rx > transferred
         # What is in flight, or lost in a full queue under TCP, may be missing at the receiver.
-        return (0 <= near.tx - far.rx <= near.tx // 100
-                and 0 <= far.tx - near.rx <= far.tx // 100)
+        return (0 <= near.tx - far.rx <= near.tx * lost
+                and 0 <= far.tx - near.rx <= far.tx * lost)
 
     wait_until(counters_are_mirrored, "the transfer counters of both ends mirror each other")

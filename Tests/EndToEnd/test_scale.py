@@ -1,13 +1,16 @@
 """Many prefixes and many peers, set and read back."""
 
 import base64
+import importlib.machinery
+import importlib.util
 import ipaddress
+import os
 import random
 import time
 
 import pytest
 
-from daemon import Daemon, Keys
+from daemon import ROOT, Daemon, Keys
 from machines import Machine
 from topology import two_sites
 from traffic import ping
@@ -94,3 +97,24 @@ def test_a_tunnel_works_among_130560_prefixes():
         for version in (4, 6):
             ping(a.machine, b.inner[version], count=3)
         assert a.peer_status(b).latest_handshake == handshake
+
+
+def load_script(name):
+    loader = importlib.machinery.SourceFileLoader(name, str(ROOT / "scripts" / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+@pytest.mark.limit(150)
+@pytest.mark.parametrize("initiate, seconds", [(False, 5), (True, 0)], ids=["called", "calling"])
+def test_2000_peers_with_sessions(initiate, seconds):
+    """The short form of scripts/scale: each of 2000 peers gets a session, and pings come back while
+    others renew theirs."""
+    crowd = os.environ.get("CROWD", str(ROOT / ".build/release/crowd"))
+    results = load_script("scale").measure(2000, seconds, crowd, initiate=initiate)
+    assert results["made"]["handshakes"] >= 2000
+    if seconds:
+        pings = results["renewing"].pings
+        assert pings["handshakes"] > 0
+        assert pings["back"] > 0.9 * pings["sent"]

@@ -22,6 +22,11 @@ def machine():
         yield machine
 
 
+def has_avx512():
+    flags = pathlib.Path("/proc/cpuinfo").read_text().split()
+    return {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512ifma", "avx512_vbmi2"} <= set(flags)
+
+
 def links(machine):
     return sorted(os.listdir(machine.path("/sys/class/net")))
 
@@ -110,11 +115,14 @@ def test_without_a_log_level_a_daemon_logs_to_syslog(machine):
     assert "wg0" in message
 
 
-@pytest.mark.parametrize("name", ["sodium", "ipsec-mb"])
+@pytest.mark.parametrize("name", ["sodium", "ipsec-mb", "lanes"])
 def test_what_seals_packets_can_be_chosen(machine, name):
-    if name == "ipsec-mb" and os.uname().machine != "x86_64":
+    if name != "sodium" and os.uname().machine != "x86_64":
         result = start(machine, "-f", "wg0", before=("env", f"WG_AEAD={name}"))
         return assert_refused(machine, result, "WG_AEAD", "x86-64")
+    if name == "lanes" and not has_avx512():
+        result = start(machine, "-f", "wg0", before=("env", f"WG_AEAD={name}"))
+        return assert_refused(machine, result, "WG_AEAD", "processor")
     with Daemon(machine, environment={"WG_AEAD": name}) as daemon:
         assert f"packets are sealed by {name} " in daemon.log_text()
 

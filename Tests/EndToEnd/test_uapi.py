@@ -506,7 +506,7 @@ def test_an_endless_line_is_ended_and_costs_no_memory(daemon):
 def test_connections_that_come_and_go_leave_nothing_behind(daemon):
     daemon.get()
     files = open_files(daemon.pid)
-    for number in range(1000):
+    for number in range(10_000):
         with daemon.dial() as client:
             client.sendall([b"", b"set=1\n", b"get=1\n\n", b"\n\n\n"][number % 4])
     wait_until(lambda: open_files(daemon.pid) <= files, "all connections are closed")

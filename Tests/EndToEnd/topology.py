@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 from daemon import Daemon, Keys, wg_tool
+from kernel_interface import KERNEL, KernelInterface
 from machines import Machine, connect, wait_until
 
 MTU = 1420
@@ -40,14 +41,18 @@ class Peer:
 
 
 class Site:
-    """One end of tunnels: a machine with a daemon, keys, and the inner addresses of its number."""
+    """One end of tunnels: a machine with a daemon, keys, and the inner addresses of its number.
+
+    program: the daemon's, or KERNEL.
+    """
 
     def __init__(self, machine, number, program=None, port=PORT, **daemon_options):
         self.machine = machine
         self.keys = Keys()
         self.port = port
         self.inner = {4: f"192.168.241.{number}", 6: f"fd00::{number:x}"}
-        self.daemon = Daemon(machine, program, **daemon_options)
+        self.daemon = (KernelInterface(machine, **daemon_options) if program is KERNEL
+                       else Daemon(machine, program, **daemon_options))
 
     def __enter__(self):
         self.daemon.__enter__()

@@ -9,6 +9,7 @@ import threading
 import time
 
 from machines import wait_until
+import machines
 
 BLOCK = random.Random("contents").randbytes(1 << 20)
 LARGEST_PING = {4: 20 + 8, 6: 40 + 8}  # bytes of headers: a payload of MTU minus these fills it
@@ -56,6 +57,11 @@ def assert_no_answer(machine, address):
     return result.stdout
 
 
+def ping_until_answered(machine, address, within=1, size=56):
+    """Pings every tenth of a second until an answer comes, and fails if that is not within seconds."""
+    return machine.run("ping", "-n", "-c", 1, "-i", 0.1, "-w", within, "-s", size, address)
+
+
 def full_ping(machine, address, mtu, **options):
     """Pings with packets of exactly the MTU that may not be fragmented."""
     version = 6 if ":" in address else 4
@@ -67,6 +73,7 @@ def send_stream(sender, receiver, address, size, within=20.0, pace=None, port=50
 
     pace: bytes a second, for a transfer that has to take a while. Returns the seconds it took.
     """
+    within *= machines.patience
     with receiver.entered():
         listener = socket.create_server((address, port), family=family(address))
     with sender.entered():
@@ -116,6 +123,7 @@ def write_contents(connection, size, pace):
 
 def exchange_datagrams(left, right, address, sizes, port=5002, within=3.0):
     """Sends datagrams to `address` on `right`, which echoes them: all come back intact."""
+    within *= machines.patience
     with right.entered():
         echo = socket.socket(family(address), socket.SOCK_DGRAM)
         echo.bind((address, port))

@@ -194,6 +194,7 @@ struct LinkMonitorTests {
         case .changed(let link): "\(link.isUp ? "up" : "down") \(link.mtu)"
         case .moved: "moved"
         case .removed: "removed"
+        case .forwarding: "forwarding"
         }
     }
 }

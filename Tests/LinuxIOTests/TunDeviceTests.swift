@@ -211,6 +211,44 @@ struct TunDeviceTests {
         }
     }
 
+    @Test(
+        "a superpacket is what one segmented send takes",
+        arguments: [
+            (mtu: 1420, size: 62_100), (1500, 61_320), (1280, 60_760), (576, 34_304),
+            (9000, 62_720), (40_000, 65_536), (65_535, 65_536), (68, 1792),
+        ])
+    func superpacketLimit(mtu: Int, size: Int) {
+        #expect(SuperpacketLimit(mtu: mtu).byteCount == size)
+    }
+
+    @Test("superpackets are fitted to the MTU, but not where packets are forwarded")
+    func fittedSuperpackets() throws {
+        try Host.inNewNamespace {
+            let tun = try Tun()
+            let index = try tun.index()
+            let routes = try RouteSocket()
+            var monitor = try LinkMonitor(tun.device)
+            func size() throws -> Int { try routes.link(index: index).maximumSuperpacket }
+            #expect(try size() == 65_536)
+            for (mtu, expected) in [(1420, 62_100), (1500, 61_320)] {
+                try routes.set(mtu: mtu, of: index)
+                #expect(tun.device.fitSuperpackets() == [])
+                #expect(try size() == expected)
+            }
+            _ = monitor.events(of: tun.device)
+
+            try Host.run("sysctl -qw net.ipv4.ip_forward=1")
+            #expect(monitor.events(of: tun.device).contains(.forwarding))
+            #expect(tun.device.fitSuperpackets() == [])
+            #expect(try size() == 65_536)
+
+            try Host.run("sysctl -qw net.ipv4.ip_forward=0")
+            #expect(monitor.events(of: tun.device).contains(.forwarding))
+            #expect(tun.device.fitSuperpackets() == [])
+            #expect(try size() == 61_320)
+        }
+    }
+
     @Test("MTU, queue length and superpacket size are set")
     func settings() throws {
         try Host.inNewNamespace {

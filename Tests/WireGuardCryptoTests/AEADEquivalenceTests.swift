@@ -1,24 +1,36 @@
+import Glibc
 import Testing
 import WireGuardCrypto
 
 /// Every implementation against libsodium, bit for bit, on many random batches: sealed, opened, and
 /// opened with some packets forged.
 @Suite struct AEADEquivalenceTests {
-    #if DEBUG
-        private static let batchCount = 400
-    #else
-        private static let batchCount = 100_000
-    #endif
+    /// How many are compared; more with `SWIREGUARD_AEAD_BATCHES`.
+    private static let batchCount: Int = {
+        if let text = unsafe getenv("SWIREGUARD_AEAD_BATCHES"),
+            let count = Int(unsafe String(cString: text))
+        {
+            return count
+        }
+        #if DEBUG
+            return 800
+        #else
+            return 1_000_000
+        #endif
+    }()
+    /// Of the whole run: with the time as the seed, no two long runs are the same.
+    private static let seed: UInt64 =
+        unsafe getenv("SWIREGUARD_AEAD_BATCHES") == nil ? 6 : UInt64(time(nil))
 
     @Test(
         "random batches are sealed, opened and refused as by libsodium",
         arguments: AEADImplementation.available)
     func randomBatches(implementation: AEADImplementation) {
-        var twins = Twins(seed: 6)
+        var twins = Twins(seed: Self.seed)
         for _ in 0..<Self.batchCount {
             twins.next()
             guard twins.agree(on: implementation) else {
-                Issue.record("\(twins.packets)")
+                Issue.record("seed \(Self.seed): \(twins.packets)")
                 return
             }
         }
@@ -44,7 +56,7 @@ import WireGuardCrypto
             let threads = (0..<8).map { index in
                 TestThread {
                     var twins = Twins(seed: UInt64(100 + round * 8 + index))
-                    return (0..<Self.batchCount / 100).allSatisfy { _ in
+                    return (0..<Self.batchCount / 200).allSatisfy { _ in
                         twins.next()
                         return twins.agree(on: implementation)
                     }
@@ -62,18 +74,23 @@ import WireGuardCrypto
         let key = SymmetricKey(Secret32(random: &random))
         let area = GuardedArea(byteCount: 3 << 12)
         // Beyond is memory that may not be touched: a fault ends the process.
-        for length in Array(0...1500) + [4096, 8192, 12_272] {
-            for offset in [0, area.byteCount - length - 16] {
-                let isOpened = area.withBytes { bytes in
-                    var packets = [AEADPacket(offset: offset, length: length, counter: 9)]
+        for length in Array(0...1500) + [4096, 6128, 8192, 12_272] {
+            // One alone at either end, and where there is room for two, both in one batch.
+            let last = area.byteCount - length - 16
+            let alone = [[0], [last]]
+            for offsets in last >= length + 16 ? alone + [[0, last]] : alone {
+                let areOpened = area.withBytes { bytes in
+                    var packets = offsets.map {
+                        AEADPacket(offset: $0, length: length, counter: UInt64(9 + $0))
+                    }
                     ChaCha20Poly1305.seal(
                         packets.span, in: &bytes, key: key, using: implementation)
-                    packets[0].length += 16
+                    for index in packets.indices { packets[index].length += 16 }
                     var span = packets.mutableSpan
                     ChaCha20Poly1305.open(&span, in: &bytes, key: key, using: implementation)
-                    return span[0].isAuthentic
+                    return packets.allSatisfy(\.isAuthentic)
                 }
-                #expect(isOpened, "\(length) bytes at \(offset)")
+                #expect(areOpened, "\(length) bytes at \(offsets)")
             }
         }
     }
@@ -93,16 +110,19 @@ private struct Twins: ~Copyable {
 
     init(seed: UInt64) {
         var random = SeededRandom(seed: seed)
-        reference = filled(64 * 1600 + 4 * (Self.largest + 64)) { random.fill(&$0) }
+        reference = filled(70 * 1600 + 4 * (Self.largest + 64)) { random.fill(&$0) }
         candidate = reference
         self.random = random
     }
 
-    /// 1 to 64 packets of 0 to 1500 bytes, and now and then a few that are large.
+    /// Mostly a few packets that are small, so that there are many batches; else up to 70 packets of 0 to
+    /// 1500 bytes, and now and then a few that are large.
     mutating func next() {
-        let count = 1 + Int(random.next(below: 64))
-        var lengths = (0..<count).map { _ in Int(random.next(below: 1501)) }
-        if random.next(below: 50) == 0 {
+        let isSmall = random.next(below: 16) != 0
+        let count = 1 + Int(random.next(below: isSmall ? 9 : 70))
+        let limit: UInt64 = isSmall ? 270 : 1501
+        var lengths = (0..<count).map { _ in Int(random.next(below: limit)) }
+        if random.next(below: 500) == 0 {
             for _ in 0..<3 {
                 lengths[Int(random.next(below: UInt64(count)))] =
                     Int(random.next(below: UInt64(Self.largest + 1)))
@@ -118,7 +138,10 @@ private struct Twins: ~Copyable {
         used = Int(random.next(below: 64))
         // Sometimes as on the wire, one directly behind the other.
         let gap = random.next(below: 2) == 0 ? 1 : random.next(below: 48)
-        let first = random.nextUInt64()
+        // Anywhere, or where the upper word of the counter is about to change.
+        let first =
+            random.next(below: 8) == 0
+            ? 0xFFFF_FFFF &- random.next(below: 70) : random.nextUInt64()
         for (index, length) in lengths.enumerated() {
             packets.append(
                 AEADPacket(offset: used, length: length, counter: first &+ UInt64(index)))

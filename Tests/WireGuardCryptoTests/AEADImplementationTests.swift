@@ -10,15 +10,22 @@ import WireGuardCrypto
     }
 
     #if arch(x86_64)
-        @Test("on x86-64, ipsec-mb is part of the build, and preferred")
+        @Test("on x86-64, ipsec-mb is part of the build, and our own where it runs is preferred")
         func fastest() {
             #expect(AEADImplementation.ipsecMB.obstacle == nil)
-            #expect(AEADImplementation.fastest == .ipsecMB)
+            #expect(AEADImplementation.lanes.obstacle != .notBuilt)
+            #expect(AEADImplementation.lanes.obstacle != .wrongAnswers)
+            let ownRuns = AEADImplementation.lanes.obstacle == nil
+            #expect(AEADImplementation.fastest == (ownRuns ? .lanes : .ipsecMB))
+            #expect(AEADImplementation.lanes.nameAndVersion == "lanes of AVX-512")
+            #expect(AEADImplementation.lanesAVX2.obstacle != .notBuilt)
+            #expect(AEADImplementation.lanesAVX2.obstacle != .wrongAnswers)
             #expect(AEADImplementation.ipsecMB.nameAndVersion.hasPrefix("ipsec-mb "))
         }
     #else
-        @Test("ipsec-mb is for x86-64, and says so")
+        @Test("ipsec-mb and our own are for x86-64, and say so")
         func fastest() {
+            #expect(AEADImplementation.lanes.obstacle == .notBuilt)
             #expect(AEADImplementation.ipsecMB.obstacle == .notBuilt)
             #expect(AEADImplementation.fastest == .sodium)
         }
@@ -26,6 +33,8 @@ import WireGuardCrypto
 
     @Test("the names are those of WG_AEAD")
     func names() {
+        #expect(AEADImplementation(rawValue: "lanes") == .lanes)
+        #expect(AEADImplementation(rawValue: "lanes-avx2") == .lanesAVX2)
         #expect(AEADImplementation(rawValue: "ipsec-mb") == .ipsecMB)
         #expect(AEADImplementation(rawValue: "sodium") == .sodium)
         #expect(AEADImplementation(rawValue: "") == nil)

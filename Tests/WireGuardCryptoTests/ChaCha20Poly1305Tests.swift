@@ -34,6 +34,41 @@ import WireGuardCrypto
         #expect(sealed == hex(vectors[1].ciphertext))
     }
 
+    @Test(
+        "at each place of a batch the ciphertext of RFC 8439, appendix A.5, comes out",
+        arguments: AEADImplementation.available, 0..<6)
+    func batch(implementation: AEADImplementation, position: Int) {
+        // Its nonce is one of WireGuard's. Its tag is of additional data too, so the tag that belongs
+        // here is the single shot's.
+        let vector = vectors[1]
+        let plaintext = hex(vector.plaintext)
+        let key = SymmetricKey(Secret32(copying: hex(vector.key).raw))
+        var lengths = [1500, 0, 3, 700, 16, 64]
+        lengths[position] = plaintext.count
+        var buffer: [UInt8] = []
+        var packets: [AEADPacket] = []
+        for (index, length) in lengths.enumerated() {
+            packets.append(
+                AEADPacket(
+                    offset: buffer.count, length: length,
+                    counter: vector.counter &+ UInt64(index) &- UInt64(position)))
+            buffer += index == position ? plaintext : [UInt8](repeating: 5, count: length)
+            buffer += [UInt8](repeating: 0, count: 16)
+        }
+        let start = packets[position].offset
+        buffer.withRaw {
+            ChaCha20Poly1305.seal(packets.span, in: &$0, key: key, using: implementation)
+        }
+        let expected = filled(plaintext.count + 16) {
+            ChaCha20Poly1305.seal(
+                plaintext.raw, additionalData: RawSpan(), counter: vector.counter,
+                key: Secret32(copying: hex(vector.key).raw), into: &$0)
+        }
+        let text = hex(vector.ciphertext).dropLast(16)
+        #expect(buffer[start...].prefix(text.count).elementsEqual(text))
+        #expect(buffer[start...].prefix(expected.count).elementsEqual(expected))
+    }
+
     @Test("an empty plaintext is sealed to a tag, and opened into no bytes at all")
     func empty() throws {
         let key = Secret32(copying: hex(vectors[0].key).raw)

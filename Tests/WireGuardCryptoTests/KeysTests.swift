@@ -65,6 +65,23 @@ import WireGuardCrypto
         #expect(MemoryLayout<PublicKey>.stride == 32)
     }
 
+    @Test("a public key is written as wg writes it")
+    func base64() {
+        // What `wg genkey | wg pubkey` makes, decoded by another program.
+        let rows: [(first: UInt8, step: UInt8, text: String)] = [
+            (0, 0, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+            (0xFF, 0, "//////////////////////////////////////////8="),
+            (0, 1, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+            (0xFB, 1, "+/z9/v8AAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRo="),
+        ]
+        for row in rows {
+            let bytes = (0..<32).map { row.first &+ row.step &* UInt8($0) }
+            // Bytes have no padding.
+            let key = unsafe PublicKey(bytes: bytes.span.bytes)
+            #expect(key?.base64 == row.text)
+        }
+    }
+
     @Test("no secret is in the printed form of a key")
     func noDescription() throws {
         let bytes = [UInt8](repeating: 0xA7, count: 32)

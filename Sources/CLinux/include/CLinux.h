@@ -8,6 +8,7 @@
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/net_namespace.h>
+#include <linux/netconf.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>

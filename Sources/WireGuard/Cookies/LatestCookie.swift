@@ -6,12 +6,13 @@ import WireGuardCrypto
 ///
 /// A cookie reply counts only if it answers the mac1 of the last message, and only once: an attacker
 /// on the way may repeat it, and must not have an old cookie come back (§5.4.7).
-package struct LatestCookie: Sendable {
+package struct LatestCookie: ~Copyable, Sendable {
     private let mac1Key: Bytes32
     private let cookieKey: Bytes32
     /// The mac1 of the last message, as long as nothing has answered it.
     private var unansweredMAC1: Bytes16?
-    private var cookie: Bytes16?
+    /// The cookie, in the first 16 bytes.
+    private var cookie: Secret32?
     private var cookieBirth = Instant(nanoseconds: 0)
 
     /// A user of the cookies of the owner of `publicKey`.
@@ -29,10 +30,13 @@ package struct LatestCookie: Sendable {
 
         let mac2Offset = MACs.mac2Offset(in: message.bytes)
         var mac2 = Bytes16()
-        if let cookie, now.since(cookieBirth) < Self.cookieLife {
-            mac2 = BLAKE2s.mac(key: cookie.bytes, message.bytes.extracting(0..<mac2Offset))
-        } else {
-            cookie = nil
+        if now.since(cookieBirth) >= Self.cookieLife { cookie = nil }
+        switch cookie {
+        case .none: break
+        case .some(let cookie):
+            mac2 = BLAKE2s.mac(
+                key: cookie.bytes.extracting(0..<BLAKE2s.macSize),
+                message.bytes.extracting(0..<mac2Offset))
         }
         message.copy(mac2.bytes, at: mac2Offset)
     }
@@ -44,21 +48,18 @@ package struct LatestCookie: Sendable {
         guard reply.byteCount == CookieReply.byteCount, let mac1 = unansweredMAC1 else {
             return false
         }
-        var isAuthentic = false
-        let cookie = Bytes16 { bytes in
-            do throws(CryptographyError) {
-                try XChaCha20Poly1305.open(
-                    reply.extracting(CookieReply.encryptedCookie), additionalData: mac1.bytes,
-                    nonce: reply.extracting(CookieReply.nonce), key: cookieKey.bytes,
-                    into: &bytes)
-                isAuthentic = true
-            } catch {
-                // Whoever sent it: as if it had not come.
-            }
+        var cookie = Secret32()
+        do throws(CryptographyError) {
+            var bytes = cookie.mutableBytes
+            try XChaCha20Poly1305.open(
+                reply.extracting(CookieReply.encryptedCookie), additionalData: mac1.bytes,
+                nonce: reply.extracting(CookieReply.nonce), key: cookieKey.bytes, into: &bytes)
+        } catch {
+            // Whoever sent it: as if it had not come.
+            return false
         }
-        guard isAuthentic else { return false }
         unansweredMAC1 = nil
-        self.cookie = cookie
+        self.cookie = consume cookie
         cookieBirth = now
         return true
     }

@@ -12,33 +12,27 @@ extension DataPath {
             drop(.stagedOverflow, peer: slot)
             return
         }
-        let packet = unsafe [UInt8](unsafeUninitializedCapacity: length) { target, count in
-            for index in 0..<length {
-                // Below the capacity, which is `length`.
-                unsafe target[index] = bytes.byte(at: offset + index)
-            }
-            count = length
-        }
+        let packet = StagedPacket(copying: bytes.extracting(offset..<offset + length))
         stage(packet, for: peer, slot)
     }
 
     /// Keeps a packet; an empty one is a keepalive.
-    func stage(_ packet: [UInt8], for peer: borrowing PeerPath, _ slot: PeerSlot) {
+    func stage(_ packet: StagedPacket, for peer: borrowing PeerPath, _ slot: PeerSlot) {
         let (dropped, freed) = peer.staged.withLock { $0.append(packet) }
-        stagedBytes.wrappingAdd(packet.count - freed, ordering: .relaxed)
+        stagedBytes.wrappingAdd(packet.byteCount - freed, ordering: .relaxed)
         drop(.stagedOverflow, packets: dropped, peer: slot)
     }
 
     /// Takes all packets that wait for a session with this peer.
-    func takeStaged(of peer: borrowing PeerPath) -> [[UInt8]] {
+    func takeStaged(of peer: borrowing PeerPath) -> [StagedPacket] {
         let packets = peer.staged.withLock { $0.takeAll() }
-        let byteCount = packets.reduce(0) { $0 + $1.count }
+        let byteCount = packets.reduce(0) { $0 + $1.byteCount }
         stagedBytes.wrappingSubtract(byteCount, ordering: .relaxed)
         return packets
     }
 
     /// Puts packets that could not be sent back in front of those that came since.
-    func restoreStaged(_ packets: [[UInt8]], of peer: borrowing PeerPath) {
+    func restoreStaged(_ packets: [StagedPacket], of peer: borrowing PeerPath) {
         let change = peer.staged.withLock { staged in
             let before = staged.byteCount
             staged.restore(packets)

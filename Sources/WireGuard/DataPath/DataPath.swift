@@ -46,6 +46,15 @@ package final class DataPath: @unchecked Sendable {
     let handshakes = HandshakeQueue()
     let drops = DropCounters()
     let trace = DropTrace()
+    /// Whether drops are written down there. Here too, since a look into another object counts a
+    /// reference to it.
+    let isTraced = Atomic<Bool>(false)
+
+    /// Whether the control thread is to be woken for drops that were written down; true once.
+    @inline(__always)
+    func takeNewsOfDrops() -> Bool {
+        isTraced.load(ordering: .relaxed) && trace.takeNews()
+    }
     /// The MTU of the tunnel, to which padding is capped.
     let mtu = Atomic<Int>(Constants.defaultMTU)
     /// The UDP port of the device, 0 for none.
@@ -72,8 +81,37 @@ package final class DataPath: @unchecked Sendable {
     }
 
     /// What a thread of the packet path holds while it looks at shared state.
-    package final class Gate: Sendable {
-        let mutex = Mutex<Void>(())
+    @safe
+    package final class Gate: @unchecked Sendable {
+        // The mutex stays where it is, and is one for all threads.
+        fileprivate let mutex: UnsafeMutablePointer<Mutex<Void>>
+
+        fileprivate init() {
+            unsafe mutex = .allocate(capacity: 1)
+            unsafe mutex.initialize(to: Mutex(()))
+        }
+
+        deinit {
+            unsafe mutex.deinitialize(count: 1)
+            unsafe mutex.deallocate()
+        }
+    }
+
+    /// A gate as its thread has it: taken for each batch, and not counted for it. The path keeps all
+    /// gates, and whoever has one of these keeps the path.
+    @safe
+    struct HeldGate: @unchecked Sendable {
+        private let mutex: UnsafeMutablePointer<Mutex<Void>>
+
+        init(_ gate: Gate) {
+            unsafe mutex = gate.mutex
+        }
+
+        @inline(__always)
+        func withLock<Result>(_ body: () -> Result) -> Result {
+            // The path, and so the gate, outlives the owner of this.
+            unsafe mutex.pointee.withLock { _ in body() }
+        }
     }
 
     /// A gate for one more thread; to be called before the threads start.
@@ -90,7 +128,7 @@ package final class DataPath: @unchecked Sendable {
 
     private func lock(gatesFrom index: Int, _ body: () -> Void) {
         guard index < gates.count else { return body() }
-        gates[index].mutex.withLock { _ in lock(gatesFrom: index + 1, body) }
+        HeldGate(gates[index]).withLock { lock(gatesFrom: index + 1, body) }
     }
 
     /// Puts a peer on the control thread's list; true if that thread must be woken.

@@ -122,7 +122,7 @@ extension DataPath {
     ) {
         guard packets > 0 else { return }
         drops.count(reason, packets)
-        guard trace.isOn else { return }
+        guard isTraced.load(ordering: .relaxed) else { return }
         trace.write(
             DropTrace.Record(
                 kind: DropTrace.Kind(reason: reason, error: error), peer: peer, index: index,

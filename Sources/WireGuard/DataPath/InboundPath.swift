@@ -19,7 +19,7 @@ package struct InboundPath: ~Copyable {
     }
 
     private let path: DataPath
-    private let gate: DataPath.Gate
+    private let gate: DataPath.HeldGate
     private var packets: FixedArray<AEADPacket>
     private var packetCount = 0
     private var run = Run()
@@ -31,7 +31,7 @@ package struct InboundPath: ~Copyable {
     /// Makes the way in of one thread, which holds `gate` while it looks at shared state.
     package init(path: DataPath, gate: DataPath.Gate) {
         self.path = path
-        self.gate = gate
+        self.gate = DataPath.HeldGate(gate)
         packets = FixedArray(
             repeating: AEADPacket(offset: 0, length: 0, counter: 0), count: Self.maximumRun)
     }
@@ -46,13 +46,13 @@ package struct InboundPath: ~Copyable {
         let now = path.steady(observed)
         wakes = false
         let gate = gate
-        gate.mutex.withLock { _ in
+        gate.withLock {
             for index in 0..<count {
                 demultiplex(messages[index], in: &buffer, into: &coalescer, now: now)
             }
             finishRun(in: &buffer, into: &coalescer, now: now)
         }
-        if path.trace.takeNews() { wakes = true }
+        if path.takeNewsOfDrops() { wakes = true }
         return wakes
     }
 
@@ -144,19 +144,23 @@ package struct InboundPath: ~Copyable {
             drop(.expiredKeypair, packets: packetCount)
             return
         }
-        let path = path
-        let keypair = run.keypair
-        do {
-            var span = packets.mutablePrefix(packetCount)
-            ChaCha20Poly1305.open(
-                &span, in: &buffer, key: path.keypairs[keypair].receiving, using: path.aead)
-        }
+        Self.open(&packets, packetCount, in: &buffer, path, keypair: run.keypair)
         let accepted = refuseReplays()
         guard accepted > 0 else { return }
 
         let slot = path.keypairs[run.keypair].peer
         noteReceived(slot, now: now)
         deliver(slot, in: &buffer, into: &coalescer, now: now)
+    }
+
+    // Apart, lest a reference to the path be counted: the span is an access to `packets` alone.
+    private static func open(
+        _ packets: inout FixedArray<AEADPacket>, _ count: Int, in buffer: inout MutableRawSpan,
+        _ path: DataPath, keypair: UInt32
+    ) {
+        var span = packets.mutablePrefix(count)
+        ChaCha20Poly1305.open(
+            &span, in: &buffer, key: path.keypairs[keypair].receiving, using: path.aead)
     }
 
     /// Clears `isAuthentic` of what came before; tells how many are left.

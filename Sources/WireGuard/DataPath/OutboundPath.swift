@@ -43,7 +43,7 @@ package struct OutboundPath: ~Copyable {
     private var segmentationPause = Instant(nanoseconds: 0)
 
     private let path: DataPath
-    private let gate: DataPath.Gate
+    private let gate: DataPath.HeldGate
     private var entries: FixedArray<Entry>
     private var entryCount = 0
     private var used = 0
@@ -65,7 +65,7 @@ package struct OutboundPath: ~Copyable {
 
     /// Whether the control thread is to be woken since something was dropped and somebody traces;
     /// true once. ``seal(in:bouncing:now:)`` asks by itself.
-    package var hasDropsToTell: Bool { path.trace.takeNews() }
+    package var hasDropsToTell: Bool { path.takeNewsOfDrops() }
 
     /// Most packets of one batch.
     package static let maximumPackets = 128
@@ -81,7 +81,7 @@ package struct OutboundPath: ~Copyable {
     /// Makes the way out of one thread, which holds `gate` while it looks at shared state.
     package init(path: DataPath, gate: DataPath.Gate, jitterSeed: UInt64) {
         self.path = path
-        self.gate = gate
+        self.gate = DataPath.HeldGate(gate)
         entries = FixedArray(repeating: Entry(), count: Self.maximumPackets)
         sealing = FixedArray(
             repeating: AEADPacket(offset: 0, length: 0, counter: 0), count: Self.maximumPackets)
@@ -176,14 +176,14 @@ package struct OutboundPath: ~Copyable {
     ) -> Bool {
         let now = path.steady(observed)
         let gate = gate
-        return gate.mutex.withLock { _ in
+        return gate.withLock {
             // The interface may have gone down since the batch was loaded.
             guard path.isUp.load(ordering: .relaxed) else {
                 path.drop(.interfaceDown, packets: entryCount)
-                return path.trace.takeNews()
+                return path.takeNewsOfDrops()
             }
             let wakes = sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
-            return path.trace.takeNews() || wakes
+            return path.takeNewsOfDrops() || wakes
         }
     }
 
@@ -215,7 +215,7 @@ package struct OutboundPath: ~Copyable {
     /// routes, endpoint or MTU change, or ten seconds have passed, as no word comes of a path whose
     /// MTU was learnt and is forgotten.
     package func stopSegmentation(to slot: PeerSlot, now: Instant) {
-        gate.mutex.withLock { _ in
+        gate.withLock {
             guard path.peers.contains(slot.rawValue) else { return }
             path.peers[slot.rawValue].refuseSegmentation(
                 generation: path.sourceGeneration.load(ordering: .relaxed), now: now)
@@ -236,7 +236,7 @@ package struct OutboundPath: ~Copyable {
 
     /// A send from a peer's cached source was refused.
     package func clearSource(of slot: PeerSlot) {
-        gate.mutex.withLock { _ in
+        gate.withLock {
             // The peer may have been removed since its batch was sealed.
             guard path.peers.contains(slot.rawValue) else { return }
             path.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }

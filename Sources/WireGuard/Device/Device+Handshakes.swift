@@ -262,12 +262,20 @@ extension Device {
         let role = keys.role
         let index = keys.localIndex
         let keypair = keys.makeKeypair(peer: peer.slot, created: moment.instant)
+        makeRoomForIndex()
         changeKeypairs(of: peer, adding: keypair) { keypairs, slot in
             guard let slot else { return [] }
             path.indices.insert(index, keypair: slot)
             return keypairs.insert(slot, role: role)
         }
         _ = path.peers[peer.slot.rawValue].timers.sessionDerived(now: moment.instant)
+    }
+
+    /// Lets the table of indices grow while messages are looked up in it.
+    private func makeRoomForIndex() {
+        guard path.indices.isFull else { return }
+        var larger = path.indices.grown()
+        path.exclusively { swap(&path.indices, &larger) }
     }
 
     /// The first message under the next keypair came: the peer has it (§5.4.5, key confirmation).

@@ -71,9 +71,15 @@ extension Device {
         let slot = peer.slot.rawValue
         guard path.peers[slot].endpoint.withLock({ $0 != nil }) else { return }
         if path.peers[slot].staged.withLock({ $0.packets.isEmpty }) {
-            path.stage([], for: path.peers[slot], peer.slot)
+            path.stage(StagedPacket(copying: RawSpan()), for: path.peers[slot], peer.slot)
         }
         sendStaged(peer, at: moment)
+    }
+
+    /// Sends a keepalive when the turn is at the peer, as its timer would: so many may be asked for at
+    /// once, each of them a handshake, that everything else would wait for them.
+    func sendKeepaliveSoon(to peer: Peer, at moment: Moment) {
+        path.peers[peer.slot.rawValue].timers.persistentKeepaliveStarted(now: moment.instant)
     }
 
     /// Seals and sends what waits for the peer; without a usable session it goes on waiting, and a
@@ -105,16 +111,14 @@ extension Device {
         noteDataSent(peer, hasData: hasData, under: keypair, at: moment)
     }
 
-    private func seal(_ packet: [UInt8], under keypair: UInt32, counter: UInt64) -> [UInt8] {
+    private func seal(_ packet: StagedPacket, under keypair: UInt32, counter: UInt64) -> [UInt8] {
         let mtu = path.mtu.load(ordering: .relaxed)
-        let padded = TransportData.paddedLength(packet.count, mtu: mtu)
-        var message = [UInt8](repeating: 0, count: TransportData.packet)
-        message.reserveCapacity(TransportData.overhead + padded)
-        message += packet
-        message += repeatElement(0, count: padded - packet.count + TransportData.tagByteCount)
+        let padded = TransportData.paddedLength(packet.byteCount, mtu: mtu)
+        var message = [UInt8](repeating: 0, count: TransportData.overhead + padded)
         var span = message.mutableSpan
         // Bytes have no padding.
         var bytes = unsafe span.mutableBytes
+        packet.withBytes { bytes.copy($0, at: TransportData.packet) }
         TransportData.storeHeader(
             receiver: path.keypairs[keypair].remoteIndex, counter: counter, at: 0, into: &bytes)
         let batch = FixedArray(
@@ -125,9 +129,8 @@ extension Device {
         return message
     }
 
-    private func ecn(of packet: [UInt8]) -> UInt8 {
-        // Bytes have no padding.
-        ECN.encapsulated(packet: unsafe packet.span.bytes, at: 0, length: packet.count)
+    private func ecn(of packet: StagedPacket) -> UInt8 {
+        packet.withBytes { ECN.encapsulated(packet: $0, at: 0, length: $0.byteCount) }
     }
 
     private func noteDataSent(

@@ -1,9 +1,12 @@
 import Synchronization
 
 extension Device {
-    /// Looks at every peer whose time has come.
-    func handleTimeouts(at moment: Moment) {
+    /// Looks at peers whose time has come, so many at the most; whether there are more.
+    func handleTimeouts(at moment: Moment, atMost limit: Int) -> Bool {
+        var budget = limit
         while let first = deadlines.first, first.deadline <= moment.instant {
+            guard budget > 0 else { return true }
+            budget -= 1
             guard let peer = peer(first.slot) else {
                 deadlines.set(first.slot, deadline: nil)
                 continue
@@ -11,9 +14,11 @@ extension Device {
             handleTimeouts(of: peer, at: moment)
             schedule(peer)
         }
+        return false
     }
 
-    private func handleTimeouts(of peer: Peer, at moment: Moment) {
+    /// Does what is due at a peer, which the caller puts on the heap again.
+    func handleTimeouts(of peer: Peer, at moment: Moment) {
         let slot = peer.slot.rawValue
         let expired = path.peers[slot].timers.takeExpired(now: moment.instant)
         if expired.contains(.zeroKeyMaterial) {

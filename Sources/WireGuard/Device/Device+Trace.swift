@@ -5,7 +5,10 @@ extension Device {
     /// Whether events are kept for ``takeEvents()``.
     package var isTracing: Bool {
         get { path.trace.isOn }
-        set { path.trace.turn(on: newValue) }
+        set {
+            path.trace.turn(on: newValue)
+            path.isTraced.store(newValue, ordering: .relaxed)
+        }
     }
 
     /// Keeps an event, if somebody traces.

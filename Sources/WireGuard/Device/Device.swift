@@ -24,6 +24,9 @@ package final class Device {
     var limiter = HandshakeRateLimiter()
     var load = LoadDetector()
     private var outbox: [Datagram] = []
+    /// Peers that asked for the control thread, from `nextRequest` on.
+    private var requests: [PeerSlot] = []
+    private var nextRequest = 0
     /// What happened, for whoever wants to know; empty unless ``isTracing``.
     var events: [TraceEvent] = []
     /// When the second ends in which drops were traced, and what was left out is told; nil for none.
@@ -57,25 +60,26 @@ package final class Device {
 
     // MARK: Work of the control thread
 
-    /// Does everything that waits: what the packet path asked for, handshake messages, timers.
+    /// Does what waits: timers, what the packet path asked for, handshake messages. Of each it does so
+    /// much that a call takes some 20 ms at the most, whatever waits: a hundred thousand peers may be
+    /// due at once, and other work of the thread is due in between.
     ///
     /// - Returns: whether more waits than one call takes, so that it should be called again soon.
     package func handleWork(at observed: Moment) -> Bool {
         let moment = steady(observed)
-        // Timers first: after a long sleep the one that wipes old keys must not take the handshake
-        // along that a request has just begun.
-        handleTimeouts(at: moment)
-        for slot in path.takeRequests() { handleRequests(of: slot, at: moment) }
+        let hasTimeouts = handleTimeouts(at: moment, atMost: Self.peersPerCall)
+        let hasRequests = handleRequests(at: moment, atMost: Self.peersPerCall)
         var budget = Self.messagesPerCall
         while budget > 0, let message = path.handshakes.next() {
             handle(message, at: moment)
             budget -= 1
         }
         traceDrops(at: moment.instant)
-        return budget == 0
+        return hasTimeouts || hasRequests || budget == 0
     }
 
-    private static let messagesPerCall = 128
+    private static let peersPerCall = 64
+    private static let messagesPerCall = 64
 
     /// When ``handleWork(at:)`` is to be called although nobody asks; nil for not at all. Counted by
     /// the clock that the caller reads.
@@ -103,8 +107,24 @@ package final class Device {
         outbox.append(datagram)
     }
 
+    private func handleRequests(at moment: Moment, atMost limit: Int) -> Bool {
+        if nextRequest == requests.count {
+            requests = path.takeRequests()
+            nextRequest = 0
+        }
+        let end = min(nextRequest + limit, requests.count)
+        while nextRequest < end {
+            handleRequests(of: requests[nextRequest], at: moment)
+            nextRequest += 1
+        }
+        return end < requests.count
+    }
+
     private func handleRequests(of slot: PeerSlot, at moment: Moment) {
         guard let peer = peer(slot) else { return }
+        // Its timers first: after a long sleep the one that wipes old keys must not take the handshake
+        // along that a request has just begun.
+        handleTimeouts(of: peer, at: moment)
         let requests = path.peers[slot.rawValue].takeRequests()
         if requests.contains(.keyConfirmed) { confirmNextKeypair(of: peer, at: moment) }
         if let cause = requests.cause { initiate(peer, cause, at: moment) }
@@ -128,7 +148,7 @@ package final class Device {
         for peer in orderedPeers() {
             path.peers[peer.slot.rawValue].timers.isRunning.store(true, ordering: .relaxed)
             sendStaged(peer, at: moment)
-            if persistentKeepalive(of: peer) > 0 { sendKeepalive(peer, at: moment) }
+            if persistentKeepalive(of: peer) > 0 { sendKeepaliveSoon(to: peer, at: moment) }
             schedule(peer)
         }
     }

@@ -9,9 +9,9 @@ import WireGuardCrypto
 ///     <- e, ee, se, psk, {}
 ///
 /// Noise_IKpsk2 (§5.4.2, §5.4.3); the MACs behind the messages are not its matter.
-struct InitiatorHandshake: ~Copyable {
+package struct InitiatorHandshake: ~Copyable {
     /// How the response will name this handshake, and later the peer its keypair.
-    let localIndex: ReceiverIndex
+    package let localIndex: ReceiverIndex
     private let state: SymmetricState
     private let ephemeral: PrivateKey
 
@@ -20,7 +20,7 @@ struct InitiatorHandshake: ~Copyable {
     /// - Parameters:
     ///   - staticStatic: DH(our static key, the peer's).
     ///   - ephemeral: a key made for this message alone.
-    static func create(
+    package static func create(
         identity: StaticIdentity, responder: PublicKey,
         staticStatic: StaticStatic, ephemeral: consuming PrivateKey, timestamp: TAI64N,
         localIndex: ReceiverIndex, into message: inout MutableRawSpan
@@ -63,7 +63,7 @@ struct InitiatorHandshake: ~Copyable {
     /// have sent it.
     ///
     /// - Parameter message: as long as a response, its MACs checked.
-    borrowing func consumeResponse(
+    package borrowing func consumeResponse(
         _ message: RawSpan, identity: StaticIdentity,
         presharedKey: borrowing PresharedKey
     ) throws(HandshakeError) -> SessionKeys {

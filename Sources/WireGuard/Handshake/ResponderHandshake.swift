@@ -7,9 +7,9 @@ import WireGuardCrypto
 /// it has what the second needs:
 /// ``init(initiation:identity:)`` → ``openTimestamp(_:staticStatic:)`` →
 /// ``createResponse(ephemeral:presharedKey:localIndex:into:)``.
-struct ResponderHandshake: ~Copyable {
+package struct ResponderHandshake: ~Copyable {
     /// Who says that it is the initiator; authentic once the timestamp is open.
-    let initiator: PublicKey
+    package let initiator: PublicKey
     private let remoteIndex: ReceiverIndex
     private let remoteEphemeral: PublicKey
     private var state: SymmetricState
@@ -17,7 +17,7 @@ struct ResponderHandshake: ~Copyable {
     /// Opens the static key of an initiation: tokens e, es, s.
     ///
     /// - Parameter message: as long as an initiation, its MACs checked.
-    init(initiation message: RawSpan, identity: StaticIdentity) throws(HandshakeError) {
+    package init(initiation message: RawSpan, identity: StaticIdentity) throws(HandshakeError) {
         var state = SymmetricState(responder: identity.publicKey)
 
         // e: C := Kdf1(C, E_i), H := Hash(H ‖ E_i)
@@ -47,7 +47,7 @@ struct ResponderHandshake: ~Copyable {
     }
 
     /// Opens the timestamp, tokens ss and {t}: from here on the initiator is who it says.
-    mutating func openTimestamp(
+    package mutating func openTimestamp(
         _ message: RawSpan, staticStatic: StaticStatic
     ) throws(HandshakeError) -> TAI64N {
         // ss: (C, k) := Kdf2(C, DH(s_r, S_i))
@@ -64,7 +64,7 @@ struct ResponderHandshake: ~Copyable {
     }
 
     /// Writes a response, without its MACs, to the first bytes of `message`, and derives the keys.
-    consuming func createResponse(
+    package consuming func createResponse(
         ephemeral: consuming PrivateKey, presharedKey: borrowing PresharedKey,
         localIndex: ReceiverIndex, into message: inout MutableRawSpan
     ) throws(HandshakeError) -> SessionKeys {

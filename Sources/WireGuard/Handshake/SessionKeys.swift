@@ -2,11 +2,11 @@ import Packets
 import WireGuardCrypto
 
 /// What a finished handshake leaves: two keys and the indices of both ends.
-struct SessionKeys: ~Copyable {
-    let sending: SymmetricKey
-    let receiving: SymmetricKey
-    let localIndex: ReceiverIndex
-    let remoteIndex: ReceiverIndex
+package struct SessionKeys: ~Copyable {
+    package let sending: SymmetricKey
+    package let receiving: SymmetricKey
+    package let localIndex: ReceiverIndex
+    package let remoteIndex: ReceiverIndex
     let role: Keypair.Role
 
     init(

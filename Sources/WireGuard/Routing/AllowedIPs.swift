@@ -98,6 +98,43 @@ package struct AllowedIPs: ~Copyable, Sendable {
         shrinkIfEmpty()
     }
 
+    /// Whether so many prefixes more may make a pool grow, which takes long for a large one.
+    package borrowing func lacksRoom(for count: Int) -> Bool {
+        trie4.lacksRoom(for: count) || trie6.lacksRoom(for: count)
+            || entries4.lacksRoom(for: count) || entries6.lacksRoom(for: count)
+    }
+
+    /// Copies what lacks room for so many prefixes more to larger memory, while others may look up.
+    package borrowing func makeRoom(for count: Int) -> Room {
+        var room = Room(trie4: trie4.makeRoom(for: count), trie6: trie6.makeRoom(for: count))
+        if entries4.lacksRoom(for: count) { room.entries4 = entries4.grown(toHaveRoomFor: count) }
+        if entries6.lacksRoom(for: count) { room.entries6 = entries6.grown(toHaveRoomFor: count) }
+        return room
+    }
+
+    /// Goes on in the larger memory; nothing may have changed since it was made. The old one is in
+    /// `room` then, to be freed when others look up again.
+    package mutating func adopt(_ room: inout Room) {
+        trie4.adopt(&room.trie4)
+        trie6.adopt(&room.trie6)
+        if var entries = room.entries4.take() {
+            swap(&entries4, &entries)
+            room.entries4 = consume entries
+        }
+        if var entries = room.entries6.take() {
+            swap(&entries6, &entries)
+            room.entries6 = consume entries
+        }
+    }
+
+    /// Memory for more prefixes.
+    package struct Room: ~Copyable {
+        fileprivate var trie4: PrefixTrie<UInt32>.Room
+        fileprivate var trie6: PrefixTrie<UInt128>.Room
+        fileprivate var entries4: BlockPool<Entry<UInt32>>?
+        fileprivate var entries6: BlockPool<Entry<UInt128>>?
+    }
+
     /// Calls `body` with each prefix of a peer, the one that it got first at the start.
     package borrowing func forEachPrefix(
         ownedBy owner: PeerSlot, _ body: (IPPrefix) -> Void

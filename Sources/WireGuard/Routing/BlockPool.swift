@@ -30,7 +30,7 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
 
     /// Whether the pool is about to grow although a fifth of it is free.
     var wantsCompaction: Bool {
-        used > 1024 && capacity - used < 64 && elementsInUse < used / 5 * 4
+        capacity - used < 64 && isLoose
     }
 
     subscript(index: UInt32) -> Element {
@@ -62,6 +62,31 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         let index = UInt32(used)
         used += size
         return index
+    }
+
+    /// Whether less than `count` elements were never given out.
+    func lacksRoom(for count: Int) -> Bool { capacity - used < count }
+
+    /// Whether a fifth of what was given out is free again.
+    var isLoose: Bool { used > 1024 && elementsInUse < used / 5 * 4 }
+
+    /// A pool of the same content that has grown to have room for so many elements more.
+    func grown(toHaveRoomFor count: Int) -> BlockPool {
+        copy(capacity: max(used + count, capacity + capacity / 8 + 4))
+    }
+
+    /// The same in memory of its own.
+    func copy() -> BlockPool { copy(capacity: capacity) }
+
+    private func copy(capacity: Int) -> BlockPool {
+        precondition(capacity >= used && capacity < Int(noIndex))
+        var copy = BlockPool(capacity: capacity)
+        // The first `used` elements are initialized, and there is room for them.
+        unsafe copy.base.initialize(from: base, count: used)
+        copy.used = used
+        copy.free = free
+        copy.elementsInUse = elementsInUse
+        return copy
     }
 
     /// Gives out `count` elements as one run, which is never taken back.
@@ -131,13 +156,7 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
     }
 
     private mutating func grow(to needed: Int) {
-        let capacity = max(needed, self.capacity + self.capacity / 8 + 4)
-        precondition(capacity < Int(noIndex))
-        let memory = UnsafeMutablePointer<Element>.allocate(capacity: capacity)
-        unsafe memory.initialize(from: base, count: used)
-        unsafe base.deallocate()
-        unsafe base = memory
-        self.capacity = capacity
+        self = grown(toHaveRoomFor: needed - used)
     }
 
     // Sizes 1 … 8, then four to the octave, 10, 12, 14, 16, 20, …, 56, 64: at most a fifth of a run

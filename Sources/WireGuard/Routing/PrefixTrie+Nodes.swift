@@ -124,14 +124,70 @@ extension PrefixTrie {
     /// Copies everything to new pools without gaps. It happens when a fifth of the old ones is of no
     /// use, so after as many changes; for each of them it costs the copy of some elements.
     mutating func compact() {
-        var newNodes = BlockPool<Node>(capacity: nodes.elementsInUse / 16 * 17)
-        var newClaims = BlockPool<Claim>(capacity: claims.elementsInUse / 16 * 17)
-        let root = newNodes.allocate(1)
-        newNodes[root] = nodes[0]
-        copyRuns(of: root, to: &newNodes, &newClaims)
-        nodes = newNodes
-        claims = newClaims
-        publish(below: 0)
+        self = compacted(withRoomFor: 0)
+    }
+
+    /// The same without gaps, and with room for so many prefixes more.
+    func compacted(withRoomFor count: Int) -> PrefixTrie {
+        var trie = PrefixTrie(
+            nodes: BlockPool(
+                capacity: nodes.elementsInUse / 16 * 17 + count * Self.elementsPerPrefix),
+            claims: BlockPool(
+                capacity: claims.elementsInUse / 16 * 17 + count * Self.elementsPerPrefix),
+            shortcuts: shortcuts.copy(), count: self.count)
+        let root = trie.nodes.allocate(1)
+        trie.nodes[root] = nodes[0]
+        copyRuns(of: root, to: &trie.nodes, &trie.claims)
+        trie.publish(below: 0)
+        return trie
+    }
+
+    /// The most elements of a pool that a prefix takes: it may move a run of 63 to one of 64, and split
+    /// a node.
+    static var elementsPerPrefix: Int { 66 }
+
+    /// Whether so many prefixes more may make a pool grow.
+    func lacksRoom(for count: Int) -> Bool {
+        nodes.lacksRoom(for: count * Self.elementsPerPrefix)
+            || claims.lacksRoom(for: count * Self.elementsPerPrefix)
+    }
+
+    /// What ``adopt(_:)`` puts in the place of pools that lack room for so many prefixes more.
+    func makeRoom(for count: Int) -> Room {
+        let elements = count * Self.elementsPerPrefix
+        var room = Room()
+        if (nodes.isLoose && nodes.lacksRoom(for: elements))
+            || (claims.isLoose && claims.lacksRoom(for: elements))
+        {
+            room.trie = compacted(withRoomFor: count)
+            return room
+        }
+        if nodes.lacksRoom(for: elements) { room.nodes = nodes.grown(toHaveRoomFor: elements) }
+        if claims.lacksRoom(for: elements) { room.claims = claims.grown(toHaveRoomFor: elements) }
+        return room
+    }
+
+    /// Pools with more room, and afterwards those that they replaced.
+    struct Room: ~Copyable {
+        var trie: PrefixTrie?
+        var nodes: BlockPool<Node>?
+        var claims: BlockPool<Claim>?
+    }
+
+    /// Takes what ``makeRoom(for:)`` made of this trie, which has not changed since.
+    mutating func adopt(_ room: inout Room) {
+        if var trie = room.trie.take() {
+            swap(&self, &trie)
+            room.trie = consume trie
+        }
+        if var nodes = room.nodes.take() {
+            swap(&self.nodes, &nodes)
+            room.nodes = consume nodes
+        }
+        if var claims = room.claims.take() {
+            swap(&self.claims, &claims)
+            room.claims = consume claims
+        }
     }
 
     /// Copies what belongs to a node that has been copied.

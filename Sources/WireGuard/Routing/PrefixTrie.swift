@@ -23,13 +23,13 @@
 struct PrefixTrie<Address: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable>:
     ~Copyable, Sendable
 {
-    var nodes = BlockPool<Node>()
-    var claims = BlockPool<Claim>()
-    var shortcuts = Shortcuts()
+    var nodes: BlockPool<Node>
+    var claims: BlockPool<Claim>
+    var shortcuts: Shortcuts
     /// For each chunk the bits of the six prefixes that it lies in. An `InlineArray` would be copied
     /// whole for each element that is read (seen in the code of Swift 6.3.1).
     private var covering = BlockPool<UInt64>()
-    private(set) var count = 0
+    private(set) var count: Int
 
     /// What a prefix stands for.
     struct Claim: BitwiseCopyable, Sendable {
@@ -71,13 +71,26 @@ struct PrefixTrie<Address: FixedWidthInteger & UnsignedInteger & BitwiseCopyable
         }
     }
 
-    init() {
+    /// A trie of these parts, which the caller fills.
+    init(
+        nodes: consuming BlockPool<Node>, claims: consuming BlockPool<Claim>,
+        shortcuts: consuming Shortcuts, count: Int
+    ) {
+        self.nodes = nodes
+        self.claims = claims
+        self.shortcuts = shortcuts
+        self.count = count
         covering.fill(count: 64, with: 0)
         for chunk in 0..<64 {
             covering[UInt32(chunk)] = (0..<6).reduce(0) {
                 $0 | 1 << UInt64(Self.position(length: $1, chunk: chunk))
             }
         }
+    }
+
+    /// A trie without prefixes.
+    init() {
+        self.init(nodes: BlockPool(), claims: BlockPool(), shortcuts: Shortcuts(), count: 0)
         let root = nodes.allocate(1)
         nodes[root] = Node(toward: 0, at: 0)
     }

@@ -29,6 +29,14 @@ struct Shortcuts: ~Copyable, Sendable {
         areActive = true
     }
 
+    /// The same in memory of its own.
+    func copy() -> Shortcuts {
+        var copy = Shortcuts()
+        copy.table = table.copy()
+        copy.areActive = areActive
+        return copy
+    }
+
     /// Frees the memory.
     mutating func drop() {
         table = BlockPool()

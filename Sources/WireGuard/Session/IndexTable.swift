@@ -31,9 +31,12 @@ struct IndexTable {
         }
     }
 
+    /// Whether the next index makes it grow, which for many takes long; see ``grown()``.
+    var isFull: Bool { (count + 1) * 2 > cells.count }
+
     /// Adds an index that is not in the table yet.
     mutating func insert(_ index: ReceiverIndex, keypair slot: UInt32) {
-        if (count + 1) * 2 > cells.count { grow() }
+        if isFull { self = grown() }
         place(UInt64(index.rawValue) << 32 | UInt64(slot))
         count += 1
     }
@@ -68,9 +71,11 @@ struct IndexTable {
         cells[position] = cell
     }
 
-    private mutating func grow() {
-        let old = cells
-        cells = Array(repeating: Self.free, count: old.count * 2)
-        for cell in old where cell != Self.free { place(cell) }
+    /// The same of twice the size, to be put in its place.
+    func grown() -> IndexTable {
+        var table = self
+        table.cells = Array(repeating: Self.free, count: cells.count * 2)
+        for cell in cells where cell != Self.free { table.place(cell) }
+        return table
     }
 }

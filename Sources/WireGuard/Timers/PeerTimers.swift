@@ -98,6 +98,12 @@ package struct PeerTimers: ~Copyable, Sendable {
         return start(zeroKeyMaterial, at: now + Constants.zeroKeyMaterialAfterTime)
     }
 
+    /// Should be called after the persistent keepalive was turned on, or the interface came up: the
+    /// first one is due.
+    package func persistentKeepaliveStarted(now: Instant) {
+        _ = restart(persistentKeepalive, at: now)
+    }
+
     /// Should be called after the persistent keepalive was turned off.
     package func persistentKeepaliveStopped() {
         stop(persistentKeepalive)

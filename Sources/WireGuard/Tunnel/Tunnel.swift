@@ -84,7 +84,7 @@ public final class Tunnel {
         try device.check(change)
         device.apply(change, at: now)
         if let port = change.listenPort { device.setListenPort(port) }
-        collect()
+        work(ifNeeded: .now, now: now)
     }
 
     /// Applies the lines of a set of the cross-platform configuration protocol, as `wg set` writes
@@ -123,7 +123,7 @@ public final class Tunnel {
     /// The interface comes up: timers run, and peers with a persistent keepalive are sent to.
     public func bringUp(now: Moment) {
         device.bringUp(at: now)
-        collect()
+        work(ifNeeded: .now, now: now)
     }
 
     /// The interface goes down: session keys are wiped, packets that wait are dropped, no timer runs.
@@ -263,6 +263,12 @@ public final class Tunnel {
     /// as events are kept until then.
     public func nextEvent() -> TraceEvent? {
         events.next()
+    }
+
+    /// Whether it is under load whatever waits, for tests.
+    package var isForcedUnderLoad: Bool {
+        get { device.load.isForced }
+        set { device.load.isForced = newValue }
     }
 
     private static let start = Array("set=1\n".utf8)

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Packets
@@ -9,7 +10,9 @@ struct CoalescingPropertyTests {
     #if DEBUG
         static let batchesPerSeed = 250
     #else
-        static let batchesPerSeed = 12_500
+        // A million in all in a long run.
+        static let batchesPerSeed =
+            ProcessInfo.processInfo.environment["SWIREGUARD_TEST_LONG"] == "1" ? 125_000 : 12_500
     #endif
 
     @Test("random batches come out as they went in", arguments: 0..<8 as Range<UInt64>)

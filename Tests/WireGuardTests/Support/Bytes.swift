@@ -1,3 +1,4 @@
+import LinuxIO
 import Packets
 import WireGuard
 
@@ -60,6 +61,11 @@ struct SeededGenerator: RandomNumberGenerator {
         word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
         return word ^ word >> 31
     }
+}
+
+/// A number that is greater in a long run: `scripts/test --long` sets the variable.
+func scaled(long: Int, short: Int) -> Int {
+    Environment.value("SWIREGUARD_TEST_LONG") == "1" ? long : short
 }
 
 /// A number that is smaller in debug builds, where everything takes fifty times as long.

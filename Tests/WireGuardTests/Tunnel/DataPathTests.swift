@@ -1,5 +1,6 @@
 import Packets
 import Testing
+import WireGuardCrypto
 import WireGuardTestSupport
 
 @testable import WireGuard
@@ -71,7 +72,8 @@ struct DataPathTests {
             Issue.record("no peer")
             return
         }
-        device.path.stage(packet, for: device.path.peers[peer.slot.rawValue], peer.slot)
+        let staged = withBytes(packet) { StagedPacket(copying: $0) }
+        device.path.stage(staged, for: device.path.peers[peer.slot.rawValue], peer.slot)
         device.sendStaged(peer, at: host.now)
         // Takes the datagrams along.
         host.handleTimeout()
@@ -116,6 +118,32 @@ struct DataPathTests {
             #expect(seen.map(\.bytes.count) == [padded + 32])
             #expect(pair.bob.received.last == packet)
         }
+    }
+
+    @Test("padding is zeros, whatever was in the buffer before")
+    func zeroPadding() throws {
+        let pair = network.makePair()
+        pair.connect()
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2, byteCount: 1_400))
+        let packet = InnerPacket.udp4(from: 1, to: 2, byteCount: 33)
+        let message = try #require(network.seen { pair.alice.send(packet) }.first).bytes
+        let counter = withBytes(message) {
+            $0.loadLittleEndian(at: TransportData.counter, as: UInt64.self)
+        }
+        var opened = message
+        pair.bob.withCurrentKeypair(to: pair.alice) { keypair in
+            var packets = FixedArray(
+                repeating: AEADPacket(
+                    offset: TransportData.packet, length: message.count - TransportData.packet,
+                    counter: counter), count: 1)
+            opened.edit {
+                var span = packets.mutablePrefix(1)
+                ChaCha20Poly1305.open(&span, in: &$0, key: keypair.receiving, using: .sodium)
+            }
+            #expect(packets[0].isAuthentic)
+        }
+        let inside = opened.dropFirst(TransportData.packet).dropLast(TransportData.tagByteCount)
+        #expect(Array(inside) == packet + [UInt8](repeating: 0, count: 15))
     }
 
     @Test("the MTU may change at any time", arguments: [0, 68, 576, 1_280, 9_000, 65_535])

@@ -106,4 +106,29 @@ struct RoamingTests {
         pair.bob.configure("fwmark=7")
         #expect(answer()?.source == nil)
     }
+
+    @Test("an initiation for want of an answer leaves from any source")
+    func sourceOfNewHandshake() {
+        let host = pair.bob.tunnel
+        host.handlePacket(InnerPacket.udp4(from: 2, to: 1), now: pair.bob.now)
+        let data = host.nextDatagram()
+        #expect(data?.bytes.first == 4 && data?.source != nil)
+        pair.bob.clockOffset += 16 * 1_000_000_000
+        host.handleTimeout(now: pair.bob.now)
+        let initiation = host.nextDatagram()
+        #expect(initiation?.bytes.first == 1 && initiation?.source == nil)
+    }
+
+    @Test("an initiation that is sent again leaves from any source")
+    func sourceOfRetry() {
+        let host = pair.bob.tunnel
+        pair.bob.clockOffset += 200 * 1_000_000_000
+        host.handlePacket(InnerPacket.udp4(from: 2, to: 1), now: pair.bob.now)
+        let initiation = host.nextDatagram()
+        #expect(initiation?.bytes.first == 1 && initiation?.source != nil)
+        pair.bob.clockOffset += 6 * 1_000_000_000
+        host.handleTimeout(now: pair.bob.now)
+        let again = host.nextDatagram()
+        #expect(again?.bytes.first == 1 && again?.source == nil)
+    }
 }

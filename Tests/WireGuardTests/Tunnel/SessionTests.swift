@@ -246,6 +246,21 @@ struct SessionTests {
         #expect(pair.isAlive())
     }
 
+    @Test("initiations that nobody answers leave one index, and a session two at the most")
+    func initiatorIndices() {
+        let pair = network.makePair()
+        network.eve.meddle = { $0.type == 1 ? .drop : .pass }
+        for _ in 0..<30 {
+            pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+            network.advance(by: .seconds(6))
+            #expect(pair.alice.indexCount == 1)
+        }
+        network.eve.meddle = { _ in .pass }
+        network.advance(by: .seconds(6))
+        #expect(pair.isAlive())
+        #expect(pair.alice.tunnel.device.handshakes.isEmpty && pair.alice.indexCount <= 2)
+    }
+
     @Test("a second initiation within 20 ms is refused, and one after that is not")
     func initiationFlood() {
         let pair = network.makePair()

@@ -37,11 +37,13 @@ struct SilenceTests {
             endpoint: pair.bob.snapshot(of: pair.alice)?.endpoint, indices: pair.bob.indexCount)
     }
 
-    /// Throws datagrams at Bob from two sides, and expects that nothing happens.
+    /// Throws datagrams at Bob from two sides, and expects that nothing happens; and if they are no
+    /// messages at all, that it is this that is wrong with them.
     func expectSilence(
         _ datagrams: [[UInt8]], sourceLocation: SourceLocation = #_sourceLocation
     ) {
         let before = state()
+        let malformed = pair.bob.tunnel.drops(.malformedMessage)
         for datagram in datagrams {
             for source in [eve, pair.alice.address] {
                 let seen = network.seen {
@@ -53,7 +55,23 @@ struct SilenceTests {
         }
         #expect(pair.bob.received == [], "a packet", sourceLocation: sourceLocation)
         #expect(state() == before, "a change", sourceLocation: sourceLocation)
+        let wrong = UInt64(2 * datagrams.count { !isMessage($0) })
+        #expect(
+            pair.bob.tunnel.drops(.malformedMessage) - malformed == wrong, "looked into",
+            sourceLocation: sourceLocation)
         #expect(pair.isAlive(), sourceLocation: sourceLocation)
+    }
+
+    /// Whether a datagram has the length of its type, of which the upper 24 bits are zero.
+    private func isMessage(_ datagram: [UInt8]) -> Bool {
+        guard datagram.count >= 4, datagram[1...3].allSatisfy({ $0 == 0 }) else { return false }
+        switch datagram[0] {
+        case 1: return datagram.count == 148
+        case 2: return datagram.count == 92
+        case 3: return datagram.count == 64
+        case 4: return datagram.count >= 32
+        default: return false
+        }
     }
 
     @Test("zeros of any length up to 200 after any type", arguments: [0, 1, 2, 3, 4, 5, 255])

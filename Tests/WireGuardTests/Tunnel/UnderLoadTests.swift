@@ -42,6 +42,22 @@ struct UnderLoadTests {
         #expect(pair.isAlive())
     }
 
+    @Test("forced load: a cookie of 64 bytes, no handshake yet, and success after 5 s")
+    func forced() {
+        pair.bob.isUnderLoad = true
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        network.settle()
+        #expect(network.eve.seen.map(\.type) == [1, 3])
+        #expect(network.eve.seen(3).map(\.bytes.count) == [64])
+        #expect(pair.bob.received == [])
+        #expect(pair.alice.snapshot(of: pair.bob)?.lastHandshake == nil)
+        network.advance(by: .milliseconds(5_400))
+        #expect(network.eve.seen.prefix(4).map(\.type) == [1, 3, 1, 2])
+        #expect(pair.bob.received.count == 1)
+        pair.bob.isUnderLoad = false
+        #expect(pair.isAlive())
+    }
+
     @Test("a cookie is for one address and one port")
     func otherPort() {
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))

@@ -142,7 +142,8 @@ struct SessionUnitTests {
         for seed in [0, 1, 2, .max] as [UInt64] {
             var source = JitterSource(seed: seed)
             let values = (0..<1_000).map { _ in source.next() }
-            #expect(values.allSatisfy { $0 <= Constants.maximumJitter })
+            #expect(values.allSatisfy { $0 <= .milliseconds(333) })
+            #expect(values.contains { $0 > .milliseconds(300) })
             #expect(Set(values).count > 990)
         }
     }

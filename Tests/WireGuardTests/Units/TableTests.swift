@@ -130,22 +130,30 @@ struct TableTests {
         for number in 0..<2_000 {
             switch Int.random(in: 0..<40, using: &random) {
             case 0:
-                #expect(staged.takeAll() == model)
+                #expect(staged.takeAll().map(bytes) == model)
                 model = []
             case 1:
                 let older = (0..<Int.random(in: 0..<140, using: &random)).map { _ in [UInt8(1)] }
-                staged.restore(older)
+                staged.restore(older.map(stagedPacket))
                 model = Array((older + model).suffix(128))
             default:
                 let packet = [UInt8](repeating: 0, count: number % 50)
-                let (dropped, freed) = staged.append(packet)
+                let (dropped, freed) = staged.append(stagedPacket(packet))
                 #expect(dropped == (model.count == 128 ? 1 : 0))
                 #expect(freed == (model.count == 128 ? model[0].count : 0))
                 model = (model + [packet]).suffix(128)
             }
-            #expect(staged.packets == model)
+            #expect(staged.packets.map(bytes) == model)
             #expect(staged.byteCount == model.reduce(0) { $0 + $1.count })
         }
+    }
+
+    private func stagedPacket(_ bytes: [UInt8]) -> StagedPacket {
+        withBytes(bytes) { StagedPacket(copying: $0) }
+    }
+
+    private func bytes(_ packet: StagedPacket) -> [UInt8] {
+        packet.withBytes { bytes in (0..<bytes.byteCount).map { bytes.byte(at: $0) } }
     }
 
     @Test("outputs come in order, however many wait")

@@ -1,0 +1,205 @@
+import LinuxIO
+import Packets
+import WireGuard
+import WireGuardCrypto
+
+extension Crowd {
+    /// Gives each member a session, as fast as the host answers.
+    mutating func establish() throws(SystemError) {
+        var incomingBuffer = PacketBuffer(byteCount: ReceiveBatch.bufferByteCount(slots: 64))
+        var outgoingBuffer = PacketBuffer(byteCount: Self.bufferByteCount)
+        var incoming = incomingBuffer.mutableBytes
+        var outgoing = outgoingBuffer.mutableBytes
+        var next = 0
+        while true {
+            while waiting < Self.maximumWaiting, next < members.count {
+                if !members[next].hasSession { initiate(next, &outgoing) }
+                next += 1
+            }
+            flush(&outgoing)
+            let before = handshakes
+            try wait(until: Clock.boottime() + 1_000_000_000)
+            receive(&incoming, &outgoing)
+            flush(&outgoing)
+            guard handshakes == before, waiting > 0 || next == members.count else { continue }
+            // Nothing for a second: either all are there, or some datagrams were lost.
+            guard members.contains(where: { !$0.hasSession }) else { return }
+            (waiting, next) = (0, 0)
+        }
+    }
+
+    /// Answers whoever calls, until all members have a session or the time is over.
+    mutating func awaitCalls(seconds: UInt64) throws(SystemError) {
+        let end = Clock.boottime() + seconds * 1_000_000_000
+        while members.contains(where: { !$0.hasSession }), Clock.boottime() < end {
+            try run(nanoseconds: 250_000_000, initiationsASecond: 0, echoes: false)
+        }
+    }
+
+    /// Pings for a time, while members renew their sessions in turn, evenly spread over it.
+    mutating func measure(seconds: UInt64, initiationsASecond: UInt64) throws(SystemError) {
+        echo.reset()
+        try run(
+            nanoseconds: seconds * 1_000_000_000, initiationsASecond: initiationsASecond,
+            echoes: true)
+    }
+
+    private mutating func run(
+        nanoseconds: UInt64, initiationsASecond rate: UInt64, echoes: Bool
+    ) throws(SystemError) {
+        var incomingBuffer = PacketBuffer(byteCount: ReceiveBatch.bufferByteCount(slots: 64))
+        var outgoingBuffer = PacketBuffer(byteCount: Self.bufferByteCount)
+        var incoming = incomingBuffer.mutableBytes
+        var outgoing = outgoingBuffer.mutableBytes
+        var now = Clock.boottime()
+        let end = now + nanoseconds
+        var nextEcho = echoes ? now : .max
+        let pace = rate > 0 ? 1_000_000_000 / rate : 0
+        var nextInitiation = rate > 0 ? now : .max
+        while now < end {
+            if now >= nextEcho {
+                ping(now, &outgoing)
+                nextEcho = max(nextEcho + Echo.interval, now)
+            }
+            if now >= nextInitiation {
+                initiate(nextMember, &outgoing)
+                nextMember = nextMember + 1 < members.count ? nextMember + 1 : 0
+                nextInitiation += pace
+            }
+            flush(&outgoing)
+            try wait(until: min(nextEcho, nextInitiation, end))
+            receive(&incoming, &outgoing)
+            flush(&outgoing)
+            now = Clock.boottime()
+        }
+    }
+
+    private mutating func wait(until deadline: UInt64) throws(SystemError) {
+        try timer.set(deadline: deadline)
+        _ = try epoll.wait(into: &events)
+        _ = timer.drain()
+    }
+
+    // MARK: Out
+
+    private mutating func initiate(_ number: Int, _ outgoing: inout MutableRawSpan) {
+        let (seconds, nanoseconds) = Clock.realtime()
+        var message = outgoing._mutatingExtracting(used..<used + HandshakeInitiation.byteCount)
+        do throws(HandshakeError) {
+            try members[number].initiate(
+                host, index: UInt32(number),
+                now: WallTime(seconds: seconds, nanoseconds: nanoseconds), into: &message)
+        } catch {
+            preconditionFailure("the host has a key")
+        }
+        macs.addMACs(to: &message, now: Instant(nanoseconds: Clock.boottime()))
+        append(HandshakeInitiation.byteCount, from: number)
+        waiting += 1
+    }
+
+    private mutating func ping(_ now: UInt64, _ outgoing: inout MutableRawSpan) {
+        guard members[0].hasSession else { return }
+        echo.write(
+            from: Host.inner(of: 0), to: host.inner, now: now, at: used + TransportData.packet,
+            into: &outgoing)
+        members[0].seal(at: used, length: Echo.byteCount, in: &outgoing)
+        append(TransportData.overhead + Echo.byteCount, from: 0)
+    }
+
+    private mutating func keepAlive(_ number: Int, _ outgoing: inout MutableRawSpan) {
+        members[number].seal(at: used, length: 0, in: &outgoing)
+        append(TransportData.overhead, from: number)
+    }
+
+    private mutating func append(_ byteCount: Int, from number: Int) {
+        let source = SourceAddress(address: .v4(Host.outer(of: number)), interfaceIndex: 0)
+        sending.append(
+            offset: used, length: byteCount, segmentSize: 0, to: host.address, source: source,
+            trafficClass: 0)
+        used += byteCount
+    }
+
+    private mutating func flush(_ outgoing: inout MutableRawSpan) {
+        if sending.count > 0 { _ = sending.flush(to: socket, from: outgoing.bytes) }
+        sending.removeAll()
+        used = 0
+    }
+
+    // MARK: In
+
+    private mutating func receive(
+        _ incoming: inout MutableRawSpan, _ outgoing: inout MutableRawSpan
+    ) {
+        while case .messages(let count) = received.receive(from: socket, into: &incoming) {
+            for slot in 0..<count {
+                handle(slot, &incoming, &outgoing)
+                if sending.isFull { flush(&outgoing) }
+            }
+        }
+    }
+
+    private mutating func handle(
+        _ slot: Int, _ incoming: inout MutableRawSpan, _ outgoing: inout MutableRawSpan
+    ) {
+        let (offset, length) = (received.offset(slot), received.length(slot))
+        switch MessageType(datagram: incoming.bytes, offset: offset, length: length) {
+        case .handshakeResponse:
+            consumeResponse(
+                incoming.bytes.extracting(offset..<offset + length), &outgoing)
+        case .handshakeInitiation:
+            respond(
+                to: incoming.bytes.extracting(offset..<offset + length),
+                at: received.source(slot)?.address, &outgoing)
+        case .transportData:
+            let index = incoming.bytes.loadLittleEndian(
+                at: offset + TransportData.receiver, as: UInt32.self)
+            guard index == 0, members[0].open(at: offset, length: length, in: &incoming) else {
+                return
+            }
+            echo.read(
+                incoming.bytes, at: offset + TransportData.packet,
+                length: length - TransportData.overhead, now: Clock.boottime())
+        case .cookieReply, nil:
+            unexpected += 1
+        }
+    }
+
+    private mutating func consumeResponse(
+        _ message: RawSpan, _ outgoing: inout MutableRawSpan
+    ) {
+        let number = Int(
+            message.loadLittleEndian(at: HandshakeResponse.receiver, as: UInt32.self))
+        waiting = max(waiting - 1, 0)
+        guard number < members.count, (try? members[number].consume(response: message)) != nil
+        else {
+            unexpected += 1
+            return
+        }
+        handshakes += 1
+        // The host must see the new key used.
+        keepAlive(number, &outgoing)
+    }
+
+    /// Answers the host's initiation to the member that has this address.
+    private mutating func respond(
+        to message: RawSpan, at address: IPAddress?, _ outgoing: inout MutableRawSpan
+    ) {
+        guard case .v4(let address)? = address, let number = Host.member(at: address),
+            number < members.count
+        else {
+            unexpected += 1
+            return
+        }
+        var response = outgoing._mutatingExtracting(used..<used + HandshakeResponse.byteCount)
+        guard
+            (try? members[number].respond(
+                to: message, host, index: UInt32(number), into: &response)) != nil
+        else {
+            unexpected += 1
+            return
+        }
+        macs.addMACs(to: &response, now: Instant(nanoseconds: Clock.boottime()))
+        append(HandshakeResponse.byteCount, from: number)
+        handshakes += 1
+    }
+}

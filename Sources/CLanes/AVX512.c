@@ -1,0 +1,397 @@
+// 16 blocks of ChaCha20 in the 32-bit lanes of 512-bit vectors, and Poly1305 of two packets, four
+// blocks of each at a time, in their 64-bit lanes.
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "Kernels.h"
+
+#define TARGET                                                                                     \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,avx512vbmi2")))
+#define INLINE TARGET __attribute__((always_inline)) static inline
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+typedef __m512i vector;
+
+enum { width = 16, lane_count = 2 * width, power_lanes = 8 };
+
+// ChaCha20. Vector w of a pass holds word w of 16 blocks. Two passes are interleaved, which fill the
+// 32 registers: one alone waits for its own results on some processors.
+
+INLINE void quarter_round(vector *a, vector *b, vector *c, vector *d)
+{
+    *a = _mm512_add_epi32(*a, *b);
+    *d = _mm512_rol_epi32(_mm512_xor_si512(*d, *a), 16);
+    *c = _mm512_add_epi32(*c, *d);
+    *b = _mm512_rol_epi32(_mm512_xor_si512(*b, *c), 12);
+    *a = _mm512_add_epi32(*a, *b);
+    *d = _mm512_rol_epi32(_mm512_xor_si512(*d, *a), 8);
+    *c = _mm512_add_epi32(*c, *d);
+    *b = _mm512_rol_epi32(_mm512_xor_si512(*b, *c), 7);
+}
+
+// Columns with a shift of 0, diagonals with 1.
+INLINE void round_of(vector x[][16], int passes, int shift)
+{
+    UNROLL for (int w = 0; w < 4; w++)
+        UNROLL for (int p = 0; p < passes; p++)
+            quarter_round(&x[p][w], &x[p][4 + (w + shift) % 4], &x[p][8 + (w + 2 * shift) % 4],
+                          &x[p][12 + (w + 3 * shift) % 4]);
+}
+
+// Four words of a block from each quarter of `v`.
+INLINE void store_quarters(uint8_t rows[][64], int word, vector v)
+{
+    _mm_store_si128((__m128i *)&rows[0][4 * word], _mm512_castsi512_si128(v));
+    _mm_store_si128((__m128i *)&rows[4][4 * word], _mm512_extracti32x4_epi32(v, 1));
+    _mm_store_si128((__m128i *)&rows[8][4 * word], _mm512_extracti32x4_epi32(v, 2));
+    _mm_store_si128((__m128i *)&rows[12][4 * word], _mm512_extracti32x4_epi32(v, 3));
+}
+
+// From word by word to block by block: half of the way by shuffles, the other half by where it is
+// stored, as shuffles are what this has too many of and stores are free.
+INLINE void store_blocks(uint8_t rows[][64], int word, const vector v[4])
+{
+    const vector a = _mm512_unpacklo_epi32(v[0], v[1]), b = _mm512_unpackhi_epi32(v[0], v[1]);
+    const vector c = _mm512_unpacklo_epi32(v[2], v[3]), d = _mm512_unpackhi_epi32(v[2], v[3]);
+    store_quarters(rows, word, _mm512_unpacklo_epi64(a, c));
+    store_quarters(rows + 1, word, _mm512_unpackhi_epi64(a, c));
+    store_quarters(rows + 2, word, _mm512_unpacklo_epi64(b, d));
+    store_quarters(rows + 3, word, _mm512_unpackhi_epi64(b, d));
+}
+
+INLINE void make_passes(uint8_t rows[][64], const vector common[16], const uint32_t *block,
+                        const uint32_t *counter, int passes)
+{
+    vector x[2][16];
+    UNROLL for (int p = 0; p < passes; p++) {
+        UNROLL for (int w = 0; w < 16; w++)
+            x[p][w] = common[w];
+        x[p][12] = _mm512_load_si512(block + p * width);
+        x[p][14] = _mm512_load_si512(counter + p * width);
+    }
+    for (int i = 0; i < 10; i++) {
+        round_of(x, passes, 0);
+        round_of(x, passes, 1);
+    }
+    UNROLL for (int p = 0; p < passes; p++) {
+        UNROLL for (int w = 0; w < 16; w++)
+            if (w != 12 && w != 14)
+                x[p][w] = _mm512_add_epi32(x[p][w], common[w]);
+        x[p][12] = _mm512_add_epi32(x[p][12], _mm512_load_si512(block + p * width));
+        x[p][14] = _mm512_add_epi32(x[p][14], _mm512_load_si512(counter + p * width));
+        UNROLL for (int w = 0; w < 16; w += 4)
+            store_blocks(rows + p * width, w, &x[p][w]);
+    }
+}
+
+TARGET static void key_stream(uint8_t rows[][64], const uint8_t *key, const uint32_t *block,
+                              const uint32_t *counter, uint32_t upper, size_t lanes)
+{
+    uint32_t words[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, [15] = upper};
+    memcpy(&words[4], key, 32);
+    vector common[16];
+    UNROLL for (int w = 0; w < 16; w++)
+        common[w] = _mm512_set1_epi32((int)words[w]);
+    if (lanes > width)
+        make_passes(rows, common, block, counter, 2);
+    else
+        make_passes(rows, common, block, counter, 1);
+}
+
+TARGET static void apply(uint8_t *text, const uint8_t *row, size_t length)
+{
+    for (; length >= 64; text += 64, row += 64, length -= 64)
+        _mm512_storeu_si512(
+            text, _mm512_xor_si512(_mm512_loadu_si512(text), _mm512_load_si512(row)));
+    if (length == 0)
+        return;
+    // What the mask leaves out is neither read nor written.
+    const __mmask64 mask = ~0ULL >> (64 - length);
+    const vector some = _mm512_maskz_loadu_epi8(mask, text);
+    _mm512_mask_storeu_epi8(text, mask, _mm512_xor_si512(some, _mm512_load_si512(row)));
+}
+
+// Poly1305. A number is three limbs of 44, 44 and 42 bits, one number a lane. The products of limbs are
+// added up by their lower and upper 52 bits; what is a limb too high comes back as 20 times of it, since
+// 2^132 is 20 modulo 2^130 - 5. A limb is at most 2^45 when it is multiplied, and a factor 2^49, so that
+// sums of six stay below 2^55, and carry() below 2^52 where it has to.
+
+#define ALL(number) _mm512_set1_epi64(number)
+
+static const long long limb44 = (1LL << 44) - 1, limb42 = (1LL << 42) - 1;
+
+struct number {
+    vector limb[3];
+};
+
+struct factor {
+    vector limb[3], limb20[3];
+};
+
+struct sum {
+    vector low[3], high[3];
+};
+
+// r to the power of 1, 2, 3, 4 and 8, of eight packets.
+struct powers {
+    struct number of1, of2, of3, of4, of8;
+};
+
+INLINE struct factor factor(struct number n)
+{
+    const vector zero = _mm512_setzero_si512(), twenty = ALL(20);
+    return (struct factor){
+        {n.limb[0], n.limb[1], n.limb[2]},
+        {zero, _mm512_madd52lo_epu64(zero, n.limb[1], twenty),
+         _mm512_madd52lo_epu64(zero, n.limb[2], twenty)}};
+}
+
+INLINE struct sum zero(void)
+{
+    const vector v = _mm512_setzero_si512();
+    return (struct sum){{v, v, v}, {v, v, v}};
+}
+
+INLINE struct number plus(struct number a, struct number b)
+{
+    UNROLL for (int i = 0; i < 3; i++)
+        a.limb[i] = _mm512_add_epi64(a.limb[i], b.limb[i]);
+    return a;
+}
+
+INLINE void add_product(struct sum *sum, int i, vector a, vector b)
+{
+    sum->low[i] = _mm512_madd52lo_epu64(sum->low[i], a, b);
+    sum->high[i] = _mm512_madd52hi_epu64(sum->high[i], a, b);
+}
+
+// Limb 0 last: carry() has it last.
+INLINE struct sum plus_product(struct sum sum, struct number n, const struct factor *f)
+{
+    add_product(&sum, 2, n.limb[2], f->limb[0]);
+    add_product(&sum, 0, n.limb[2], f->limb20[1]);
+    add_product(&sum, 1, n.limb[2], f->limb20[2]);
+    add_product(&sum, 2, n.limb[1], f->limb[1]);
+    add_product(&sum, 0, n.limb[1], f->limb20[2]);
+    add_product(&sum, 1, n.limb[1], f->limb[0]);
+    add_product(&sum, 2, n.limb[0], f->limb[2]);
+    add_product(&sum, 0, n.limb[0], f->limb[0]);
+    add_product(&sum, 1, n.limb[0], f->limb[1]);
+    return sum;
+}
+
+// The upper 52 bits of a product weigh 2^52, which is 2^8 of the next limb; shifts and sums in one by
+// multiplication.
+INLINE struct number carry(struct sum s)
+{
+    const vector t0 = _mm512_madd52lo_epu64(s.low[0], s.high[2], ALL(20 << 8));
+    const vector t1 = _mm512_add_epi64(
+        _mm512_madd52lo_epu64(s.low[1], s.high[0], ALL(1 << 8)), _mm512_srli_epi64(t0, 44));
+    const vector t2 = _mm512_add_epi64(
+        _mm512_madd52lo_epu64(s.low[2], s.high[1], ALL(1 << 8)), _mm512_srli_epi64(t1, 44));
+    return (struct number){{
+        _mm512_madd52lo_epu64(
+            _mm512_and_si512(t0, ALL(limb44)), _mm512_srli_epi64(t2, 42), ALL(5)),
+        _mm512_and_si512(t1, ALL(limb44)), _mm512_and_si512(t2, ALL(limb42)),
+    }};
+}
+
+INLINE struct number times(struct number a, struct number b)
+{
+    const struct factor f = factor(b);
+    return carry(plus_product(zero(), a, &f));
+}
+
+// Numbers of 128 bits.
+INLINE struct number split(vector low, vector high)
+{
+    return (struct number){{
+        _mm512_and_si512(low, ALL(limb44)),
+        _mm512_and_si512(_mm512_shrdi_epi64(low, high, 44), ALL(limb44)),
+        _mm512_srli_epi64(high, 24),
+    }};
+}
+
+TARGET static void make_powers(struct powers *powers, const uint8_t keys[][32], size_t count)
+{
+    _Alignas(64) uint64_t low[power_lanes] = {0}, high[power_lanes] = {0};
+    for (size_t i = 0; i < power_lanes && i < count; i++) {
+        memcpy(&low[i], keys[i], sizeof low[i]);
+        memcpy(&high[i], keys[i] + sizeof low[i], sizeof high[i]);
+    }
+    // §2.5: some bits of r are zero.
+    const struct number r = split(
+        _mm512_and_si512(_mm512_load_si512(low), ALL(0x0ffffffc0fffffff)),
+        _mm512_and_si512(_mm512_load_si512(high), ALL(0x0ffffffc0ffffffc)));
+    powers->of1 = r;
+    powers->of2 = times(r, r);
+    powers->of3 = times(powers->of2, r);
+    powers->of4 = times(powers->of2, powers->of2);
+    powers->of8 = times(powers->of4, powers->of4);
+    memset(low, 0, sizeof low);
+    memset(high, 0, sizeof high);
+    __asm__ volatile("" : : "r"(low), "r"(high) : "memory");
+}
+
+// Two of eight lanes, for all blocks of the two packets.
+INLINE vector pair_of(const vector *eight, size_t first)
+{
+    return _mm512_broadcast_i64x2(_mm_load_si128((const __m128i *)((const uint64_t *)eight + first)));
+}
+
+INLINE struct factor factor_of(const struct number *power, size_t first)
+{
+    return factor((struct number){{pair_of(&power->limb[0], first), pair_of(&power->limb[1], first),
+                                   pair_of(&power->limb[2], first)}});
+}
+
+// What the four blocks of the last row are multiplied by: a power less each.
+INLINE struct factor last_factor(const struct powers *powers, size_t first)
+{
+    struct number n;
+    UNROLL for (int i = 0; i < 3; i++) {
+        n.limb[i] = pair_of(&powers->of4.limb[i], first);
+        n.limb[i] = _mm512_mask_mov_epi64(n.limb[i], 0x0c, pair_of(&powers->of3.limb[i], first));
+        n.limb[i] = _mm512_mask_mov_epi64(n.limb[i], 0x30, pair_of(&powers->of2.limb[i], first));
+        n.limb[i] = _mm512_mask_mov_epi64(n.limb[i], 0xc0, pair_of(&powers->of1.limb[i], first));
+    }
+    return factor(n);
+}
+
+// What Poly1305 is of: the text, padded to blocks of 16 bytes, and a block with the lengths. It is read
+// in rows of four blocks, which end together: the last row has the lengths, so the others can be loaded
+// as they are, and only the first may begin before the text does.
+struct message {
+    const uint8_t *text;
+    ptrdiff_t length;
+    // Of the last row.
+    ptrdiff_t offset;
+};
+
+INLINE struct message message_of(const struct clanes_packet *packet)
+{
+    const ptrdiff_t length = (ptrdiff_t)packet->length;
+    return (struct message){packet->text, length, (length + 15) / 16 * 16 - 48};
+}
+
+INLINE size_t row_count(struct message m)
+{
+    return (size_t)(m.offset + 48 + 16 + 63) / 64;
+}
+
+// The words of a row that lie in the text; two a block.
+INLINE __mmask8 words_at(ptrdiff_t offset)
+{
+    if (offset >= 0)
+        return 0xff;
+    return offset <= -64 ? 0 : (__mmask8)(0xff << (-offset / 8));
+}
+
+INLINE vector load(struct message m, ptrdiff_t offset)
+{
+    const __mmask8 words = words_at(offset);
+    // Masked words are not read; but it is slow to read none where there may be no page.
+    if (words == 0)
+        return _mm512_setzero_si512();
+    return _mm512_maskz_loadu_epi64(words, (const void *)((uintptr_t)m.text + (uintptr_t)offset));
+}
+
+INLINE vector load_last(struct message m)
+{
+    __mmask64 bytes = (1ULL << (m.length - m.offset)) - 1;
+    if (m.offset < 0)
+        bytes &= ~0ULL << -m.offset;
+    vector v = _mm512_setzero_si512();
+    if (bytes != 0)
+        v = _mm512_maskz_loadu_epi8(bytes, (const void *)((uintptr_t)m.text + (uintptr_t)m.offset));
+    // There is no additional data.
+    return _mm512_mask_set1_epi64(v, 0x80, m.length);
+}
+
+// Two rows become four blocks of both packets; each block that is there has a bit above it.
+INLINE struct number blocks(vector a, vector b, __mmask8 words_of_a, __mmask8 words_of_b)
+{
+    struct number n = split(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    const __mmask8 is_there = (words_of_a & 0x55) | (words_of_b & 0xaa);
+    n.limb[2] = _mm512_mask_or_epi64(n.limb[2], is_there, n.limb[2], ALL(1LL << 40));
+    return n;
+}
+
+// The row that is `distance` rows before the last.
+INLINE struct number row(struct message a, struct message b, size_t distance)
+{
+    const ptrdiff_t at_a = a.offset - 64 * (ptrdiff_t)distance;
+    const ptrdiff_t at_b = b.offset - 64 * (ptrdiff_t)distance;
+    if (at_a >= 0 && at_b >= 0)
+        return blocks(
+            _mm512_loadu_si512(a.text + at_a), _mm512_loadu_si512(b.text + at_b), 0xff, 0xff);
+    return blocks(load(a, at_a), load(b, at_b), words_at(at_a), words_at(at_b));
+}
+
+INLINE void reduce(const uint64_t limb[3][2], int lane, uint64_t sum[2])
+{
+    uint64_t h0 = limb[0][lane], h1 = limb[1][lane], h2 = limb[2][lane];
+    // The second time for what the first brings back to limb 0.
+    UNROLL for (int i = 0; i < 2; i++) {
+        h1 += h0 >> 44, h0 &= (uint64_t)limb44;
+        h2 += h1 >> 44, h1 &= (uint64_t)limb44;
+        h0 += 5 * (h2 >> 42), h2 &= (uint64_t)limb42;
+    }
+    h1 += h0 >> 44, h0 &= (uint64_t)limb44;
+    h2 += h1 >> 44, h1 &= (uint64_t)limb44;
+    // Less 2^130 - 5 if it is that or more.
+    uint64_t g0 = h0 + 5, g1 = h1 + (g0 >> 44), g2 = h2 + (g1 >> 44);
+    const uint64_t is_more = 0 - (g2 >> 42);
+    h0 = (h0 & ~is_more) | (g0 & (uint64_t)limb44 & is_more);
+    h1 = (h1 & ~is_more) | (g1 & (uint64_t)limb44 & is_more);
+    h2 = (h2 & ~is_more) | (g2 & is_more);
+    sum[0] = h0 | h1 << 44;
+    sum[1] = h1 >> 20 | h2 << 24;
+}
+
+// Poly1305 of two packets, without the pad.
+TARGET static void polynomials(const struct powers *powers, size_t first,
+                               const struct clanes_packet *packet_a,
+                               const struct clanes_packet *packet_b, uint64_t sums[2][2])
+{
+    const struct message a = message_of(packet_a), b = message_of(packet_b);
+    const struct factor r4 = factor_of(&powers->of4, first), r8 = factor_of(&powers->of8, first);
+    const size_t rows_of_a = row_count(a), rows_of_b = row_count(b);
+    size_t distance = (rows_of_a > rows_of_b ? rows_of_a : rows_of_b) - 1;
+    const vector zeros = _mm512_setzero_si512();
+    struct number h = {{zeros, zeros, zeros}};
+    if (distance % 2 == 1) {
+        h = carry(plus_product(zero(), row(a, b, distance), &r4));
+        distance--;
+    }
+    for (; distance > 0; distance -= 2) {
+        const struct sum sum = plus_product(zero(), row(a, b, distance - 1), &r4);
+        h = carry(plus_product(sum, plus(h, row(a, b, distance)), &r8));
+    }
+    const struct factor last = last_factor(powers, first);
+    const struct number end =
+        blocks(load_last(a), load_last(b), words_at(a.offset) | 0xc0, words_at(b.offset) | 0xc0);
+    h = carry(plus_product(zero(), plus(h, end), &last));
+    uint64_t limbs[3][2];
+    UNROLL for (int i = 0; i < 3; i++) {
+        const __m256i four = _mm256_add_epi64(
+            _mm512_castsi512_si256(h.limb[i]), _mm512_extracti64x4_epi64(h.limb[i], 1));
+        _mm_storeu_si128((__m128i *)limbs[i],
+                         _mm_add_epi64(_mm256_castsi256_si128(four),
+                                       _mm256_extracti128_si256(four, 1)));
+    }
+    reduce(limbs, 0, sums[0]);
+    reduce(limbs, 1, sums[1]);
+}
+
+#include "Batch.h"
+
+TARGET void clanes_process_avx512(struct clanes_packet *packets, size_t count, const uint8_t *key,
+                                  enum direction direction)
+{
+    process(packets, count, key, direction);
+}
+
+#endif
