@@ -10,6 +10,17 @@ import Synchronization
 final class Counters: Sendable {
     let locked = Mutex(0)
     nonisolated(unsafe) var open = 0
+    let arrived = Atomic(0)
+
+    /// One access each time: a sum of them, made once, the sanitizer may miss.
+    @inline(never)
+    func count() { open += 1 }
+
+    /// Both threads live at once here, and neither has synchronised with the other.
+    func meet(_ number: Int = 2) {
+        arrived.add(1, ordering: .relaxed)
+        while arrived.load(ordering: .relaxed) < number { sched_yield() }
+    }
 }
 
 let counters = Counters()
@@ -24,13 +35,16 @@ func run(_ body: @escaping @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMu
 switch mode {
 case "mutex":
     run { _ in
+        counters.meet()
         for _ in 0..<300_000 { counters.locked.withLock { $0 += 1 } }
         return nil
     }
     print(counters.locked.withLock { $0 })
 case "race":
     run { _ in
-        for _ in 0..<300_000 { counters.open += 1 }
+        counters.meet()
+        for _ in 0..<300_000 { counters.count() }
+        counters.meet(4)
         return nil
     }
     print(counters.open)
