@@ -13,7 +13,7 @@ import pytest
 from capture import Capture
 from daemon import cpu_seconds, open_files
 from faults import ERRORS, Faults
-from load import Count, background
+from datagrams import Count, background
 from machines import wait_until
 from topology import OUTER, PORT, Site, socket_address, two_machines, two_sites
 from traffic import ping, send_stream
@@ -81,8 +81,9 @@ def test_a_call_that_fails_for_a_while_ends_no_reader_and_does_not_spin(call):
         files = open_files(a.daemon.pid)
         sender, receiver = direction(call, a, b)
         for error in errors:
+            # Before there is any traffic: a call under way would count itself past the first message.
+            faults.set(call, error, times=100)
             with background((sender.machine, receiver.inner[4])):
-                faults.set(call, error, times=100)
                 wait_until(lambda: faults.injected(call) == 100, f"100 × {error}", within=5)
                 wait_until(lambda: faults.passed(call) > 10, f"it goes on after {error}", within=1)
                 faults.set(call, error, times=1 << 30, period=1)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from daemon import open_files
-from load import background
+from datagrams import background
 from machines import Machine
 from topology import MTU, OUTER, PORT, Site, two_machines, two_sites, wait_for_the_next_initiation
 from traffic import ping, ping_until_answered
