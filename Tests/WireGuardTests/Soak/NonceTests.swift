@@ -56,7 +56,7 @@ struct NonceTests {
     }
 
     @Test(
-        "2 million messages (debug: 40 000) of four threads and the control thread, through rekeys"
+        "2 million messages (--long: 100 million, debug: 40 000) of four threads and the control thread, through rekeys"
     )
     func sealing() throws {
         let network = Network(seed: 4)
@@ -67,7 +67,8 @@ struct NonceTests {
         let gates = (0..<4).map { _ in path.makeGate() }
         let logs = gates.map { _ in MessageLog() }
         let state = State(time: network.time, threads: gates.count)
-        let goal = scaled(release: 500_000, debug: 10_000)
+        let goal = scaled(
+            release: scaled(long: 25_000_000, short: 500_000), debug: 10_000)
         let control = MessageLog()
         network.eve.remembers = false
         network.eve.meddle = { capture in
