@@ -258,7 +258,7 @@ INLINE vector load(struct message m, ptrdiff_t offset)
     if (offset <= -32)
         return zeros;
     return _mm256_inserti128_si256(
-        zeros, _mm_loadu_si128((const __m128i *)(m.text + offset + 16)), 1);
+        zeros, _mm_loadu_si128((const __m128i *)(m.text + (offset + 16))), 1);
 }
 
 INLINE vector load_last(struct message m)
@@ -361,6 +361,12 @@ TARGET void clanes_process_avx2(struct clanes_packet *packets, size_t count, con
                                 enum direction direction)
 {
     process(packets, count, key, direction);
+    // The key, broadcast, and what else is left in registers.
+    __asm__ volatile(
+        "vzeroall"
+        : : :
+        "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+        "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
 #endif

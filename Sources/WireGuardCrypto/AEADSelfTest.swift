@@ -22,6 +22,21 @@ package struct AEADSelfTest: ~Copyable {
     ]
     private static let tagSize = ChaCha20Poly1305.tagSize
 
+    /// Counters, and texts in hexadecimal digits, for which the sum of Poly1305 comes to p, p + 1, …
+    /// p + 4 under the key of this test: what is random reaches the last subtraction of p once in
+    /// 2^128 times.
+    private static let sumsAbovePrime: [(counter: UInt64, text: String)] = [
+        (2, "a9a3fe55e7eaac6ecb4f3f70ccce61b5cce243db0ad097a50da2335ddce26737"),
+        (1, "2354f35fb52aaf1829b6ae5c52959987c3ac78af6c28aa2836dfa1d8ed9a685b"),
+        (2, "a0a3fe55e7eaac6ecb4f3f70ccce61b5c575f3a326a5bf0ae49a055996fb6b0a"),
+        (1, "fa54f35fb52aaf1829b6ae5c52959987d50ec45db96efc9c6176051bc51e2c5b"),
+        (2, "b5a3fe55e7eaac6ecb4f3f70ccce61b576f09b3a3a67dca58e73e7f260a0350e"),
+        (1, "9054f35fb52aaf1829b6ae5c529599872e0d320fc623bf7e6d72afa2ae73625b"),
+        (2, "87a3fe55e7eaac6ecb4f3f70ccce61b5731e28b0a14b4044e9892f18074c4208"),
+        (1, "2755f35fb52aaf1829b6ae5c52959987306f9ebd1460d1d2980900ed86f7215b"),
+        (2, "e9a3fe55e7eaac6ecb4f3f70ccce61b5782c7d0e09a8c3e4cb2f74bf2568e80a"),
+    ]
+
     /// A test of one of the implementations.
     package init(_ implementation: AEADImplementation) {
         self.init(
@@ -44,6 +59,23 @@ package struct AEADSelfTest: ~Copyable {
     package var passes: Bool {
         passes { UInt64($0 + 1) &* 0x0101_0101_0203_0405 }
             && passes { 0x1_FFFF_FFF0 &+ UInt64($0) }
+            && passesAbovePrime
+    }
+
+    private var passesAbovePrime: Bool {
+        var plaintext: [UInt8] = []
+        var packets: [AEADPacket] = []
+        for (counter, text) in Self.sumsAbovePrime {
+            let digits = text.compactMap(\.hexDigitValue)
+            packets.append(
+                AEADPacket(
+                    offset: plaintext.count, length: digits.count / 2, counter: counter))
+            plaintext += stride(from: 0, to: digits.count, by: 2).map {
+                UInt8(digits[$0] << 4 | digits[$0 + 1])
+            }
+            plaintext += [UInt8](repeating: 0, count: Self.tagSize)
+        }
+        return sealsAndOpens(packets, plaintext)
     }
 
     private func passes(counter: (Int) -> UInt64) -> Bool {

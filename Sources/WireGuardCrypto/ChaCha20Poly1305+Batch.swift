@@ -92,12 +92,17 @@ extension ChaCha20Poly1305 {
         }
     }
 
+    /// Without bytes nothing is authentic.
+    static func refuseAll(_ packets: inout MutableSpan<AEADPacket>) {
+        for index in packets.indices { packets[index].isAuthentic = false }
+    }
+
     static func openWithSodium(
         _ packets: inout MutableSpan<AEADPacket>, in buffer: inout MutableRawSpan,
         key: borrowing SymmetricKey
     ) {
         unsafe buffer.withUnsafeMutableBytes { buffer in
-            guard let base = unsafe buffer.octets else { return }
+            guard let base = unsafe buffer.octets else { return refuseAll(&packets) }
             for index in packets.indices {
                 let packet = packets[index]
                 // A length below the tag's comes from the network; libsodium refuses it as well.

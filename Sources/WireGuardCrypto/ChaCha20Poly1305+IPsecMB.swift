@@ -37,7 +37,7 @@ extension ChaCha20Poly1305 {
             return openWithSodium(&packets, in: &buffer, key: key)
         }
         unsafe buffer.withUnsafeMutableBytes { buffer in
-            guard let base = unsafe buffer.octets else { return }
+            guard let base = unsafe buffer.octets else { return refuseAll(&packets) }
             for index in packets.indices {
                 let packet = packets[index]
                 // A length below the tag's comes from the network.

@@ -38,7 +38,7 @@ extension ChaCha20Poly1305 {
         key: borrowing SymmetricKey, of instructions: clanes_isa
     ) {
         unsafe buffer.withUnsafeMutableBytes { buffer in
-            guard let base = unsafe buffer.octets else { return }
+            guard let base = unsafe buffer.octets else { return refuseAll(&packets) }
             var run = unsafe InlineArray<64, clanes_packet>(repeating: none(at: base))
             var start = 0
             while start < packets.count {

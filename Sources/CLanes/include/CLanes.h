@@ -3,9 +3,10 @@
 // this. For x86-64; elsewhere everything is here and nothing can be run.
 //
 // Guaranteed: no branch and no address depends on a key, a text or a tag, but for whether a tag was
-// right; nothing outside of a packet and its tag is read or written; one-time keys, their powers and
-// key streams are wiped before a call returns; there is no state between calls, so any number of
-// threads may call. It is the caller who never uses a nonce twice.
+// right; nothing outside of a packet and its tag is read or written; one-time keys, their powers, key
+// streams, and in optimised builds what is left of them in registers and on the stack, are wiped before
+// a call returns; there is no state between calls, so any number of threads may call. It is the caller
+// who never uses a nonce twice.
 #ifndef CLANES_H
 #define CLANES_H
 
