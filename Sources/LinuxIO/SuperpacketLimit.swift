@@ -25,10 +25,10 @@ package struct SuperpacketLimit: Equatable, Sendable {
             self = .kernels
             return
         }
-        // The kernel takes 256 to 320 bytes off for headers before it counts segments. With 40, that
-        // of the smallest header, for each packet the quotient is `count` for TCP with time stamps,
-        // over IPv4 and IPv6.
-        byteCount = count * (mtu - 40)
+        // The kernel takes 257 (IPv4) or 321 bytes (IPv6) off for headers before it divides by what a
+        // segment carries. So it comes to `count` for TCP with time stamps over IPv4, and to no more
+        // over IPv6, whose segments carry 20 bytes less.
+        byteCount = count * (mtu - 52) + 321
         segments = SendBatch.maximumSegments
     }
 

@@ -218,7 +218,8 @@ package struct OutboundPath: ~Copyable {
         gate.withLock {
             guard path.peers.contains(slot.rawValue) else { return }
             path.peers[slot.rawValue].refuseSegmentation(
-                generation: path.sourceGeneration.load(ordering: .relaxed), now: now)
+                generation: path.sourceGeneration.load(ordering: .relaxed),
+                now: path.steady(now))
         }
     }
 
@@ -226,7 +227,7 @@ package struct OutboundPath: ~Copyable {
     /// datagram by itself. Another route may lead through another device, and trying again costs
     /// one batch at most, which is sent all the same.
     package mutating func stopSegmentation(now: Instant) {
-        segmentationPause = now + Constants.segmentationPause
+        segmentationPause = path.steady(now) + Constants.segmentationPause
     }
 
     /// The kernel refused messages.

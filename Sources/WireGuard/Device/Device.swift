@@ -108,7 +108,9 @@ package final class Device {
     }
 
     private func handleRequests(at moment: Moment, atMost limit: Int) -> Bool {
-        if nextRequest == requests.count {
+        // What came since these were taken rang before the last call returned, if at all.
+        let wereLeft = nextRequest < requests.count
+        if !wereLeft {
             requests = path.takeRequests()
             nextRequest = 0
         }
@@ -117,7 +119,7 @@ package final class Device {
             handleRequests(of: requests[nextRequest], at: moment)
             nextRequest += 1
         }
-        return end < requests.count
+        return wereLeft || end < requests.count
     }
 
     private func handleRequests(of slot: PeerSlot, at moment: Moment) {

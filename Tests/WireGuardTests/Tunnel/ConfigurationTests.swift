@@ -20,6 +20,28 @@ struct ConfigurationTests {
         #expect(pair.isAlive())
     }
 
+    @Test("a peer that asks while the control thread is at work on many others is not forgotten")
+    func requestBetweenCalls() {
+        let device = pair.alice.tunnel.device
+        var random = SystemRandom()
+        for _ in 0..<100 {
+            pair.alice.addPeer(
+                PrivateKey(random: &random).publicKey, allowedIPs: [], endpoint: pair.bob.address)
+        }
+        func ask(_ slot: UInt32) -> Bool {
+            device.path.request(
+                .handshake, of: device.path.peers[slot], PeerSlot(rawValue: slot))
+        }
+        let slots = (1...100).map(UInt32.init)
+        for slot in slots.dropLast() { _ = ask(slot) }
+        #expect(device.handleWork(at: pair.alice.now), "there are more than one call takes")
+        // It rings, and the bell is taken away by the wait before the next call.
+        #expect(ask(100))
+        var calls = 0
+        while device.handleWork(at: pair.alice.now), calls < 10 { calls += 1 }
+        #expect(device.path.takeRequests() == [])
+    }
+
     @Test("a set of what is there already keeps the session and the counters")
     func setInPlace() {
         let before = pair.alice.snapshot(of: pair.bob)?.txBytes
