@@ -34,9 +34,10 @@ public struct UAPIParser: ~Copyable, Sendable {
     /// Makes a parser at the start of a connection.
     public init() {}
 
-    /// Reads `bytes` from `offset` on, up to the end of a dialogue.
+    /// Reads on, up to the end of a dialogue.
     ///
     /// - Parameters:
+    ///   - bytes: what the client sent.
     ///   - offset: where to read; set behind what was read.
     ///   - resolveScope: gives the index of the interface with a name, for `endpoint=[…%name]:…`.
     /// - Returns: a dialogue that is complete, or nil if all bytes were read without one. Call again

@@ -5,20 +5,19 @@ extension DataPath {
     /// Keeps a copy of a packet until its peer has a session. The peer's oldest packet makes room at
     /// 128, and nothing is kept beyond the bytes that all peers share.
     func stage(
-        _ bytes: RawSpan, at offset: Int, length: Int, for peer: borrowing PeerPath,
-        _ slot: PeerSlot
+        _ bytes: RawSpan, at offset: Int, length: Int, for slot: PeerSlot
     ) {
         guard stagedBytes.load(ordering: .relaxed) + length <= Constants.maximumStagedBytes else {
             drop(.stagedOverflow, peer: slot)
             return
         }
         let packet = StagedPacket(copying: bytes.extracting(offset..<offset + length))
-        stage(packet, for: peer, slot)
+        stage(packet, for: slot)
     }
 
     /// Keeps a packet; an empty one is a keepalive.
-    func stage(_ packet: StagedPacket, for peer: borrowing PeerPath, _ slot: PeerSlot) {
-        let (dropped, freed) = peer.staged.withLock { $0.append(packet) }
+    func stage(_ packet: StagedPacket, for slot: PeerSlot) {
+        let (dropped, freed) = peers[slot.rawValue].staged.withLock { $0.append(packet) }
         stagedBytes.wrappingAdd(packet.byteCount - freed, ordering: .relaxed)
         drop(.stagedOverflow, packets: dropped, peer: slot)
     }

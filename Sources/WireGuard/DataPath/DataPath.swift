@@ -65,13 +65,13 @@ package final class DataPath: @unchecked Sendable {
     /// Bytes of all peers' staged packets.
     let stagedBytes = Atomic<Int>(0)
 
+    let clock = SteadyClock()
+
     /// Whether any routing loop was seen: worth one line in a log.
     let hasLooped = Atomic<Bool>(false)
 
     private var gates: [Gate] = []
     private let requests = Mutex<[PeerSlot]>([])
-    private let latest = Atomic<UInt64>(0)
-    private let setBack = Atomic<UInt64>(0)
 
     /// What seals and opens transport data.
     let aead: AEADImplementation
@@ -132,10 +132,8 @@ package final class DataPath: @unchecked Sendable {
     }
 
     /// Puts a peer on the control thread's list; true if that thread must be woken.
-    func request(
-        _ requests: PeerPath.Requests, of peer: borrowing PeerPath, _ slot: PeerSlot
-    ) -> Bool {
-        guard peer.request(requests) else { return false }
+    func request(_ requests: PeerPath.Requests, of slot: PeerSlot) -> Bool {
+        guard peers[slot.rawValue].request(requests) else { return false }
         return self.requests.withLock { list in
             list.append(slot)
             return list.count == 1
@@ -144,22 +142,20 @@ package final class DataPath: @unchecked Sendable {
 
     /// Asks for an initiation that is no retry, and says why, unless one or a response went out just now.
     func requestHandshake(
-        _ cause: PeerPath.Requests, of peer: borrowing PeerPath, _ slot: PeerSlot, now: Instant
+        _ cause: PeerPath.Requests, of slot: PeerSlot, now: Instant
     ) -> Bool {
-        if peer.timers.handshakeAttempts.load(ordering: .relaxed) != 0 {
-            peer.timers.handshakeAttempts.store(0, ordering: .relaxed)
+        if peers[slot.rawValue].timers.handshakeAttempts.load(ordering: .relaxed) != 0 {
+            peers[slot.rawValue].timers.handshakeAttempts.store(0, ordering: .relaxed)
         }
-        guard !peer.isHandshakeLimited(now: now) else { return false }
-        return request(cause, of: peer, slot)
+        guard !peers[slot.rawValue].isHandshakeLimited(now: now) else { return false }
+        return request(cause, of: slot)
     }
 
     /// Asks for an earlier look at a peer if a timer demands it.
-    func serve(
-        _ demand: PeerTimers.Demand, of peer: borrowing PeerPath, _ slot: PeerSlot
-    ) -> Bool {
+    func serve(_ demand: PeerTimers.Demand, of slot: PeerSlot) -> Bool {
         switch demand {
         case .none: false
-        case .earlierWakeUp: request(.earlierWakeUp, of: peer, slot)
+        case .earlierWakeUp: request(.earlierWakeUp, of: slot)
         }
     }
 
@@ -169,32 +165,5 @@ package final class DataPath: @unchecked Sendable {
             defer { list.removeAll(keepingCapacity: list.count <= 1024) }
             return list
         }
-    }
-
-    /// The time as the device counts it: it goes on from where it was when the clock is set back by
-    /// more than a second, so that no key lives longer and no timer waits for the old time.
-    func steady(_ observed: Instant) -> Instant {
-        let offset = setBack.load(ordering: .relaxed)
-        let now = observed + Interval(nanoseconds: offset)
-        let last = latest.load(ordering: .relaxed)
-        if now.nanoseconds >= last {
-            latest.store(now.nanoseconds, ordering: .relaxed)
-            return now
-        }
-        let behind = last - now.nanoseconds
-        // Threads read the clock before they come here: a little behind is no step. Two threads may
-        // see the same step, which is to be added once.
-        if behind > 1_000_000_000 {
-            _ = setBack.compareExchange(
-                expected: offset, desired: offset &+ behind, ordering: .relaxed)
-        }
-        return Instant(nanoseconds: last)
-    }
-
-    /// What the caller's clock will show at a time of ``steady(_:)``.
-    func unsteady(_ instant: Instant) -> Instant {
-        let offset = setBack.load(ordering: .relaxed)
-        return Instant(
-            nanoseconds: instant.nanoseconds >= offset ? instant.nanoseconds - offset : 0)
     }
 }

@@ -42,7 +42,7 @@ public enum DropReason: Int, CaseIterable, Sendable, BitwiseCopyable {
     case invalidHandshake
     /// From a peer: one receive brought more packets than there is room for.
     case batchOverflow
-    /// To the network: the kernel refused a message, a datagram or a run of them, in every way.
+    /// To the network: the kernel refused a datagram in every way, or has none of its kind of address.
     case refusedSend
     /// To the TUN: the kernel refused a packet, twice.
     case refusedWrite

@@ -22,6 +22,7 @@ package struct InboundPath: ~Copyable {
     private let gate: DataPath.HeldGate
     private var packets: FixedArray<AEADPacket>
     private var packetCount = 0
+    private var clockReader = SteadyClock.Reader()
     private var run = Run()
     private var wakes = false
 
@@ -43,7 +44,7 @@ package struct InboundPath: ~Copyable {
         _ messages: borrowing FixedArray<InboundMessage>, count: Int,
         in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer, now observed: Instant
     ) -> Bool {
-        let now = path.steady(observed)
+        let now = path.clock.time(at: observed, for: &clockReader)
         wakes = false
         let gate = gate
         gate.withLock {
@@ -55,6 +56,10 @@ package struct InboundPath: ~Copyable {
         if path.takeNewsOfDrops() { wakes = true }
         return wakes
     }
+
+    /// Whether the control thread is to be woken since something was dropped and somebody traces;
+    /// true once. ``open(_:count:in:into:now:)`` asks by itself.
+    package func takeNewsOfDrops() -> Bool { path.takeNewsOfDrops() }
 
     /// The TUN refused packets.
     package func countRefusedWrites(_ packets: Int) {
@@ -209,17 +214,17 @@ package struct InboundPath: ~Copyable {
         if current != PeerPath.noKeypair,
             path.keypairs[current].takeRekeyOnReceive(now: now),
             path.requestHandshake(
-                .rekeyAfterReceiving, of: path.peers[slot.rawValue], slot, now: now)
+                .rekeyAfterReceiving, of: slot, now: now)
         {
             wakes = true
         }
         path.peers[slot.rawValue].timers.anyAuthenticatedPacketReceived()
         let demand = path.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
-        if path.serve(demand, of: path.peers[slot.rawValue], slot) { wakes = true }
+        if path.serve(demand, of: slot) { wakes = true }
     }
 
     private mutating func ask(_ request: PeerPath.Requests, _ slot: PeerSlot) {
-        if path.request(request, of: path.peers[slot.rawValue], slot) { wakes = true }
+        if path.request(request, of: slot) { wakes = true }
     }
 
     // MARK: Delivering
@@ -276,6 +281,6 @@ package struct InboundPath: ~Copyable {
         }
         guard hasData else { return }
         let demand = path.peers[slot.rawValue].timers.dataReceived(now: now)
-        if path.serve(demand, of: path.peers[slot.rawValue], slot) { wakes = true }
+        if path.serve(demand, of: slot) { wakes = true }
     }
 }

@@ -41,6 +41,7 @@ package struct OutboundPath: ~Copyable {
 
     /// Until when a device's refusal keeps them out of use.
     private var segmentationPause = Instant(nanoseconds: 0)
+    private var clockReader = SteadyClock.Reader()
 
     private let path: DataPath
     private let gate: DataPath.HeldGate
@@ -65,7 +66,7 @@ package struct OutboundPath: ~Copyable {
 
     /// Whether the control thread is to be woken since something was dropped and somebody traces;
     /// true once. ``seal(in:bouncing:now:)`` asks by itself.
-    package var hasDropsToTell: Bool { path.takeNewsOfDrops() }
+    package func takeNewsOfDrops() -> Bool { path.takeNewsOfDrops() }
 
     /// Most packets of one batch.
     package static let maximumPackets = 128
@@ -89,6 +90,9 @@ package struct OutboundPath: ~Copyable {
         bounces = FixedArray(repeating: Bounce(), count: Self.maximumBounces)
         jitter = JitterSource(seed: jitterSeed)
     }
+
+    /// Whether the last delivery that could be loaded is UDP, or a fragment, which mostly is.
+    package var holdsDatagrams: Bool { planIsUDP }
 
     /// Whether the device is up; what is loaded while it is not is dropped.
     package var isUp: Bool { path.isUp.load(ordering: .relaxed) }
@@ -174,7 +178,7 @@ package struct OutboundPath: ~Copyable {
         in buffer: inout MutableRawSpan, bouncing bounceBuffer: inout MutableRawSpan,
         now observed: Instant
     ) -> Bool {
-        let now = path.steady(observed)
+        let now = path.clock.time(at: observed, for: &clockReader)
         let gate = gate
         return gate.withLock {
             // The interface may have gone down since the batch was loaded.
@@ -214,25 +218,26 @@ package struct OutboundPath: ~Copyable {
     /// A segmented send to a peer was too large for its path: from now on datagrams one by one, until
     /// routes, endpoint or MTU change, or ten seconds have passed, as no word comes of a path whose
     /// MTU was learnt and is forgotten.
-    package func stopSegmentation(to slot: PeerSlot, now: Instant) {
+    package mutating func stopSegmentation(to slot: PeerSlot, now observed: Instant) {
+        let now = path.clock.time(at: observed, for: &clockReader)
         gate.withLock {
             guard path.peers.contains(slot.rawValue) else { return }
             path.peers[slot.rawValue].refuseSegmentation(
-                generation: path.sourceGeneration.load(ordering: .relaxed),
-                now: path.steady(now))
+                generation: path.sourceGeneration.load(ordering: .relaxed), now: now)
         }
     }
 
     /// A device refused a segmented send: from now on, and for ten seconds, this thread sends each
     /// datagram by itself. Another route may lead through another device, and trying again costs
     /// one batch at most, which is sent all the same.
-    package mutating func stopSegmentation(now: Instant) {
-        segmentationPause = path.steady(now) + Constants.segmentationPause
+    package mutating func stopSegmentation(now observed: Instant) {
+        let now = path.clock.time(at: observed, for: &clockReader)
+        segmentationPause = now + Constants.segmentationPause
     }
 
-    /// The kernel refused messages.
-    package func countRefusedSends(_ messages: Int) {
-        path.drop(.refusedSend, packets: messages)
+    /// The kernel refused datagrams.
+    package func countRefusedSends(_ datagrams: Int) {
+        path.drop(.refusedSend, packets: datagrams)
     }
 
     /// A send from a peer's cached source was refused.
@@ -437,12 +442,12 @@ package struct OutboundPath: ~Copyable {
         let jitter = jitter.next()
         path.peers[slot.rawValue].timers.anyAuthenticatedPacketSent()
         let traversal = path.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
-        if path.serve(traversal, of: path.peers[slot.rawValue], slot) { wakes = true }
+        if path.serve(traversal, of: slot) { wakes = true }
         let sent = path.peers[slot.rawValue].timers.dataSent(now: now, jitter: jitter)
-        if path.serve(sent, of: path.peers[slot.rawValue], slot) { wakes = true }
+        if path.serve(sent, of: slot) { wakes = true }
         if path.keypairs[keypair].needsRekeyAfterSending(now: now),
             path.requestHandshake(
-                .rekeyAfterSending, of: path.peers[slot.rawValue], slot, now: now)
+                .rekeyAfterSending, of: slot, now: now)
         {
             wakes = true
         }
@@ -457,8 +462,8 @@ package struct OutboundPath: ~Copyable {
             let entry = entries[index]
             path.stage(
                 buffer.bytes, at: entry.offset + TransportData.packet, length: entry.length,
-                for: path.peers[slot.rawValue], slot)
+                for: slot)
         }
-        return path.requestHandshake(.handshake, of: path.peers[slot.rawValue], slot, now: now)
+        return path.requestHandshake(.handshake, of: slot, now: now)
     }
 }

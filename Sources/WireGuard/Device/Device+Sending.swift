@@ -71,13 +71,14 @@ extension Device {
         let slot = peer.slot.rawValue
         guard path.peers[slot].endpoint.withLock({ $0 != nil }) else { return }
         if path.peers[slot].staged.withLock({ $0.packets.isEmpty }) {
-            path.stage(StagedPacket(copying: RawSpan()), for: path.peers[slot], peer.slot)
+            path.stage(StagedPacket(copying: RawSpan()), for: peer.slot)
         }
         sendStaged(peer, at: moment)
     }
 
     /// Sends a keepalive when the turn is at the peer, as its timer would: so many may be asked for at
-    /// once, each of them a handshake, that everything else would wait for them.
+    /// once, each of them a handshake, that everything else would wait for them. The peer waits for
+    /// nothing but those before it.
     func sendKeepaliveSoon(to peer: Peer, at moment: Moment) {
         path.peers[peer.slot.rawValue].timers.persistentKeepaliveStarted(now: moment.instant)
     }

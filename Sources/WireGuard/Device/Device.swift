@@ -23,6 +23,7 @@ package final class Device {
     var checker: CookieChecker?
     var limiter = HandshakeRateLimiter()
     var load = LoadDetector()
+    private var clockReader = SteadyClock.Reader()
     private var outbox: [Datagram] = []
     /// Peers that asked for the control thread, from `nextRequest` on.
     private var requests: [PeerSlot] = []
@@ -84,7 +85,9 @@ package final class Device {
     /// When ``handleWork(at:)`` is to be called although nobody asks; nil for not at all. Counted by
     /// the clock that the caller reads.
     package var nextDeadline: Instant? {
-        [deadlines.first?.deadline, traceSecond].compactMap(\.self).min().map(path.unsteady)
+        [deadlines.first?.deadline, traceSecond].compactMap(\.self).min().map {
+            path.clock.reading(at: $0)
+        }
     }
 
     /// Takes what is to be sent.
@@ -100,7 +103,12 @@ package final class Device {
     }
 
     func steady(_ moment: Moment) -> Moment {
-        Moment(instant: path.steady(moment.instant), wall: moment.wall)
+        Moment(instant: steady(moment.instant), wall: moment.wall)
+    }
+
+    @discardableResult
+    func steady(_ observed: Instant) -> Instant {
+        path.clock.time(at: observed, for: &clockReader)
     }
 
     func send(_ datagram: Datagram) {
@@ -190,6 +198,13 @@ package final class Device {
     package func clearSource(of slot: PeerSlot) {
         guard peer(slot) != nil else { return }
         path.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
+    }
+
+    /// Datagrams that ``takeDatagrams()`` gave could not be sent.
+    package func countRefusedSends(_ datagrams: Int, at observed: Instant) {
+        guard datagrams > 0 else { return }
+        path.drop(.refusedSend, packets: datagrams)
+        traceDrops(at: steady(observed))
     }
 
     /// How often packets were dropped for this reason.

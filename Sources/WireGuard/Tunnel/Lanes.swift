@@ -34,7 +34,7 @@ struct Lanes: ~Copyable {
     ) -> Need {
         guard
             outbound.load(packet, header: VirtioNetHeader(), at: 0, length: packet.byteCount)
-        else { return Need(outbound.hasDropsToTell) }
+        else { return Need(outbound.takeNewsOfDrops()) }
         defer { outbound.removeAll() }
         let wakes = outbound.sealOne(packet, in: &buffer, bouncing: &bounceBuffer, now: now)
         for index in 0..<outbound.transmitCount {

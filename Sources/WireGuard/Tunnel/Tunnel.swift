@@ -161,6 +161,7 @@ public final class Tunnel {
     /// Takes an IP packet from the application's side, to be sealed and sent to the peer that its
     /// destination belongs to.
     public func handlePacket(_ packet: RawSpan, now: Moment) {
+        noteTime(now)
         let mustWork = lanes.seal(packet, to: &datagrams, bouncing: &packets, now: now.instant)
         work(ifNeeded: mustWork, now: now)
     }
@@ -174,9 +175,11 @@ public final class Tunnel {
     /// Takes a datagram from the network.
     ///
     /// - Parameters:
+    ///   - datagram: its payload.
     ///   - remote: where it came from.
     ///   - source: the local end that it came to, which the answers will leave from.
     ///   - trafficClass: its TOS or traffic class, whose ECN bits go on inside.
+    ///   - now: the time.
     public func handleDatagram(
         _ datagram: RawSpan, from remote: SocketAddress, to source: SourceAddress? = nil,
         trafficClass: UInt8 = 0, now: Moment
@@ -185,6 +188,7 @@ public final class Tunnel {
         message.remote = remote
         message.source = source
         message.trafficClass = trafficClass
+        noteTime(now)
         let mustWork = lanes.open(datagram, message, to: &packets, now: now.instant)
         work(ifNeeded: mustWork, now: now)
     }
@@ -203,6 +207,11 @@ public final class Tunnel {
     /// Does what is due; to be called at ``nextTimeout``, earlier or later does no harm.
     public func handleTimeout(now: Moment) {
         work(ifNeeded: .now, now: now)
+    }
+
+    /// The lanes and the device are one thread here: what time it is, all of them know from the first.
+    private func noteTime(_ now: Moment) {
+        device.steady(now.instant)
     }
 
     private func work(ifNeeded need: Lanes.Need, now: Moment) {

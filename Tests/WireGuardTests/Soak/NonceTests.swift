@@ -109,6 +109,8 @@ struct NonceTests {
         #expect(runs.reduce(0) { $0 + $1.count } >= UInt64(gates.count * goal))
         #expect(control.count > 0, "the control thread sent as well")
         #expect(Set(runs.map(\.index)).count > 2, "there were rekeys")
+        #expect(
+            path.clock.reading(at: network.time) == network.time, "no slow thread moved the clock")
     }
 
     /// What the threads share.

@@ -1,7 +1,7 @@
 import Glibc
 
-/// The pages of 4 KiB of this process that lie in memory; to be asked in a process of its own, as
-/// tests run beside each other.
+/// The pages of 4 KiB of this process that lie in memory and are its own: those of files come and go
+/// with what else the machine does. To be asked in a process of its own, as tests run beside each other.
 func residentPages() -> Int {
     let descriptor = unsafe open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
     precondition(descriptor >= 0)
@@ -9,6 +9,7 @@ func residentPages() -> Int {
     var text = [UInt8](repeating: 0, count: 128)
     let count = unsafe text.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, 128) }
     let fields = String(decoding: text.prefix(max(count, 0)), as: UTF8.self).split(separator: " ")
-    guard fields.count > 1, let resident = Int(fields[1]) else { preconditionFailure("no statm") }
-    return resident
+    guard fields.count > 2, let resident = Int(fields[1]), let shared = Int(fields[2])
+    else { preconditionFailure("no statm") }
+    return resident - shared
 }

@@ -111,6 +111,22 @@ struct BatchTests {
         #expect(open(sealed.bytes, sealed.transmits.map(message)) == equal)
     }
 
+    @Test("a delivery is known to be UDP", arguments: [UInt8(1), 6, 17, 44])
+    func datagrams(protocolNumber: UInt8) {
+        var outbound = makeOutbound()
+        for packet in [equal[0], InnerPacket.udp6(from: 1, to: 2)] {
+            _ = seal([packet], by: &outbound)
+            let isOfDatagram = outbound.holdsDatagrams
+            var other = packet
+            other[packet[0] >> 4 == 4 ? 9 : 6] = protocolNumber
+            _ = seal([other], by: &outbound)
+            let isOfOther = outbound.holdsDatagrams
+            #expect(isOfDatagram)
+            // 44 is a fragment: IPv4 does not use it.
+            #expect(isOfOther == (protocolNumber == 17 || protocolNumber == 44))
+        }
+    }
+
     @Test("a refusal of segments by a device, or by the path to a peer, counts for ten seconds")
     func refusedSegments() {
         var outbound = makeOutbound()

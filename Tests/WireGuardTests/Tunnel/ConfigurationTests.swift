@@ -30,7 +30,7 @@ struct ConfigurationTests {
         }
         func ask(_ slot: UInt32) -> Bool {
             device.path.request(
-                .handshake, of: device.path.peers[slot], PeerSlot(rawValue: slot))
+                .handshake, of: PeerSlot(rawValue: slot))
         }
         let slots = (1...100).map(UInt32.init)
         for slot in slots.dropLast() { _ = ask(slot) }
@@ -228,6 +228,27 @@ struct ConfigurationTests {
             network.settle()
         }
         #expect(seen.map(\.type) == [1, 2, 4])
+    }
+
+    @Test("of many peers with a persistent keepalive, none waits for more than those before it")
+    func upWithManyKeepalives() {
+        let device = pair.alice.tunnel.device
+        var random = SystemRandom()
+        pair.alice.takeDown()
+        for _ in 0..<200 {
+            pair.alice.addPeer(
+                PrivateKey(random: &random).publicKey, allowedIPs: [], endpoint: pair.bob.address,
+                persistentKeepalive: 25)
+        }
+        // Call after call, while the clock stands still.
+        device.bringUp(at: pair.alice.now)
+        var sent: [Int] = []
+        var hasMore = true
+        while hasMore, sent.count < 10 {
+            hasMore = device.handleWork(at: pair.alice.now)
+            sent.append(device.takeDatagrams().count)
+        }
+        #expect(sent == [64, 64, 64, 8])
     }
 
     @Test("a peer that gets an endpoint and has a keepalive is sent to at once")

@@ -73,7 +73,7 @@ struct DataPathTests {
             return
         }
         let staged = withBytes(packet) { StagedPacket(copying: $0) }
-        device.path.stage(staged, for: device.path.peers[peer.slot.rawValue], peer.slot)
+        device.path.stage(staged, for: peer.slot)
         device.sendStaged(peer, at: host.now)
         // Takes the datagrams along.
         host.handleTimeout()

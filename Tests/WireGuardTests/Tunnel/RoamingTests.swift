@@ -109,26 +109,27 @@ struct RoamingTests {
 
     @Test("an initiation for want of an answer leaves from any source")
     func sourceOfNewHandshake() {
-        let host = pair.bob.tunnel
-        host.handlePacket(InnerPacket.udp4(from: 2, to: 1), now: pair.bob.now)
-        let data = host.nextDatagram()
+        let (data, initiation) = packetAndTimeout(after: .seconds(16))
         #expect(data?.bytes.first == 4 && data?.source != nil)
-        pair.bob.clockOffset += 16 * 1_000_000_000
-        host.handleTimeout(now: pair.bob.now)
-        let initiation = host.nextDatagram()
         #expect(initiation?.bytes.first == 1 && initiation?.source == nil)
     }
 
     @Test("an initiation that is sent again leaves from any source")
     func sourceOfRetry() {
-        let host = pair.bob.tunnel
         pair.bob.clockOffset += 200 * 1_000_000_000
-        host.handlePacket(InnerPacket.udp4(from: 2, to: 1), now: pair.bob.now)
-        let initiation = host.nextDatagram()
+        let (initiation, again) = packetAndTimeout(after: .seconds(6))
         #expect(initiation?.bytes.first == 1 && initiation?.source != nil)
-        pair.bob.clockOffset += 6 * 1_000_000_000
-        host.handleTimeout(now: pair.bob.now)
-        let again = host.nextDatagram()
         #expect(again?.bytes.first == 1 && again?.source == nil)
+    }
+
+    /// What Bob sends for a packet, and what some time later, when nobody has answered.
+    private func packetAndTimeout(after interval: Interval) -> (Tunnel.Datagram?, Tunnel.Datagram?)
+    {
+        let host = pair.bob.tunnel
+        host.handlePacket(InnerPacket.udp4(from: 2, to: 1), now: pair.bob.now)
+        let first = host.nextDatagram()
+        pair.bob.clockOffset += Int64(interval.nanoseconds)
+        host.handleTimeout(now: pair.bob.now)
+        return (first, host.nextDatagram())
     }
 }

@@ -28,6 +28,18 @@ struct TraceTests {
             ])
     }
 
+    @Test("datagrams that cannot be sent are counted, and told at once")
+    func refusedSends() {
+        let device = network.makePair().alice.tunnel.device
+        let now = Instant(nanoseconds: 1_000_000_000_000)
+        device.countRefusedSends(0, at: now)
+        #expect(device.takeEvents() == [] && device.drops(.refusedSend) == 0)
+        device.countRefusedSends(3, at: now)
+        #expect(device.takeEvents() == [.dropped(Drop(.refusedSend, packets: 3))])
+        #expect(device.drops(.refusedSend) == 3)
+        #expect(device.nextDeadline == now + .seconds(1), "what is left out is told then")
+    }
+
     @Test("each initiation says why it is sent")
     func causes() {
         let pair = network.makePair()

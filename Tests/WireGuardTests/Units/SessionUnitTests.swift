@@ -150,15 +150,51 @@ struct SessionUnitTests {
 
     @Test("the device's time never goes back, and goes on after a step")
     func steadyTime() {
-        let path = DataPath()
-        #expect(path.steady(.after(100)) == .after(100))
-        #expect(path.steady(.after(99.5)) == .after(100), "a thread that read its clock earlier")
-        #expect(path.steady(.after(100.5)) == .after(100.5))
-        #expect(path.steady(.after(10)) == .after(100.5))
-        #expect(path.steady(.after(11)) == .after(101.5))
-        #expect(path.unsteady(.after(101.5)) == .after(11))
-        #expect(path.steady(.after(5)) == .after(101.5))
-        #expect(path.steady(.after(6)) == .after(102.5))
-        #expect(path.unsteady(.after(1)) == .after(0))
+        let clock = SteadyClock()
+        var reader = SteadyClock.Reader()
+        func time(_ seconds: Double) -> Instant { clock.time(at: .after(seconds), for: &reader) }
+        #expect(time(100) == .after(100))
+        #expect(time(99.5) == .after(100), "two processors whose clocks differ")
+        #expect(time(100.5) == .after(100.5))
+        #expect(time(10) == .after(100.5))
+        #expect(time(11) == .after(101.5))
+        #expect(clock.reading(at: .after(101.5)) == .after(11))
+        #expect(time(5) == .after(101.5))
+        #expect(time(6) == .after(102.5))
+        #expect(clock.reading(at: .after(1)) == .after(0))
+    }
+
+    @Test("a thread that is slow does not move the device's time; a step moves it once for all")
+    func slowThread() {
+        let clock = SteadyClock()
+        var quick = SteadyClock.Reader()
+        var slow = SteadyClock.Reader()
+        #expect(clock.time(at: .after(100), for: &slow) == .after(100))
+        #expect(clock.time(at: .after(1_000), for: &quick) == .after(1_000))
+        #expect(clock.time(at: .after(101), for: &slow) == .after(1_000), "read 899 s ago")
+        #expect(clock.time(at: .after(101), for: &slow) == .after(1_000), "and used once more")
+        #expect(clock.reading(at: .after(1_000)) == .after(1_000))
+        #expect(clock.time(at: .after(1_001), for: &slow) == .after(1_001))
+        #expect(clock.time(at: .after(1_000.5), for: &quick) == .after(1_001))
+
+        // Both see the same step.
+        #expect(clock.time(at: .after(10), for: &slow) == .after(1_001))
+        #expect(clock.time(at: .after(10), for: &quick) == .after(1_001))
+        #expect(clock.time(at: .after(11), for: &slow) == .after(1_002))
+        #expect(clock.time(at: .after(12), for: &quick) == .after(1_003))
+        #expect(clock.reading(at: .after(1_003)) == .after(12))
+    }
+
+    @Test("a thread that was told nothing for long learns of a step with its second reading")
+    func idleThread() {
+        let clock = SteadyClock()
+        var busy = SteadyClock.Reader()
+        var idle = SteadyClock.Reader()
+        _ = clock.time(at: .after(100), for: &idle)
+        _ = clock.time(at: .after(1_000), for: &busy)
+        #expect(clock.time(at: .after(500), for: &idle) == .after(1_000))
+        #expect(clock.time(at: .after(501), for: &idle) == .after(1_000))
+        #expect(clock.time(at: .after(502), for: &idle) == .after(1_001))
+        #expect(clock.time(at: .after(502.5), for: &busy) == .after(1_001.5))
     }
 }
