@@ -1,5 +1,5 @@
-// 8 blocks of ChaCha20 in the 32-bit lanes of 256-bit vectors, and Poly1305 of two packets, two blocks
-// of each at a time, in their 64-bit lanes.
+// 8 blocks of ChaCha20 in the 32-bit lanes of 256-bit vectors, and Poly1305 of one packet in general
+// registers, a few blocks between two rounds: each leaves most of what the other needs idle.
 #if defined(__x86_64__)
 
 #include <immintrin.h>
@@ -7,13 +7,162 @@
 
 #include "Kernels.h"
 
-#define TARGET __attribute__((target("avx2")))
+#define TARGET __attribute__((target("avx2,bmi2")))
 #define INLINE TARGET __attribute__((always_inline)) static inline
+#define COLD TARGET __attribute__((noinline)) static
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 typedef __m256i vector;
 
-enum { width = 8, lane_count = 4 * width, power_lanes = 4 };
+enum { width = 8, lane_count = 2 * width };
+
+// Poly1305. The sum is h0 + 2^64 h1 + 2^128 h2, as is r without h2; what is too high comes back as 5/4 of
+// it, since 2^130 is 5 modulo 2^130 - 5 and r1 a multiple of 4. h2 is at most 4 from block to block, so at
+// most 6 when it is multiplied, and r0 and r1 are below 2^60: no sum of products reaches 2^127.
+
+typedef unsigned __int128 wide;
+
+struct chain {
+    uint64_t h0, h1, h2, r0, r1, r1_5_4;
+};
+
+struct progress {
+    struct chain chain;
+    // What is to be added next.
+    const uint8_t *text;
+    // Whether the chain is that of the packet in turn.
+    bool is_begun;
+};
+
+#include "Tags.h"
+
+INLINE void add(struct chain *c, uint64_t low, uint64_t high)
+{
+    unsigned long long h0, h1, h2;
+    unsigned char carry = _addcarry_u64(0, c->h0, low, &h0);
+    carry = _addcarry_u64(carry, c->h1, high, &h1);
+    // The bit above each block.
+    _addcarry_u64(carry, c->h2, 1, &h2);
+    const wide product0 = (wide)h0 * c->r0 + (wide)h1 * c->r1_5_4;
+    const wide product1 =
+        (wide)h0 * c->r1 + (wide)h1 * c->r0 + h2 * c->r1_5_4 + (uint64_t)(product0 >> 64);
+    const uint64_t top = h2 * c->r0 + (uint64_t)(product1 >> 64);
+    // 5/4 of what is above two bits, of which a quarter and the whole.
+    carry = _addcarry_u64(0, (uint64_t)product0, (top >> 2) + (top & ~3ULL), &h0);
+    carry = _addcarry_u64(carry, (uint64_t)product1, 0, &h1);
+    c->h0 = h0;
+    c->h1 = h1;
+    c->h2 = (top & 3) + carry;
+}
+
+INLINE void add_blocks(struct progress *progress, size_t count)
+{
+    UNROLL for (size_t i = 0; i < count; i++, progress->text += 16) {
+        uint64_t block[2];
+        memcpy(block, progress->text, sizeof block);
+        add(&progress->chain, block[0], block[1]);
+    }
+}
+
+// Begins with the next packet, if its one-time key is there.
+INLINE void begin(struct tags *tags)
+{
+    struct progress *progress = &tags->progress;
+    struct chain *c = &progress->chain;
+    progress->is_begun = tags->made < tags->known;
+    if (!progress->is_begun)
+        return;
+    progress->text = tags->packets[tags->made].text;
+    c->h0 = c->h1 = c->h2 = 0;
+    memcpy(&c->r0, tags->keys[tags->made], sizeof c->r0);
+    memcpy(&c->r1, tags->keys[tags->made] + sizeof c->r0, sizeof c->r1);
+    // §2.5: some bits of r are zero.
+    c->r0 &= 0x0ffffffc0fffffff;
+    c->r1 &= 0x0ffffffc0ffffffc;
+    c->r1_5_4 = c->r1 + (c->r1 >> 2);
+}
+
+// The text padded to blocks, the lengths, and less 2^130 - 5 if it is that or more.
+INLINE void end(struct tags *tags)
+{
+    struct chain c = tags->progress.chain;
+    const struct clanes_packet *packet = &tags->packets[tags->made];
+    const size_t left = (size_t)(packet->text + packet->length - tags->progress.text);
+    if (left > 0) {
+        uint64_t block[2] = {0};
+        memcpy(block, tags->progress.text, left);
+        add(&c, block[0], block[1]);
+    }
+    // There is no additional data.
+    add(&c, 0, packet->length);
+    unsigned long long low, high;
+    unsigned char carry = _addcarry_u64(0, c.h0, 5, &low);
+    carry = _addcarry_u64(carry, c.h1, 0, &high);
+    const uint64_t is_more = 0 - ((c.h2 + carry) >> 2);
+    const uint64_t sum[2] = {(c.h0 & ~is_more) | (low & is_more),
+                             (c.h1 & ~is_more) | (high & is_more)};
+    settle(tags, sum);
+    tags->progress.is_begun = false;
+}
+
+// The whole blocks of the packet in turn that are ciphertext and were not added.
+INLINE size_t ready_blocks(const struct tags *tags)
+{
+    if (!tags->progress.is_begun || tags->made > tags->packet)
+        return 0;
+    const struct clanes_packet *packet = &tags->packets[tags->made];
+    const size_t end = tags->made < tags->packet ? packet->length : tags->offset;
+    return (size_t)(packet->text + end - tags->progress.text) / 16;
+}
+
+// Adds the blocks that are ready, with nothing else to do meanwhile.
+INLINE void add_ready_blocks(struct tags *tags)
+{
+    struct progress progress = tags->progress;
+    for (size_t left = ready_blocks(tags); left > 0; left--)
+        add_blocks(&progress, 1);
+    tags->progress = progress;
+}
+
+// What is left of the next tag.
+COLD void make_tags(struct tags *tags)
+{
+    if (!tags->progress.is_begun)
+        begin(tags);
+    add_ready_blocks(tags);
+    end(tags);
+}
+
+// The blocks of Poly1305 in a double round: a pass makes 32 blocks of ciphertext in ten of them.
+enum { blocks_per_round = 3 };
+
+// Of the packet in turn, too few blocks for a round are left. On to the next packet, if it is whole: how
+// many blocks are ready then.
+COLD size_t move_on(struct tags *tags)
+{
+    if (ready_blocks(tags) < blocks_per_round) {
+        add_ready_blocks(tags);
+        if (tags->progress.is_begun && tags->made < tags->packet)
+            end(tags);
+    }
+    if (!tags->progress.is_begun)
+        begin(tags);
+    return ready_blocks(tags);
+}
+
+// The same. Without this the compiler keeps numbers of the chain in vectors, all of which are needed.
+INLINE struct progress in_registers(struct progress p)
+{
+    struct chain *c = &p.chain;
+    __asm__("" : "+r"(c->h0), "+r"(c->h1), "+r"(c->h2), "+r"(c->r0), "+r"(c->r1), "+r"(c->r1_5_4));
+    return p;
+}
+
+// Tags are made during the passes.
+INLINE void make_ready_tags(struct tags *tags)
+{
+    (void)tags;
+}
 
 // ChaCha20. Vector w of a pass holds word w of 8 blocks.
 
@@ -22,12 +171,8 @@ INLINE vector rotate(vector v, int bits)
     return _mm256_or_si256(_mm256_slli_epi32(v, bits), _mm256_srli_epi32(v, 32 - bits));
 }
 
-INLINE void quarter_round(vector *a, vector *b, vector *c, vector *d)
+INLINE void quarter_round(vector *a, vector *b, vector *c, vector *d, vector by16, vector by8)
 {
-    const vector by16 = _mm256_set_epi64x(0x0d0c0f0e09080b0a, 0x0504070601000302,
-                                          0x0d0c0f0e09080b0a, 0x0504070601000302);
-    const vector by8 = _mm256_set_epi64x(0x0e0d0c0f0a09080b, 0x0605040702010003,
-                                         0x0e0d0c0f0a09080b, 0x0605040702010003);
     *a = _mm256_add_epi32(*a, *b);
     *d = _mm256_shuffle_epi8(_mm256_xor_si256(*d, *a), by16);
     *c = _mm256_add_epi32(*c, *d);
@@ -46,8 +191,18 @@ INLINE void store_halves(uint8_t rows[][64], int word, vector v)
 }
 
 INLINE void make_pass(uint8_t rows[][64], const vector common[16], const uint32_t *block,
-                      const uint32_t *counter)
+                      const uint32_t *counter, struct tags *tags)
 {
+    size_t left = move_on(tags);
+    bool has_more = left >= blocks_per_round;
+    struct progress progress = in_registers(tags->progress);
+    vector by16 = _mm256_set_epi64x(0x0d0c0f0e09080b0a, 0x0504070601000302,
+                                    0x0d0c0f0e09080b0a, 0x0504070601000302);
+    vector by8 = _mm256_set_epi64x(0x0e0d0c0f0a09080b, 0x0605040702010003,
+                                   0x0e0d0c0f0a09080b, 0x0605040702010003);
+    // In memory, as the state takes all registers; and so that the compiler does not know them, for it
+    // would rotate by 16 with two instructions, one after the other.
+    __asm__("" : "+m"(by16), "+m"(by8));
     vector x[16];
     UNROLL for (int w = 0; w < 16; w++)
         x[w] = common[w];
@@ -55,10 +210,21 @@ INLINE void make_pass(uint8_t rows[][64], const vector common[16], const uint32_
     x[14] = _mm256_load_si256((const vector *)counter);
     for (int i = 0; i < 10; i++) {
         UNROLL for (int w = 0; w < 4; w++)
-            quarter_round(&x[w], &x[4 + w], &x[8 + w], &x[12 + w]);
+            quarter_round(&x[w], &x[4 + w], &x[8 + w], &x[12 + w], by16, by8);
+        if (left >= blocks_per_round) {
+            add_blocks(&progress, blocks_per_round);
+            left -= blocks_per_round;
+        } else if (has_more) {
+            tags->progress = in_registers(progress);
+            left = move_on(tags);
+            has_more = left >= blocks_per_round;
+            progress = in_registers(tags->progress);
+        }
         UNROLL for (int w = 0; w < 4; w++)
-            quarter_round(&x[w], &x[4 + (w + 1) % 4], &x[8 + (w + 2) % 4], &x[12 + (w + 3) % 4]);
+            quarter_round(&x[w], &x[4 + (w + 1) % 4], &x[8 + (w + 2) % 4], &x[12 + (w + 3) % 4],
+                          by16, by8);
     }
+    tags->progress = in_registers(progress);
     UNROLL for (int w = 0; w < 16; w++)
         if (w != 12 && w != 14)
             x[w] = _mm256_add_epi32(x[w], common[w]);
@@ -77,16 +243,16 @@ INLINE void make_pass(uint8_t rows[][64], const vector common[16], const uint32_
     }
 }
 
-TARGET static void key_stream(uint8_t rows[][64], const uint8_t *key, const uint32_t *block,
-                              const uint32_t *counter, uint32_t upper, size_t lanes)
+INLINE vector broadcast(uint32_t word)
 {
-    uint32_t words[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, [15] = upper};
-    memcpy(&words[4], key, 32);
-    vector common[16];
-    UNROLL for (int w = 0; w < 16; w++)
-        common[w] = _mm256_set1_epi32((int)words[w]);
+    return _mm256_set1_epi32((int)word);
+}
+
+TARGET static void key_stream(uint8_t rows[][64], const vector common[16], const uint32_t *block,
+                              const uint32_t *counter, size_t lanes, struct tags *tags)
+{
     for (size_t lane = 0; lane < lanes; lane += width)
-        make_pass(rows + lane, common, block + lane, counter + lane);
+        make_pass(rows + lane, common, block + lane, counter + lane, tags);
 }
 
 TARGET static void apply(uint8_t *text, const uint8_t *row, size_t length)
@@ -106,265 +272,20 @@ TARGET static void apply(uint8_t *text, const uint8_t *row, size_t length)
         *text ^= *row;
 }
 
-// Poly1305. A number is five limbs of 26 bits, one number a lane. What is a limb too high comes back as 5
-// times of it, since 2^130 is 5 modulo 2^130 - 5. A limb is at most 2^28 when it is multiplied, and a
-// factor 2^29, so that sums of ten stay below 2^61.
-
-#define ALL(number) _mm256_set1_epi64x(number)
-
-static const long long limb26 = (1LL << 26) - 1;
-
-struct number {
-    vector limb[5];
-};
-
-struct factor {
-    vector limb[5], limb5[5];
-};
-
-// r to the power of 1, 2 and 4, of four packets.
-struct powers {
-    struct number of1, of2, of4;
-};
-
-INLINE struct factor factor(struct number n)
-{
-    struct factor f;
-    UNROLL for (int i = 0; i < 5; i++) {
-        f.limb[i] = n.limb[i];
-        f.limb5[i] = _mm256_add_epi64(n.limb[i], _mm256_slli_epi64(n.limb[i], 2));
-    }
-    return f;
-}
-
-INLINE struct number zero(void)
-{
-    const vector v = _mm256_setzero_si256();
-    return (struct number){{v, v, v, v, v}};
-}
-
-INLINE struct number plus(struct number a, struct number b)
-{
-    UNROLL for (int i = 0; i < 5; i++)
-        a.limb[i] = _mm256_add_epi64(a.limb[i], b.limb[i]);
-    return a;
-}
-
-INLINE struct number plus_product(struct number sum, struct number n, const struct factor *f)
-{
-    UNROLL for (int i = 0; i < 5; i++)
-        UNROLL for (int j = 0; j < 5; j++) {
-            const vector by = i + j < 5 ? f->limb[j] : f->limb5[j];
-            sum.limb[(i + j) % 5] =
-                _mm256_add_epi64(sum.limb[(i + j) % 5], _mm256_mul_epu32(n.limb[i], by));
-        }
-    return sum;
-}
-
-INLINE struct number carry(struct number n)
-{
-    const vector mask = ALL(limb26);
-    UNROLL for (int i = 0; i < 4; i++) {
-        n.limb[i + 1] = _mm256_add_epi64(n.limb[i + 1], _mm256_srli_epi64(n.limb[i], 26));
-        n.limb[i] = _mm256_and_si256(n.limb[i], mask);
-    }
-    const vector over = _mm256_srli_epi64(n.limb[4], 26);
-    n.limb[4] = _mm256_and_si256(n.limb[4], mask);
-    n.limb[0] = _mm256_add_epi64(n.limb[0], _mm256_add_epi64(over, _mm256_slli_epi64(over, 2)));
-    n.limb[1] = _mm256_add_epi64(n.limb[1], _mm256_srli_epi64(n.limb[0], 26));
-    n.limb[0] = _mm256_and_si256(n.limb[0], mask);
-    return n;
-}
-
-INLINE struct number times(struct number a, struct number b)
-{
-    const struct factor f = factor(b);
-    return carry(plus_product(zero(), a, &f));
-}
-
-// Numbers of 128 bits.
-INLINE struct number split(vector low, vector high)
-{
-    const vector mask = ALL(limb26);
-    const vector middle =
-        _mm256_or_si256(_mm256_srli_epi64(low, 52), _mm256_slli_epi64(high, 12));
-    return (struct number){{
-        _mm256_and_si256(low, mask), _mm256_and_si256(_mm256_srli_epi64(low, 26), mask),
-        _mm256_and_si256(middle, mask), _mm256_and_si256(_mm256_srli_epi64(high, 14), mask),
-        _mm256_srli_epi64(high, 40),
-    }};
-}
-
-TARGET static void make_powers(struct powers *powers, const uint8_t keys[][32], size_t count)
-{
-    _Alignas(32) uint64_t low[power_lanes] = {0}, high[power_lanes] = {0};
-    for (size_t i = 0; i < power_lanes && i < count; i++) {
-        memcpy(&low[i], keys[i], sizeof low[i]);
-        memcpy(&high[i], keys[i] + sizeof low[i], sizeof high[i]);
-    }
-    // §2.5: some bits of r are zero.
-    const struct number r = split(
-        _mm256_and_si256(_mm256_load_si256((const vector *)low), ALL(0x0ffffffc0fffffff)),
-        _mm256_and_si256(_mm256_load_si256((const vector *)high), ALL(0x0ffffffc0ffffffc)));
-    powers->of1 = r;
-    powers->of2 = times(r, r);
-    powers->of4 = times(powers->of2, powers->of2);
-    memset(low, 0, sizeof low);
-    memset(high, 0, sizeof high);
-    __asm__ volatile("" : : "r"(low), "r"(high) : "memory");
-}
-
-// Two of four lanes, for both blocks; the second may be of another power.
-INLINE struct factor factor_of(const struct number *power, const struct number *power_of_second,
-                               size_t first)
-{
-    struct number n;
-    UNROLL for (int i = 0; i < 5; i++) {
-        const uint64_t *one = (const uint64_t *)&power->limb[i] + first;
-        const uint64_t *two = (const uint64_t *)&power_of_second->limb[i] + first;
-        n.limb[i] = _mm256_inserti128_si256(
-            _mm256_castsi128_si256(_mm_load_si128((const __m128i *)one)),
-            _mm_load_si128((const __m128i *)two), 1);
-    }
-    return factor(n);
-}
-
-// What Poly1305 is of: the text, padded to blocks of 16 bytes, and a block with the lengths. It is read
-// in rows of two blocks, which end together: the last row has the lengths, so the others can be loaded
-// as they are, and only the first may begin before the text does.
-struct message {
-    const uint8_t *text;
-    ptrdiff_t length;
-    // Of the last row.
-    ptrdiff_t offset;
-};
-
-INLINE struct message message_of(const struct clanes_packet *packet)
-{
-    const ptrdiff_t length = (ptrdiff_t)packet->length;
-    return (struct message){packet->text, length, (length + 15) / 16 * 16 - 16};
-}
-
-INLINE size_t row_count(struct message m)
-{
-    return (size_t)(m.offset + 16 + 16 + 31) / 32;
-}
-
-INLINE vector load(struct message m, ptrdiff_t offset)
-{
-    if (offset >= 0)
-        return _mm256_loadu_si256((const vector *)(m.text + offset));
-    const vector zeros = _mm256_setzero_si256();
-    if (offset <= -32)
-        return zeros;
-    return _mm256_inserti128_si256(
-        zeros, _mm_loadu_si128((const __m128i *)(m.text + (offset + 16))), 1);
-}
-
-INLINE vector load_last(struct message m)
-{
-    _Alignas(32) uint64_t row[4] = {0};
-    if (m.offset >= 0)
-        memcpy(row, m.text + m.offset, (size_t)(m.length - m.offset));
-    // There is no additional data.
-    row[3] = (uint64_t)m.length;
-    return _mm256_load_si256((const vector *)row);
-}
-
-// The bit above each block that is there.
-INLINE vector bits_above(ptrdiff_t at_a, ptrdiff_t at_b)
-{
-    const long long bit = 1LL << 24;
-    return _mm256_set_epi64x(at_b > -32 ? bit : 0, at_a > -32 ? bit : 0, at_b >= 0 ? bit : 0,
-                             at_a >= 0 ? bit : 0);
-}
-
-// Two rows become two blocks of both packets.
-INLINE struct number blocks(vector a, vector b, vector above)
-{
-    struct number n = split(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
-    n.limb[4] = _mm256_or_si256(n.limb[4], above);
-    return n;
-}
-
-// The row that is `distance` rows before the last.
-INLINE struct number row(struct message a, struct message b, size_t distance)
-{
-    const ptrdiff_t at_a = a.offset - 32 * (ptrdiff_t)distance;
-    const ptrdiff_t at_b = b.offset - 32 * (ptrdiff_t)distance;
-    if (at_a >= 0 && at_b >= 0)
-        return blocks(load(a, at_a), load(b, at_b), ALL(1LL << 24));
-    return blocks(load(a, at_a), load(b, at_b), bits_above(at_a, at_b));
-}
-
-INLINE void reduce(const uint64_t limb[5][2], int lane, uint64_t sum[2])
-{
-    uint64_t h[5];
-    for (int i = 0; i < 5; i++)
-        h[i] = limb[i][lane];
-    // The second time for what the first brings back to limb 0, the third for the last of it.
-    for (int pass = 0; pass < 3; pass++) {
-        for (int i = 0; i < 4; i++) {
-            h[i + 1] += h[i] >> 26;
-            h[i] &= (uint64_t)limb26;
-        }
-        h[0] += 5 * (h[4] >> 26);
-        h[4] &= (uint64_t)limb26;
-    }
-    const uint64_t low = h[0] + (h[1] << 26), h2 = h[2] << 52;
-    const uint64_t low_h = low + h2;
-    const uint64_t high_h = (h[2] >> 12) + (h[3] << 14) + (h[4] << 40) + (low_h < h2);
-    // Less 2^130 - 5 if it is that or more.
-    const uint64_t low_g = low_h + 5, carried = low_g < 5;
-    const uint64_t high_g = high_h + carried, top_g = (h[4] >> 24) + (high_g < carried);
-    const uint64_t is_more = 0 - (top_g >> 2);
-    sum[0] = (low_h & ~is_more) | (low_g & is_more);
-    sum[1] = (high_h & ~is_more) | (high_g & is_more);
-}
-
-// Poly1305 of two packets, without the pad.
-TARGET static void polynomials(const struct powers *powers, size_t first,
-                               const struct clanes_packet *packet_a,
-                               const struct clanes_packet *packet_b, uint64_t sums[2][2])
-{
-    const struct message a = message_of(packet_a), b = message_of(packet_b);
-    const struct factor r2 = factor_of(&powers->of2, &powers->of2, first);
-    const struct factor r4 = factor_of(&powers->of4, &powers->of4, first);
-    const size_t rows_of_a = row_count(a), rows_of_b = row_count(b);
-    size_t distance = (rows_of_a > rows_of_b ? rows_of_a : rows_of_b) - 1;
-    struct number h = zero();
-    if (distance % 2 == 1) {
-        h = carry(plus_product(zero(), row(a, b, distance), &r2));
-        distance--;
-    }
-    for (; distance > 0; distance -= 2) {
-        const struct number sum = plus_product(zero(), row(a, b, distance - 1), &r2);
-        h = carry(plus_product(sum, plus(h, row(a, b, distance)), &r4));
-    }
-    const struct factor last = factor_of(&powers->of2, &powers->of1, first);
-    const vector above =
-        _mm256_or_si256(bits_above(a.offset, b.offset), _mm256_set_epi64x(1 << 24, 1 << 24, 0, 0));
-    const struct number end = blocks(load_last(a), load_last(b), above);
-    h = carry(plus_product(zero(), plus(h, end), &last));
-    uint64_t limbs[5][2];
-    UNROLL for (int i = 0; i < 5; i++)
-        _mm_storeu_si128((__m128i *)limbs[i],
-                         _mm_add_epi64(_mm256_castsi256_si128(h.limb[i]),
-                                       _mm256_extracti128_si256(h.limb[i], 1)));
-    reduce(limbs, 0, sums[0]);
-    reduce(limbs, 1, sums[1]);
-}
-
 #include "Batch.h"
 
 TARGET void clanes_process_avx2(struct clanes_packet *packets, size_t count, const uint8_t *key,
                                 enum direction direction)
 {
     process(packets, count, key, direction);
-    // The key, broadcast, and what else is left in registers.
+    // The key, broadcast, those of Poly1305, and what else is left in registers.
     __asm__ volatile(
-        "vzeroall"
+        "vzeroall\n\t"
+        "xorl %%eax, %%eax\n\t" "xorl %%ecx, %%ecx\n\t" "xorl %%edx, %%edx\n\t"
+        "xorl %%esi, %%esi\n\t" "xorl %%edi, %%edi\n\t" "xorl %%r8d, %%r8d\n\t"
+        "xorl %%r9d, %%r9d\n\t" "xorl %%r10d, %%r10d\n\t" "xorl %%r11d, %%r11d"
         : : :
+        "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc",
         "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
         "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }

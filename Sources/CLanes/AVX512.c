@@ -3,6 +3,7 @@
 #if defined(__x86_64__)
 
 #include <immintrin.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "Kernels.h"
@@ -14,7 +15,10 @@
 
 typedef __m512i vector;
 
-enum { width = 16, lane_count = 2 * width, power_lanes = 8 };
+enum {
+    width = 16, lane_count = 2 * width, power_lanes = 8,
+    row_size = 64, step_rows = 4, tag_count = 4,
+};
 
 // ChaCha20. Vector w of a pass holds word w of 16 blocks. Two passes are interleaved, which fill the
 // 32 registers: one alone waits for its own results on some processors.
@@ -40,25 +44,34 @@ INLINE void round_of(vector x[][16], int passes, int shift)
                           &x[p][12 + (w + 3 * shift) % 4]);
 }
 
-// Four words of a block from each quarter of `v`.
-INLINE void store_quarters(uint8_t rows[][64], int word, vector v)
+// Blocks n, n + 4, n + 8 and n + 12, of which `words[w]` has words 4 w to 4 w + 3 in its quarters.
+INLINE void store_four(uint8_t rows[][64], const vector words[4])
 {
-    _mm_store_si128((__m128i *)&rows[0][4 * word], _mm512_castsi512_si128(v));
-    _mm_store_si128((__m128i *)&rows[4][4 * word], _mm512_extracti32x4_epi32(v, 1));
-    _mm_store_si128((__m128i *)&rows[8][4 * word], _mm512_extracti32x4_epi32(v, 2));
-    _mm_store_si128((__m128i *)&rows[12][4 * word], _mm512_extracti32x4_epi32(v, 3));
+    const vector a = _mm512_shuffle_i32x4(words[0], words[1], 0x44);
+    const vector b = _mm512_shuffle_i32x4(words[0], words[1], 0xee);
+    const vector c = _mm512_shuffle_i32x4(words[2], words[3], 0x44);
+    const vector d = _mm512_shuffle_i32x4(words[2], words[3], 0xee);
+    _mm512_store_si512(rows[0], _mm512_shuffle_i32x4(a, c, 0x88));
+    _mm512_store_si512(rows[4], _mm512_shuffle_i32x4(a, c, 0xdd));
+    _mm512_store_si512(rows[8], _mm512_shuffle_i32x4(b, d, 0x88));
+    _mm512_store_si512(rows[12], _mm512_shuffle_i32x4(b, d, 0xdd));
 }
 
-// From word by word to block by block: half of the way by shuffles, the other half by where it is
-// stored, as shuffles are what this has too many of and stores are free.
-INLINE void store_blocks(uint8_t rows[][64], int word, const vector v[4])
+// From word by word to block by block: within the quarters of the vectors first, then between them.
+INLINE void store_blocks(uint8_t rows[][64], const vector x[16])
 {
-    const vector a = _mm512_unpacklo_epi32(v[0], v[1]), b = _mm512_unpackhi_epi32(v[0], v[1]);
-    const vector c = _mm512_unpacklo_epi32(v[2], v[3]), d = _mm512_unpackhi_epi32(v[2], v[3]);
-    store_quarters(rows, word, _mm512_unpacklo_epi64(a, c));
-    store_quarters(rows + 1, word, _mm512_unpackhi_epi64(a, c));
-    store_quarters(rows + 2, word, _mm512_unpacklo_epi64(b, d));
-    store_quarters(rows + 3, word, _mm512_unpackhi_epi64(b, d));
+    vector words[4][4];
+    UNROLL for (int w = 0; w < 4; w++) {
+        const vector *v = &x[4 * w];
+        const vector a = _mm512_unpacklo_epi32(v[0], v[1]), b = _mm512_unpackhi_epi32(v[0], v[1]);
+        const vector c = _mm512_unpacklo_epi32(v[2], v[3]), d = _mm512_unpackhi_epi32(v[2], v[3]);
+        words[0][w] = _mm512_unpacklo_epi64(a, c);
+        words[1][w] = _mm512_unpackhi_epi64(a, c);
+        words[2][w] = _mm512_unpacklo_epi64(b, d);
+        words[3][w] = _mm512_unpackhi_epi64(b, d);
+    }
+    UNROLL for (int n = 0; n < 4; n++)
+        store_four(rows + n, words[n]);
 }
 
 INLINE void make_passes(uint8_t rows[][64], const vector common[16], const uint32_t *block,
@@ -81,19 +94,22 @@ INLINE void make_passes(uint8_t rows[][64], const vector common[16], const uint3
                 x[p][w] = _mm512_add_epi32(x[p][w], common[w]);
         x[p][12] = _mm512_add_epi32(x[p][12], _mm512_load_si512(block + p * width));
         x[p][14] = _mm512_add_epi32(x[p][14], _mm512_load_si512(counter + p * width));
-        UNROLL for (int w = 0; w < 16; w += 4)
-            store_blocks(rows + p * width, w, &x[p][w]);
+        store_blocks(rows + p * width, x[p]);
     }
 }
 
-TARGET static void key_stream(uint8_t rows[][64], const uint8_t *key, const uint32_t *block,
-                              const uint32_t *counter, uint32_t upper, size_t lanes)
+INLINE vector broadcast(uint32_t word)
 {
-    uint32_t words[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, [15] = upper};
-    memcpy(&words[4], key, 32);
-    vector common[16];
-    UNROLL for (int w = 0; w < 16; w++)
-        common[w] = _mm512_set1_epi32((int)words[w]);
+    return _mm512_set1_epi32((int)word);
+}
+
+// Of Tags.h, which comes behind struct progress. No tags are made meanwhile.
+struct tags;
+
+TARGET static void key_stream(uint8_t rows[][64], const vector common[16], const uint32_t *block,
+                              const uint32_t *counter, size_t lanes, struct tags *tags)
+{
+    (void)tags;
     if (lanes > width)
         make_passes(rows, common, block, counter, 2);
     else
@@ -115,8 +131,12 @@ TARGET static void apply(uint8_t *text, const uint8_t *row, size_t length)
 
 // Poly1305. A number is three limbs of 44, 44 and 42 bits, one number a lane. The products of limbs are
 // added up by their lower and upper 52 bits; what is a limb too high comes back as 20 times of it, since
-// 2^132 is 20 modulo 2^130 - 5. A limb is at most 2^45 when it is multiplied, and a factor 2^49, so that
-// sums of six stay below 2^55, and carry() below 2^52 where it has to.
+// 2^132 is 20 modulo 2^130 - 5.
+//
+// What is multiplied has limbs of 44, 44 and 41 bits, in the first row of a step, which has the sum so far
+// added to it, of 45, 45 and 43 and a little; a factor has 44, 44 and 42 and a little, and 20 times that.
+// So the twelve products of four rows stay below 2^56, and the sums of upper halves, which carry()
+// multiplies by 20 · 2^8, 2^8 and 2^8 to 52 bits at most, below 2^39, 2^44 and 2^44.
 
 #define ALL(number) _mm512_set1_epi64(number)
 
@@ -130,14 +150,20 @@ struct factor {
     vector limb[3], limb20[3];
 };
 
-struct sum {
+typedef struct {
     vector low[3], high[3];
+} sum;
+
+// r to the power of 1, 2, 3, 4, 8, 12 and 16, of eight packets.
+struct powers {
+    struct number of1, of2, of3, of4, of8, of12, of16;
 };
 
-// r to the power of 1, 2, 3, 4 and 8, of eight packets.
-struct powers {
-    struct number of1, of2, of3, of4, of8;
+struct progress {
+    struct powers powers;
 };
+
+#include "Tags.h"
 
 INLINE struct factor factor(struct number n)
 {
@@ -148,10 +174,10 @@ INLINE struct factor factor(struct number n)
          _mm512_madd52lo_epu64(zero, n.limb[2], twenty)}};
 }
 
-INLINE struct sum zero(void)
+INLINE sum zero(void)
 {
     const vector v = _mm512_setzero_si512();
-    return (struct sum){{v, v, v}, {v, v, v}};
+    return (sum){{v, v, v}, {v, v, v}};
 }
 
 INLINE struct number plus(struct number a, struct number b)
@@ -161,30 +187,30 @@ INLINE struct number plus(struct number a, struct number b)
     return a;
 }
 
-INLINE void add_product(struct sum *sum, int i, vector a, vector b)
+INLINE void add_product(sum *s, int i, vector a, vector b)
 {
-    sum->low[i] = _mm512_madd52lo_epu64(sum->low[i], a, b);
-    sum->high[i] = _mm512_madd52hi_epu64(sum->high[i], a, b);
+    s->low[i] = _mm512_madd52lo_epu64(s->low[i], a, b);
+    s->high[i] = _mm512_madd52hi_epu64(s->high[i], a, b);
 }
 
 // Limb 0 last: carry() has it last.
-INLINE struct sum plus_product(struct sum sum, struct number n, const struct factor *f)
+INLINE sum plus_product(sum s, struct number n, const struct factor *f)
 {
-    add_product(&sum, 2, n.limb[2], f->limb[0]);
-    add_product(&sum, 0, n.limb[2], f->limb20[1]);
-    add_product(&sum, 1, n.limb[2], f->limb20[2]);
-    add_product(&sum, 2, n.limb[1], f->limb[1]);
-    add_product(&sum, 0, n.limb[1], f->limb20[2]);
-    add_product(&sum, 1, n.limb[1], f->limb[0]);
-    add_product(&sum, 2, n.limb[0], f->limb[2]);
-    add_product(&sum, 0, n.limb[0], f->limb[0]);
-    add_product(&sum, 1, n.limb[0], f->limb[1]);
-    return sum;
+    add_product(&s, 2, n.limb[2], f->limb[0]);
+    add_product(&s, 0, n.limb[2], f->limb20[1]);
+    add_product(&s, 1, n.limb[2], f->limb20[2]);
+    add_product(&s, 2, n.limb[1], f->limb[1]);
+    add_product(&s, 0, n.limb[1], f->limb20[2]);
+    add_product(&s, 1, n.limb[1], f->limb[0]);
+    add_product(&s, 2, n.limb[0], f->limb[2]);
+    add_product(&s, 0, n.limb[0], f->limb[0]);
+    add_product(&s, 1, n.limb[0], f->limb[1]);
+    return s;
 }
 
 // The upper 52 bits of a product weigh 2^52, which is 2^8 of the next limb; shifts and sums in one by
 // multiplication.
-INLINE struct number carry(struct sum s)
+INLINE struct number carry(sum s)
 {
     const vector t0 = _mm512_madd52lo_epu64(s.low[0], s.high[2], ALL(20 << 8));
     const vector t1 = _mm512_add_epi64(
@@ -198,12 +224,6 @@ INLINE struct number carry(struct sum s)
     }};
 }
 
-INLINE struct number times(struct number a, struct number b)
-{
-    const struct factor f = factor(b);
-    return carry(plus_product(zero(), a, &f));
-}
-
 // Numbers of 128 bits.
 INLINE struct number split(vector low, vector high)
 {
@@ -214,25 +234,107 @@ INLINE struct number split(vector low, vector high)
     }};
 }
 
-TARGET static void make_powers(struct powers *powers, const uint8_t keys[][32], size_t count)
+INLINE struct number times(struct number a, struct number b)
 {
-    _Alignas(64) uint64_t low[power_lanes] = {0}, high[power_lanes] = {0};
+    const struct factor f = factor(b);
+    return carry(plus_product(zero(), a, &f));
+}
+
+// r of each packet, from its one-time key.
+INLINE struct number multipliers(const uint8_t keys[][32], size_t count)
+{
+    _Alignas(row_size) uint64_t low[power_lanes] = {0}, high[power_lanes] = {0};
     for (size_t i = 0; i < power_lanes && i < count; i++) {
         memcpy(&low[i], keys[i], sizeof low[i]);
         memcpy(&high[i], keys[i] + sizeof low[i], sizeof high[i]);
     }
     // §2.5: some bits of r are zero.
-    const struct number r = split(
-        _mm512_and_si512(_mm512_load_si512(low), ALL(0x0ffffffc0fffffff)),
-        _mm512_and_si512(_mm512_load_si512(high), ALL(0x0ffffffc0ffffffc)));
+    const struct number r = split(*(const vector *)low & ALL(0x0ffffffc0fffffff),
+                                  *(const vector *)high & ALL(0x0ffffffc0ffffffc));
+    memset(low, 0, sizeof low);
+    memset(high, 0, sizeof high);
+    __asm__ volatile("" : : "r"(low), "r"(high) : "memory");
+    return r;
+}
+
+// The text, padded to blocks of 16 bytes, and a block with the lengths. It is read in rows of some
+// blocks, which end together: the last row has the lengths, so the others can be loaded as they are, and
+// only the first may begin before the text does.
+struct message {
+    const uint8_t *text;
+    ptrdiff_t length;
+    // Of the last row.
+    ptrdiff_t offset;
+};
+
+INLINE struct message message_of(const struct clanes_packet *packet)
+{
+    const ptrdiff_t length = (ptrdiff_t)packet->length;
+    return (struct message){packet->text, length, (length + 15) / 16 * 16 + 16 - row_size};
+}
+
+INLINE size_t row_count(struct message m)
+{
+    return (size_t)(m.offset + row_size + row_size - 1) / row_size;
+}
+
+// The blocks of two messages in the row that is `distance` rows before the last.
+INLINE struct number row(struct message a, struct message b, size_t distance);
+
+// Two messages. `factors[i]` is what a row is multiplied by if i more follow it in its step; `sum` is that
+// of the rows so far.
+struct pair {
+    struct message a, b;
+    struct factor factors[step_rows];
+    struct number sum;
+};
+
+INLINE size_t rows_before_last(const struct pair *pair)
+{
+    const size_t rows_of_a = row_count(pair->a), rows_of_b = row_count(pair->b);
+    return (rows_of_a > rows_of_b ? rows_of_a : rows_of_b) - 1;
+}
+
+// Adds `rows` rows, the first of which is `distance` rows before the last.
+INLINE void step(struct pair *pair, size_t distance, size_t rows)
+{
+    sum products = zero();
+    UNROLL for (size_t i = 0; i + 1 < rows; i++)
+        products = plus_product(
+            products, row(pair->a, pair->b, distance + 1 + i - rows), &pair->factors[i]);
+    // What has to wait for the step before comes last.
+    const struct number first = plus(pair->sum, row(pair->a, pair->b, distance));
+    pair->sum = carry(plus_product(products, first, &pair->factors[rows - 1]));
+}
+
+// Adds all rows but the last of `count` pairs of as many rows. What one pair has to wait for leaves time
+// for another.
+INLINE void sum_before_last(struct pair *pairs, size_t count)
+{
+    size_t distance = rows_before_last(pairs);
+    UNROLL for (size_t i = 0; i < count; i++)
+        memset(&pairs[i].sum, 0, sizeof pairs[i].sum);
+    UNROLL for (size_t rows = 1; rows < step_rows; rows *= 2)
+        if (distance & rows) {
+            UNROLL for (size_t i = 0; i < count; i++)
+                step(&pairs[i], distance, rows);
+            distance -= rows;
+        }
+    for (; distance > 0; distance -= step_rows)
+        UNROLL for (size_t i = 0; i < count; i++)
+            step(&pairs[i], distance, step_rows);
+}
+
+TARGET static void make_powers(struct powers *powers, const uint8_t keys[][32], size_t count)
+{
+    const struct number r = multipliers(keys, count);
     powers->of1 = r;
     powers->of2 = times(r, r);
     powers->of3 = times(powers->of2, r);
     powers->of4 = times(powers->of2, powers->of2);
     powers->of8 = times(powers->of4, powers->of4);
-    memset(low, 0, sizeof low);
-    memset(high, 0, sizeof high);
-    __asm__ volatile("" : : "r"(low), "r"(high) : "memory");
+    powers->of12 = times(powers->of8, powers->of4);
+    powers->of16 = times(powers->of8, powers->of8);
 }
 
 // Two of eight lanes, for all blocks of the two packets.
@@ -258,27 +360,6 @@ INLINE struct factor last_factor(const struct powers *powers, size_t first)
         n.limb[i] = _mm512_mask_mov_epi64(n.limb[i], 0xc0, pair_of(&powers->of1.limb[i], first));
     }
     return factor(n);
-}
-
-// What Poly1305 is of: the text, padded to blocks of 16 bytes, and a block with the lengths. It is read
-// in rows of four blocks, which end together: the last row has the lengths, so the others can be loaded
-// as they are, and only the first may begin before the text does.
-struct message {
-    const uint8_t *text;
-    ptrdiff_t length;
-    // Of the last row.
-    ptrdiff_t offset;
-};
-
-INLINE struct message message_of(const struct clanes_packet *packet)
-{
-    const ptrdiff_t length = (ptrdiff_t)packet->length;
-    return (struct message){packet->text, length, (length + 15) / 16 * 16 - 48};
-}
-
-INLINE size_t row_count(struct message m)
-{
-    return (size_t)(m.offset + 48 + 16 + 63) / 64;
 }
 
 // The words of a row that lie in the text; two a block.
@@ -319,7 +400,6 @@ INLINE struct number blocks(vector a, vector b, __mmask8 words_of_a, __mmask8 wo
     return n;
 }
 
-// The row that is `distance` rows before the last.
 INLINE struct number row(struct message a, struct message b, size_t distance)
 {
     const ptrdiff_t at_a = a.offset - 64 * (ptrdiff_t)distance;
@@ -351,29 +431,28 @@ INLINE void reduce(const uint64_t limb[3][2], int lane, uint64_t sum[2])
     sum[1] = h1 >> 20 | h2 << 24;
 }
 
-// Poly1305 of two packets, without the pad.
-TARGET static void polynomials(const struct powers *powers, size_t first,
-                               const struct clanes_packet *packet_a,
-                               const struct clanes_packet *packet_b, uint64_t sums[2][2])
+INLINE void begin(struct pair *pair, const struct powers *powers, size_t first,
+                  const struct clanes_packet *const packets[2])
 {
-    const struct message a = message_of(packet_a), b = message_of(packet_b);
-    const struct factor r4 = factor_of(&powers->of4, first), r8 = factor_of(&powers->of8, first);
-    const size_t rows_of_a = row_count(a), rows_of_b = row_count(b);
-    size_t distance = (rows_of_a > rows_of_b ? rows_of_a : rows_of_b) - 1;
-    const vector zeros = _mm512_setzero_si512();
-    struct number h = {{zeros, zeros, zeros}};
-    if (distance % 2 == 1) {
-        h = carry(plus_product(zero(), row(a, b, distance), &r4));
-        distance--;
-    }
-    for (; distance > 0; distance -= 2) {
-        const struct sum sum = plus_product(zero(), row(a, b, distance - 1), &r4);
-        h = carry(plus_product(sum, plus(h, row(a, b, distance)), &r8));
-    }
+    pair->a = message_of(packets[0]);
+    pair->b = message_of(packets[1]);
+    pair->factors[0] = factor_of(&powers->of4, first);
+    pair->factors[1] = factor_of(&powers->of8, first);
+    // Short messages need no more.
+    if (rows_before_last(pair) < step_rows)
+        return;
+    pair->factors[2] = factor_of(&powers->of12, first);
+    pair->factors[3] = factor_of(&powers->of16, first);
+}
+
+// The last row, and the sum of the lanes.
+INLINE void end(struct pair *pair, const struct powers *powers, size_t first, uint64_t sums[2][2])
+{
+    const struct message a = pair->a, b = pair->b;
     const struct factor last = last_factor(powers, first);
-    const struct number end =
+    const struct number row =
         blocks(load_last(a), load_last(b), words_at(a.offset) | 0xc0, words_at(b.offset) | 0xc0);
-    h = carry(plus_product(zero(), plus(h, end), &last));
+    const struct number h = carry(plus_product(zero(), plus(pair->sum, row), &last));
     uint64_t limbs[3][2];
     UNROLL for (int i = 0; i < 3; i++) {
         const __m256i four = _mm256_add_epi64(
@@ -384,6 +463,50 @@ TARGET static void polynomials(const struct powers *powers, size_t first,
     }
     reduce(limbs, 0, sums[0]);
     reduce(limbs, 1, sums[1]);
+}
+
+// Poly1305 of packets, without the pad.
+TARGET static void polynomials(const struct powers *powers, size_t first,
+                               const struct clanes_packet *const packets[tag_count], size_t count,
+                               uint64_t sums[tag_count][2])
+{
+    struct pair pairs[tag_count / 2];
+    const size_t pair_count = (count + 1) / 2;
+    for (size_t i = 0; i < pair_count; i++)
+        begin(&pairs[i], powers, first + 2 * i, &packets[2 * i]);
+    if (pair_count == 2 && rows_before_last(&pairs[0]) == rows_before_last(&pairs[1]))
+        sum_before_last(pairs, 2);
+    else
+        for (size_t i = 0; i < pair_count; i++)
+            sum_before_last(&pairs[i], 1);
+    for (size_t i = 0; i < pair_count; i++)
+        end(&pairs[i], powers, first + 2 * i, &sums[2 * i]);
+}
+
+TARGET static void make_tags(struct tags *tags)
+{
+    static uint8_t nothing[1];
+    const struct clanes_packet none = {.text = nothing};
+    const size_t first = tags->made, left = tags->count - first;
+    const size_t count = left < tag_count ? left : tag_count;
+    const struct clanes_packet *packets[tag_count];
+    for (size_t i = 0; i < tag_count; i++)
+        packets[i] = i < count ? &tags->packets[first + i] : &none;
+    if (first % power_lanes == 0)
+        make_powers(&tags->progress.powers, &tags->keys[first], left);
+    uint64_t sums[tag_count][2];
+    polynomials(&tags->progress.powers, first % power_lanes, packets, count, sums);
+    for (size_t i = 0; i < count; i++)
+        settle(tags, sums[i]);
+    memset(sums, 0, sizeof sums);
+    __asm__ volatile("" : : "r"(sums) : "memory");
+}
+
+// As many as are made at once; those that are left over wait for the end.
+TARGET static void make_ready_tags(struct tags *tags)
+{
+    while (tags->made + tag_count <= tags->packet)
+        make_tags(tags);
 }
 
 #include "Batch.h"

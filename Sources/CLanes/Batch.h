@@ -1,29 +1,26 @@
 // The order of the work on a batch, whatever the vectors are. Each file for an instruction set includes
-// it once, at its end, since all of it has to be compiled for that set. Before, such a file defines
+// it once, at its end, since all of it has to be compiled for that set. Before, such a file includes
+// Tags.h, and defines
 //
-//     TARGET            the attribute that names the instruction set
-//     lane_count        the blocks of a pass of ChaCha20 at the most
-//     power_lanes       the packets whose powers are made at once, an even number
-//     struct powers     of their keys of Poly1305
-//     key_stream()      the blocks of a pass
-//     apply()           a text with its key stream
-//     make_powers(), polynomials()
+//     TARGET              the attribute that names the instruction set
+//     lane_count          the blocks of a pass of ChaCha20 at the most
+//     vector              of 32-bit lanes
+//     broadcast()         a word to all lanes of a vector
+//     key_stream()        the blocks of a pass; meanwhile it may make tags, of ciphertext that is there
+//     apply()             a text with its key stream
+//     make_tags()         one more tag at least, of packets whose keys and ciphertexts are there
+//     make_ready_tags()   those for which now is the best time, perhaps none
 //
 // A pass takes its blocks from wherever there are some, so that its lanes are full: first block 0 of
 // each packet, which is the one-time key, then the blocks of the texts, packet after packet. To open,
 // the tag of a packet is compared before its first block is decrypted; to seal, the tag is made when
-// its last block is encrypted. Poly1305 is computed for two packets at a time.
+// its last block is encrypted, or later.
 
 #include <string.h>
 
 #include "Kernels.h"
 
-enum {
-    block_size = 64,
-    key_size = 32,
-    // The packets of a run, whose one-time keys are kept until their turn comes.
-    run_size = 64,
-};
+enum { block_size = 64 };
 
 // Blocks that follow each other in a text, and in a pass.
 struct piece {
@@ -38,8 +35,6 @@ struct run {
     enum direction direction;
     // Where the next pass goes on.
     size_t keys, packet, block;
-    // The packets whose tag was made, or compared.
-    size_t tags;
     // A pass.
     size_t lanes, piece_count;
     struct piece pieces[lane_count];
@@ -48,48 +43,14 @@ struct run {
 // What is secret, or next to it: wiped at the end.
 struct secrets {
     _Alignas(block_size) uint8_t rows[lane_count][block_size];
-    _Alignas(block_size) uint8_t keys[run_size][key_size];
-    struct powers powers;
+    // What all blocks of a run begin with, but for words 12 and 14.
+    vector common[16];
+    struct tags tags;
 };
 
 static inline size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
-}
-
-TARGET static void make_tags(struct run *run, struct secrets *secrets)
-{
-    static uint8_t nothing[1];
-    const struct clanes_packet none = {.text = nothing};
-    const size_t first = run->tags, count = smaller(2, run->count - first);
-    struct clanes_packet *packets = &run->packets[first];
-    if (first % power_lanes == 0)
-        make_powers(&secrets->powers, &secrets->keys[first], run->count - first);
-    uint64_t sums[2][2];
-    polynomials(&secrets->powers, first % power_lanes, &packets[0], count == 2 ? &packets[1] : &none,
-                sums);
-    for (size_t i = 0; i < count; i++) {
-        struct clanes_packet *packet = &packets[i];
-        uint64_t pad[2], tag[2], received[2];
-        memcpy(pad, secrets->keys[first + i] + sizeof pad, sizeof pad);
-        tag[0] = sums[i][0] + pad[0];
-        tag[1] = sums[i][1] + pad[1] + (tag[0] < pad[0]);
-        if (run->direction == seals) {
-            memcpy(packet->text + packet->length, tag, sizeof tag);
-            continue;
-        }
-        memcpy(received, packet->text + packet->length, sizeof received);
-        // The whole tag, whatever differs first.
-        packet->is_authentic = ((tag[0] ^ received[0]) | (tag[1] ^ received[1])) == 0;
-        if (!packet->is_authentic)
-            memset(packet->text, 0, packet->length);
-        // Nobody who forged a packet is to find out what its tag should have been.
-        memset(tag, 0, sizeof tag);
-        __asm__ volatile("" : : "r"(tag) : "memory");
-    }
-    memset(sums, 0, sizeof sums);
-    __asm__ volatile("" : : "r"(sums) : "memory");
-    run->tags += count;
 }
 
 // Chooses the blocks of a pass; false if there are none left.
@@ -123,13 +84,14 @@ TARGET static bool fill(struct run *run, uint32_t block[lane_count], uint32_t co
     return lanes > 0;
 }
 
-TARGET static void spend(struct run *run, struct secrets *secrets)
+TARGET static void spend(const struct run *run, struct secrets *secrets)
 {
+    struct tags *tags = &secrets->tags;
     for (size_t i = 0; i < run->piece_count; i++) {
         const struct piece piece = run->pieces[i];
         if (run->direction == opens)
-            while (run->tags <= piece.packet)
-                make_tags(run, secrets);
+            while (tags->made <= piece.packet)
+                make_tags(tags);
         const struct clanes_packet *packet = &run->packets[piece.packet];
         if (run->direction == opens && !packet->is_authentic)
             continue;
@@ -137,25 +99,35 @@ TARGET static void spend(struct run *run, struct secrets *secrets)
         apply(packet->text + offset, secrets->rows[piece.lane],
               smaller(packet->length - offset, piece.count * block_size));
     }
-    // Of the packets before this one, all blocks were in this pass or before it.
-    if (run->direction == seals && run->keys == run->count)
-        while (run->tags + 2 <= run->packet)
-            make_tags(run, secrets);
+    if (run->direction == opens)
+        return;
+    tags->packet = run->packet;
+    tags->offset = run->block * block_size;
+    make_ready_tags(tags);
+}
+
+TARGET static void make_common(vector common[16], const uint8_t *key, uint32_t upper)
+{
+    uint32_t words[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, [15] = upper};
+    memcpy(&words[4], key, key_size);
+    for (size_t w = 0; w < 16; w++)
+        common[w] = broadcast(words[w]);
 }
 
 TARGET static void process_run(struct run *run, struct secrets *secrets)
 {
     _Alignas(block_size) uint32_t block[lane_count] = {0}, counter[lane_count] = {0};
-    const uint32_t upper = (uint32_t)(run->packets->counter >> 32);
-    size_t first = 0;
+    struct tags *tags = &secrets->tags;
+    begin_tags(tags, run->packets, run->count, run->direction);
+    make_common(secrets->common, run->key, (uint32_t)(run->packets->counter >> 32));
     while (fill(run, block, counter)) {
-        key_stream(secrets->rows, run->key, block, counter, upper, run->lanes);
-        for (size_t lane = 0; first < run->keys; first++, lane++)
-            memcpy(secrets->keys[first], secrets->rows[lane], key_size);
+        key_stream(secrets->rows, secrets->common, block, counter, run->lanes, tags);
+        for (size_t lane = 0; tags->known < run->keys; tags->known++, lane++)
+            memcpy(tags->keys[tags->known], secrets->rows[lane], key_size);
         spend(run, secrets);
     }
-    while (run->tags < run->count)
-        make_tags(run, secrets);
+    while (tags->made < run->count)
+        make_tags(tags);
 }
 
 TARGET static void process(struct clanes_packet *packets, size_t count, const uint8_t *key,
@@ -172,7 +144,7 @@ TARGET static void process(struct clanes_packet *packets, size_t count, const ui
         run.count = length;
         run.key = key;
         run.direction = direction;
-        run.keys = run.packet = run.block = run.tags = 0;
+        run.keys = run.packet = run.block = 0;
         process_run(&run, &secrets);
         packets += length;
         count -= length;

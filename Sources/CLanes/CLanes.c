@@ -19,9 +19,15 @@ bool clanes_runs(enum clanes_isa isa)
             && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
             && __builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vbmi2");
     case clanes_avx2:
-        return __builtin_cpu_supports("avx2");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
     }
     return false;
+}
+
+bool clanes_has_avx512(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f");
 }
 
 static void process(enum clanes_isa isa, struct clanes_packet *packets, size_t count,
@@ -46,6 +52,11 @@ bool clanes_runs(enum clanes_isa isa)
     return false;
 }
 
+bool clanes_has_avx512(void)
+{
+    return false;
+}
+
 static void process(enum clanes_isa isa, struct clanes_packet *packets, size_t count,
                     const uint8_t *key, enum direction direction)
 {
@@ -58,7 +69,7 @@ static void process(enum clanes_isa isa, struct clanes_packet *packets, size_t c
 // What the compiler put on the stack by itself, broadcast keys above all. The frames of a call take less.
 static __attribute__((noinline)) void wipe_stack(void)
 {
-    uint8_t frames[12288];
+    uint8_t frames[18432];
     memset(frames, 0, sizeof frames);
     __asm__ volatile("" : : "r"(frames) : "memory");
 }

@@ -11,24 +11,34 @@ package enum AEADImplementation: String, CaseIterable, Sendable {
     /// Our own, for batches: each lane of a vector at work on another block or packet. It needs AVX-512
     /// with IFMA. A packet that is alone is left to ipsec-mb where that can be used.
     case lanes
+    /// As ``lanes``, with AVX2 and BMI2.
+    case lanesAVX2 = "lanes-avx2"
     /// intel-ipsec-mb: AVX-512 with IFMA, AVX2, AVX or SSE; x86-64 only, and only where it was
     /// installed when this was built.
     case ipsecMB = "ipsec-mb"
-    /// As ``lanes``, with AVX2: faster than libsodium from two packets on, but not for one alone, and so
-    /// used only where it is asked for.
-    case lanesAVX2 = "lanes-avx2"
     /// libsodium, everywhere, one packet after the other.
     case sodium
 
     /// Those that can be used here, the fastest first; libsodium is the last of them.
     package static var available: [AEADImplementation] { allCases.filter { $0.obstacle == nil } }
 
-    /// Those that are used without being asked for, the fastest first.
-    package static let defaults: [AEADImplementation] = [.lanes, .ipsecMB, .sodium]
+    /// Those that are used without being asked for, the fastest first. Where there is AVX-512 but not
+    /// all of it that ``lanes`` needs, ipsec-mb has some use for it, and it was not measured whether
+    /// AVX2 is faster.
+    package static let defaults: [AEADImplementation] =
+        clanes_has_avx512()
+        ? [.lanes, .ipsecMB, .lanesAVX2, .sodium] : [.lanesAVX2, .ipsecMB, .sodium]
 
     /// The fastest one that can be used here. None that is slower is tried out.
     package static var fastest: AEADImplementation {
         defaults.first { $0.obstacle == nil } ?? .sodium
+    }
+
+    /// The one that `WG_AEAD` names: `lanes` are the widest that this processor has.
+    package init?(name: String) {
+        guard let named = Self(rawValue: name) else { return nil }
+        let isTooWide = named == .lanes && named.obstacle == .notStarted
+        self = isTooWide && Self.lanesAVX2.obstacle == nil ? .lanesAVX2 : named
     }
 
     /// Why it cannot be used; nil if it can. The first call tries it out, which takes a millisecond.

@@ -79,19 +79,57 @@ import WireGuardCrypto
             let last = area.byteCount - length - 16
             let alone = [[0], [last]]
             for offsets in last >= length + 16 ? alone + [[0, last]] : alone {
-                let areOpened = area.withBytes { bytes in
-                    var packets = offsets.map {
-                        AEADPacket(offset: $0, length: length, counter: UInt64(9 + $0))
-                    }
-                    ChaCha20Poly1305.seal(
-                        packets.span, in: &bytes, key: key, using: implementation)
-                    for index in packets.indices { packets[index].length += 16 }
-                    var span = packets.mutableSpan
-                    ChaCha20Poly1305.open(&span, in: &bytes, key: key, using: implementation)
-                    return packets.allSatisfy(\.isAuthentic)
-                }
+                let areOpened = Self.opens(
+                    offsets.map { ($0, length) }, in: area, key, implementation)
                 #expect(areOpened, "\(length) bytes at \(offsets)")
             }
+            // Of its upper word the only one, but not of the batch: one that is alone may be left to
+            // another implementation.
+            guard length > 0, last >= 32 else { continue }
+            for (offset, empty) in [(0, area.byteCount - 16), (last, 0)] {
+                let areOpened = Self.opens(
+                    [(offset, length), (empty, 0)], in: area, key, implementation)
+                #expect(areOpened, "\(length) bytes at \(offset), and none at \(empty)")
+            }
+        }
+    }
+
+    @Test(
+        "nor beyond two packets of different lengths, which are computed together",
+        arguments: AEADImplementation.available)
+    func guardPagesOfPairs(implementation: AEADImplementation) {
+        var random = SeededRandom(seed: 8)
+        let key = SymmetricKey(Secret32(random: &random))
+        let area = GuardedArea(byteCount: 3 << 12)
+        // Either is the first of the batch, and either lies at the edge before or behind.
+        for one in 0...130 {
+            for other in [0, 1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 128, 1420, 8192] {
+                let (atStart, atEnd) = ((0, one), (area.byteCount - other - 16, other))
+                let (other, one) = ((0, other), (area.byteCount - one - 16, one))
+                for packets in [[atStart, atEnd], [atEnd, atStart], [other, one], [one, other]] {
+                    let areOpened = Self.opens(packets, in: area, key, implementation)
+                    #expect(areOpened, "\(packets)")
+                }
+            }
+        }
+    }
+
+    /// Whether packets at these offsets, of these lengths, are sealed and opened.
+    private static func opens(
+        _ places: [(offset: Int, length: Int)], in area: borrowing GuardedArea,
+        _ key: borrowing SymmetricKey, _ implementation: AEADImplementation
+    ) -> Bool {
+        var packets = places.map {
+            AEADPacket(
+                offset: $0.offset, length: $0.length,
+                counter: UInt64(9 + $0.offset) | ($0.length == 0 ? 1 << 40 : 0))
+        }
+        return area.withBytes { bytes in
+            ChaCha20Poly1305.seal(packets.span, in: &bytes, key: key, using: implementation)
+            for index in packets.indices { packets[index].length += 16 }
+            var span = packets.mutableSpan
+            ChaCha20Poly1305.open(&span, in: &bytes, key: key, using: implementation)
+            return packets.allSatisfy(\.isAuthentic)
         }
     }
 }

@@ -26,7 +26,7 @@ struct clanes_packet {
 };
 
 // The instruction sets that there is code for: AVX-512 with IFMA and VBMI2 (Ice Lake, Zen 4 and later),
-// and AVX2.
+// and AVX2 with BMI2 (Haswell, Zen and later).
 enum clanes_isa { clanes_avx512, clanes_avx2 };
 
 // Whether there is code for this processor in this build.
@@ -34,6 +34,9 @@ bool clanes_is_built(void);
 
 // Whether this processor and this system run it; what follows may be called only where they do.
 bool clanes_runs(enum clanes_isa isa);
+
+// Whether this processor has AVX-512 of any kind, with or without what clanes_avx512 needs.
+bool clanes_has_avx512(void);
 
 // Seals `count` packets in place and writes the tag of each behind it. `key` has 32 bytes.
 void clanes_seal(enum clanes_isa isa, struct clanes_packet *_Nonnull packets, size_t count,
