@@ -19,6 +19,14 @@ public struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
         self.count = count
     }
 
+    /// Makes an array of `count` elements, each of which is written before it is read: until then, what
+    /// it holds is unspecified, and its page costs neither time nor memory.
+    package init(unwritten count: Int) {
+        precondition(count > 0)
+        unsafe base = UnsafeMutablePointer<Element>.allocate(capacity: count)
+        self.count = count
+    }
+
     deinit {
         // The elements are trivial: nothing to deinitialise.
         unsafe base.deallocate()

@@ -13,6 +13,7 @@ extension FlowCoalescer {
         var last = 0
         var count = 1
         var firstPiece = 0
+        var holdsDatagrams = false
         /// The bytes of the super-packet without its virtio header. Like the rest below only set
         /// for what may be joined.
         var length = 0

@@ -38,9 +38,10 @@ package struct FlowCoalescer: ~Copyable, Sendable {
     /// Makes storage for `maximumPackets` packets between two `removeAll`.
     package init(maximumPackets: Int, coalescing: Coalescing = [.tcp, .udp]) {
         self.coalescing = coalescing
-        packets = FixedArray(repeating: Packet(), count: maximumPackets)
-        writes = FixedArray(repeating: Write(), count: maximumPackets)
-        pieces = FixedArray(repeating: Piece(offset: 0, length: 0), count: maximumPackets)
+        // Of the thousands that one receive can bring a hundred come: the pages of the others stay unused.
+        packets = FixedArray(unwritten: maximumPackets)
+        writes = FixedArray(unwritten: maximumPackets)
+        pieces = FixedArray(unwritten: maximumPackets)
         flows = FixedArray(repeating: Flow(), count: Self.maximumFlows)
     }
 
@@ -83,14 +84,28 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         switch segment.role {
         case .segment:
             append(segment, packet: packet, in: buffer)
+            return
         case .loner:
-            startWrite(packet)
             if let flow = find(segment.key) { flows[flow].isOpen = false }
         case .stranger:
-            startWrite(packet)
             closeFlows(betweenAddressesOf: segment.key)
-        case .outsider:
-            startWrite(packet)
+        case .outsider: break
+        }
+        let write = startWrite(packet)
+        writes[write].holdsDatagrams = Self.isDatagram(buffer, at: offset, length: length)
+    }
+
+    /// Whether a packet that is not joined carries UDP, or may: a fragment says no more. By the fixed
+    /// header alone.
+    private static func isDatagram(_ buffer: RawSpan, at offset: Int, length: Int) -> Bool {
+        guard length >= IPHeader.shortestLength4 else { return false }
+        switch buffer.byte(at: offset) >> 4 {
+        case IPVersion.v4.rawValue:
+            return buffer.byte(at: offset &+ 9) == IPProtocol.udp.rawValue
+        case IPVersion.v6.rawValue:
+            let next = buffer.byte(at: offset &+ 6)
+            return next == IPProtocol.udp.rawValue || next == IPProtocol.fragment.rawValue
+        default: return false
         }
     }
 
@@ -127,6 +142,12 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         precondition(index >= 0 && index < writeCount)
         let write = writes[index]
         return write.firstPiece..<(write.firstPiece &+ write.count)
+    }
+
+    /// Whether write `index` is UDP, or a fragment, which mostly is; joined or not.
+    package func holdsDatagrams(writeAt index: Int) -> Bool {
+        precondition(index >= 0 && index < writeCount)
+        return writes[index].holdsDatagrams
     }
 
     /// The range of the buffer that piece `index` is. Valid after `finish`.
@@ -187,7 +208,8 @@ extension FlowCoalescer {
             flows[flow].isVerified = true
         }
         guard segment.hasCorrectChecksums(in: buffer) else {
-            startWrite(packet)
+            let write = startWrite(packet)
+            writes[write].holdsDatagrams = !segment.isTCP
             flows[flow].isOpen = false
             return
         }
@@ -213,11 +235,11 @@ extension FlowCoalescer {
         writes[write].headerLength = segment.headerLength
         writes[write].transport = segment.transport
         writes[write].isTCP = segment.isTCP
+        writes[write].holdsDatagrams = !segment.isTCP
         flows[flow] = Flow(segment, write: write)
         latestFlow = flow
     }
 
-    @discardableResult
     private mutating func startWrite(_ packet: Int) -> Int {
         let index = writeCount
         writeCount &+= 1

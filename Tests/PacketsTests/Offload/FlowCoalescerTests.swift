@@ -131,6 +131,29 @@ struct FlowCoalescerTests {
         }
     }
 
+    @Test(
+        "writes of datagrams are told from all others where nothing is joined",
+        arguments: [false, true], [[], .tcp] as [FlowCoalescer.Coalescing])
+    func datagramsAlone(isVersion6: Bool, coalescing: FlowCoalescer.Coalescing) {
+        let packets: [TestPacket] = [.udp(100), .tcp(100, at: 1), .tcp(0, at: 101), .udp(0)]
+        let result = Coalesced(
+            packets.map { $0.with { $0.isVersion6 = isVersion6 }.bytes } + [[0x45], [0x60]],
+            coalescing: coalescing)
+        #expect(result.holdsDatagrams == [true, false, false, true, false, false])
+    }
+
+    @Test("writes of datagrams, joined or not, are told from all others", arguments: [false, true])
+    func datagrams(isVersion6: Bool) {
+        let packets: [TestPacket] = [
+            .udp(100, number: 0), .udp(100, number: 1), .tcp(100, at: 1), .tcp(100, at: 101),
+            .tcp(0, at: 201), .udp(50, number: 2), .udp(100, number: 3),
+        ]
+        let result = Coalesced(packets.map { $0.with { $0.isVersion6 = isVersion6 }.bytes })
+        // Three datagrams, the last of them shorter; two segments; an acknowledgment; a datagram.
+        #expect(result.pieceLengths.map(\.count) == [3, 2, 1, 1])
+        #expect(result.holdsDatagrams == [true, false, false, true])
+    }
+
     @Test("what is no packet at all still makes a write")
     func ofNothing() {
         let result = Coalesced([[], [0x45], [0x60]])

@@ -6,6 +6,8 @@ struct Coalesced {
     var pieceLengths: [[Int]] = []
     /// For each write, the bytes that `writev` would hand over, virtio header first.
     var writes: [[UInt8]] = []
+    /// For each write, whether it is said to hold datagrams.
+    var holdsDatagrams: [Bool] = []
     /// For each write, the packets that it was taken apart into by `separate`, with their headers.
     var separated: [[[UInt8]]] = []
 
@@ -36,6 +38,7 @@ struct Coalesced {
         coalescer.finish(in: &span)
         for index in 0..<coalescer.writeCount {
             let pieces = coalescer.write(at: index).map { coalescer.piece(at: $0) }
+            holdsDatagrams.append(coalescer.holdsDatagrams(writeAt: index))
             pieceLengths.append(pieces.map(\.length))
             writes.append(pieces.flatMap { buffer.array($0.offset, $0.length) })
         }
