@@ -28,6 +28,11 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         var segmentSize: Int
         var source: SourceAddress?
         var trafficClass: UInt8
+
+        /// How many datagrams it is.
+        var datagramCount: Int {
+            segmentSize > 0 ? (length - 1) / segmentSize + 1 : 1
+        }
     }
 
     /// More datagrams than these in one message are refused by older kernels.
@@ -74,8 +79,13 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
     }
 
     /// Forgets all messages. `flush` does it too.
-    package mutating func removeAll() {
+    ///
+    /// - Returns: how many datagrams they were.
+    package mutating func removeAll() -> Int {
+        var datagrams = 0
+        for index in 0..<count { unsafe datagrams += entries[index].datagramCount }
         count = 0
+        return datagrams
     }
 
     /// Adds a message.
@@ -140,8 +150,9 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
             }
             let code = Int32(-result)
             if patience.wait(for: fd, code) { continue }
-            let loss = unsafe sendOtherwise(index, to: fd, buffer, &patience, &outcome)
-            if loss == 0 { outcome.sent += 1 } else { outcome.drop(loss) }
+            if unsafe sendOtherwise(index, to: fd, buffer, &patience, &outcome) {
+                outcome.sent += 1
+            }
             index += 1
         }
     }
@@ -150,30 +161,33 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
     ///
     /// First as it was, since the errno may tell of an earlier datagram (ECONNREFUSED) or of a moment
     /// that has passed. Then without the source, which may have left the host; then its datagrams one
-    /// by one: the kernel answers EIO for a device that cannot checksum, EINVAL for some that cannot
-    /// segment, EMSGSIZE where a datagram does not fit the path and would need fragments, and memory
+    /// by one: the kernel answers EIO for a device that cannot checksum, EMSGSIZE, and
+    /// from older kernels EINVAL, where a datagram does not fit the path and would need fragments, and memory
     /// may suffice for small ones.
     ///
-    /// - Returns: 0 if it was sent, in part at least, else the errno.
+    /// - Returns: whether it was sent, in part at least. What was not has been counted.
     private func sendOtherwise(
         _ index: Int, to fd: Int32, _ buffer: UnsafeRawBufferPointer,
         _ patience: inout Patience, _ outcome: inout SendOutcome
-    ) -> Int32 {
+    ) -> Bool {
         let entry = unsafe entries[index]
         var result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
-        if result > 0 { return 0 }
+        if result > 0 { return true }
         if entry.source != nil, Self.blamesSource(Int32(-result)) {
             describe(index, source: nil, segmentSize: entry.segmentSize)
             result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
             if result > 0 {
                 outcome.staleSources |= 1 << UInt128(index)
-                return 0
+                return true
             }
             // Refused all the same: whether the source was to blame as well shows below.
         }
         let code = Int32(-result)
         guard entry.segmentSize > 0, Self.blamesSegmentation(code) || Self.isScarcity(code)
-        else { return code }
+        else {
+            outcome.drop(entry.datagramCount, code)
+            return false
+        }
         var source = entry.source
         var isSent = false
         var offset = 0
@@ -183,11 +197,10 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
             offset += length
             if sendOne(index, to: fd, &source, &patience, &outcome) { isSent = true }
         }
-        guard isSent else { return outcome.lastError }
-        if Self.blamesSegmentation(code) {
-            outcome.segmentationFailure = outcome.segmentationFailure ?? (index, code)
+        if isSent, Self.blamesSegmentation(code), outcome.segmentationFailure == nil {
+            outcome.segmentationFailure = SegmentationFailure(index: index, code: code)
         }
-        return 0
+        return isSent
     }
 
     /// Sends one datagram of a run by itself.
@@ -211,7 +224,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
                 outcome.staleSources |= 1 << UInt128(index)
                 continue
             }
-            outcome.lastError = code
+            outcome.drop(1, code)
             return false
         }
     }

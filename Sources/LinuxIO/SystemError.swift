@@ -49,11 +49,6 @@ extension SystemError {
 }
 
 extension SystemError {
-    /// EMSGSIZE: a datagram does not fit the path.
-    package var isMessageTooLong: Bool { code == EMSGSIZE }
-}
-
-extension SystemError {
     /// E2BIG: more than there may be.
     package static var tooBig: SystemError { SystemError(call: "set", code: E2BIG) }
 

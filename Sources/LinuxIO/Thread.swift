@@ -74,6 +74,19 @@ package struct Thread: ~Copyable, @unchecked Sendable {
         _ = setpriority(kind, 0, getpriority(kind, 0) + increment)
     }
 
+    /// Has the calling thread, and those that it starts from now on, go before others where more want to
+    /// run than there are processors. It takes CAP_SYS_NICE, or a limit that allows it
+    /// (`ulimit -e`): nothing changes without.
+    package static func goFirst(by decrement: Int32) {
+        let kind = __priority_which_t(PRIO_PROCESS.rawValue)
+        _ = setpriority(kind, 0, getpriority(kind, 0) - decrement)
+    }
+
+    /// Offers the processor to others of its scheduling group that wait for it.
+    package static func yield() {
+        sched_yield()
+    }
+
     /// The number of processors that this process may run on.
     package static var processorCount: Int {
         Int(clinux_processor_count())

@@ -50,6 +50,11 @@ package struct UDPSocketPair: Sendable {
         v4?.socket.port ?? v6?.socket.port ?? 0
     }
 
+    /// Whether runs of datagrams may be sent in one message; a device may refuse them still.
+    package var hasSegmentation: Bool {
+        v4?.socket.hasSegmentation ?? true && v6?.socket.hasSegmentation ?? true
+    }
+
     /// Changes the firewall mark of both. EPERM without the right to. On an error nothing has changed:
     /// the right to do it is the same for both.
     package func set(mark: UInt32) throws(SystemError) {

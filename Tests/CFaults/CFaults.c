@@ -15,6 +15,8 @@
 
 static _Thread_local struct faults_plan *own_plan;
 static struct faults_plan *common_plan;
+// The number of the rule that the present call was entered by.
+static _Thread_local uint32_t entered;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void faults_use(struct faults_plan *plan)
@@ -42,16 +44,21 @@ static struct faults_rule *enter(enum faults_call call)
     if (!plan)
         return NULL;
     pthread_mutex_lock(&lock);
+    entered = plan->rules[call].number;
     return &plan->rules[call];
 }
 
-static long leave(struct faults_rule *rule, long result)
+// `messages`: how many have passed.
+static long leave(struct faults_rule *rule, long result, long messages)
 {
     if (!rule)
         return result;
     int code = errno;
-    if (result > 0)
+    // The rule may be another one by now.
+    if (messages > 0 && rule->number == entered) {
         rule->met = 0;
+        rule->passed += (uint64_t)messages;
+    }
     pthread_mutex_unlock(&lock);
     errno = code;
     return result;
@@ -77,7 +84,7 @@ static long fail(struct faults_rule *rule)
     rule->met++;
     rule->injected++;
     errno = rule->error;
-    return leave(rule, -1);
+    return leave(rule, -1, 0);
 }
 
 static int is_run(const struct msghdr *message)
@@ -114,9 +121,7 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
         }
     }
     long result = syscall(SYS_sendmmsg, fd, messages, count, flags);
-    if (rule && result > 0)
-        rule->passed += (uint64_t)result;
-    return (int)leave(rule, result);
+    return (int)leave(rule, result, result);
 }
 
 int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags,
@@ -135,9 +140,7 @@ int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags,
         }
     }
     long result = syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
-    if (rule && result > 0)
-        rule->passed += (uint64_t)result;
-    return (int)leave(rule, result);
+    return (int)leave(rule, result, result);
 }
 
 // Of all descriptors that are read, a TUN is the only character device.
@@ -153,9 +156,7 @@ ssize_t read(int fd, void *buffer, size_t count)
     if (rule && is_due(rule, 0, 0, 0))
         return fail(rule);
     long result = syscall(SYS_read, fd, buffer, count);
-    if (rule && result > 0)
-        rule->passed++;
-    return leave(rule, result);
+    return leave(rule, result, result > 0);
 }
 
 ssize_t writev(int fd, const struct iovec *pieces, int count)
@@ -165,7 +166,5 @@ ssize_t writev(int fd, const struct iovec *pieces, int count)
     if (rule && is_due(rule, 0, count > 1, 0))
         return fail(rule);
     long result = syscall(SYS_writev, fd, pieces, count);
-    if (rule && result > 0)
-        rule->passed++;
-    return leave(rule, result);
+    return leave(rule, result, result > 0);
 }

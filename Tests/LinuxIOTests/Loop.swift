@@ -18,14 +18,19 @@ struct Loop: ~Copyable {
     let destination: SocketAddress
     let origin: SocketAddress
     var send: SendBatch
+    /// What is sent from: made once, as an unoptimised build takes long to fill it.
+    private static let outgoing = patternBuffer()
 
-    init(_ family: AddressFamily, receiveOffload: UDPSocket.ReceiveOffload = .enabled) throws {
+    init(
+        _ family: AddressFamily, receiveOffload: UDPSocket.ReceiveOffload = .enabled,
+        capacity: Int = 64
+    ) throws {
         let sender = try UDPSocket(family, port: 0)
         let receiver = try UDPSocket(
             family, port: 0, options: UDPSocket.Options(receiveOffload: receiveOffload))
         destination = SocketAddress(address: family.loopback, port: receiver.port)
         origin = SocketAddress(address: family.loopback, port: sender.port)
-        send = SendBatch(capacity: 64, family: family)
+        send = SendBatch(capacity: capacity, family: family)
         self.sender = sender
         self.receiver = receiver
     }
@@ -35,13 +40,17 @@ struct Loop: ~Copyable {
         (offset..<offset + length).map { UInt8(truncatingIfNeeded: $0) }
     }
 
-    mutating func flush() -> SendOutcome {
-        var outgoing = PacketBuffer(byteCount: 1 << 17)
-        var bytes = outgoing.mutableBytes
+    private static func patternBuffer() -> PacketBuffer {
+        var buffer = PacketBuffer(byteCount: 1 << 17)
+        var bytes = buffer.mutableBytes
         for offset in 0..<bytes.byteCount {
             bytes.store(byte: UInt8(truncatingIfNeeded: offset), at: offset)
         }
-        return send.flush(to: sender, from: outgoing.bytes)
+        return buffer
+    }
+
+    mutating func flush() -> SendOutcome {
+        send.flush(to: sender, from: Self.outgoing.bytes)
     }
 
     mutating func receiveOnce() -> ReceiveBatch.Result {

@@ -32,7 +32,9 @@ struct faults_rule {
     uint32_t length;
     /// No call takes more messages than this; 0 for no limit.
     uint32_t most;
-    uint32_t padding;
+    /// Of the rule: another one each time that it is set while calls are under way, so that those count
+    /// nothing in it.
+    uint32_t number;
     /// Messages that have passed, and faults so far; written by the calls.
     uint64_t passed;
     uint64_t injected;
