@@ -79,6 +79,10 @@ let package = Package(
                 "WireGuard", "WireGuardCrypto", "Packets", "WireGuardTestSupport", "LinuxIO",
             ],
             swiftSettings: settings),
+        .testTarget(
+            name: "WireGuardDaemonTests",
+            dependencies: ["WireGuardDaemon", "WireGuard", "LinuxIO", "Packets"],
+            swiftSettings: settings),
         // Takes the place of some system calls in the tests that are linked with it.
         .target(name: "CFaults", path: "Tests/CFaults"),
         .testTarget(

@@ -41,7 +41,7 @@ extension Interface {
             let hasMore = work()
             let count = try epoll.wait(into: &events, milliseconds: hasMore ? 0 : nil)
             for index in 0..<count where !isOver {
-                handle(events.token(index))
+                handle(events.token(index), hasMore: hasMore)
             }
         }
     }
@@ -50,13 +50,16 @@ extension Interface {
     /// behind on a busy machine, and pings took no shorter.
     private static var niceness: Int32 { 5 }
 
-    private func handle(_ token: UInt64) {
+    private func handle(_ token: UInt64, hasMore: Bool) {
         switch token {
         case Token.signal:
             guard let signal = signals.next() else { return }
             finish("signal \(signal)")
         case Token.timer: timer.drain()
         case Token.bell:
+            if bellRhythm.note(at: Clock.moment().instant), !hasMore {
+                Clock.pause(milliseconds: BellRhythm.pauseMilliseconds)
+            }
             bell.event.drain()
             if workers.contains(where: \.mailbox.hasEnded) { finish("its interface was deleted") }
         case Token.link: handleLinkEvents()
@@ -83,7 +86,7 @@ extension Interface {
         let now = Clock.moment()
         followOutOfSight(now: now.instant)
         let hasMore = device.handleWork(at: now)
-        sendDatagrams()
+        sendDatagrams(at: now.instant)
         logEvents()
         uapi.putOutStalled(now: now.instant)
         let next = [device.nextDeadline, uapi.nextDeadline, nextLook].compactMap(\.self).min()
@@ -99,13 +102,17 @@ extension Interface {
         return hasMore
     }
 
-    private func sendDatagrams() {
+    private func sendDatagrams(at now: Instant) {
         let datagrams = device.takeDatagrams()
-        guard !datagrams.isEmpty, let sockets = sockets.first else { return }
-        var buffer = outboxBuffer.mutableBytes
-        for peer in outbox.send(datagrams, through: sockets, by: &buffer) {
-            device.clearSource(of: peer)
+        guard !datagrams.isEmpty else { return }
+        // No port could be bound.
+        guard let sockets = sockets.first else {
+            return device.countRefusedSends(datagrams.count, at: now)
         }
+        var buffer = outboxBuffer.mutableBytes
+        let outcome = outbox.send(datagrams, through: sockets, by: &buffer)
+        for peer in outcome.staleSources { device.clearSource(of: peer) }
+        device.countRefusedSends(outcome.dropped, at: now)
     }
 
     private func logEvents() {
@@ -121,11 +128,14 @@ extension Interface {
         device.setBroadcastAddresses(link.broadcastAddresses)
     }
 
-    /// Looks after a link from which no events arrive, once a second.
+    /// Looks after a link from which no events arrive, and whether its namespace forwards packets, once
+    /// a second.
     private func followOutOfSight(now: Instant) {
         guard link.isOutOfSight else { return nextLook = nil }
         if let nextLook, now < nextLook { return }
         handleLinkEvents()
+        // Where that needs rights that we have not, we shall not have them in a second.
+        if hasFittedSuperpackets { fitSuperpackets() }
         nextLook = now + .seconds(1)
     }
 
@@ -159,7 +169,9 @@ extension Interface {
     private func fitSuperpackets() {
         guard tun.capabilities.offloads.contains(.segments), settings.offloads.udpSegmentation
         else { return }
-        for error in tun.fitSuperpackets() {
+        let errors = tun.fitSuperpackets()
+        hasFittedSuperpackets = errors.isEmpty
+        for error in errors {
             log.debug("the size of superpackets cannot be fitted, and stays: \(error)")
         }
     }

@@ -30,8 +30,11 @@ package final class Interface {
     var outboxBuffer = PacketBuffer(byteCount: Outbox.bufferByteCount)
     /// When a link from which no events arrive is to be looked at again.
     var nextLook: Instant?
+    /// Whether the size of superpackets could be fitted the last time.
+    var hasFittedSuperpackets = false
     /// What the timer is set to, so that it is not set again to the same.
     var alarm: Instant?
+    var bellRhythm = BellRhythm()
     var isOver = false
 
     /// Makes everything, up to the workers that wait for packets. Nothing is left behind when it
@@ -132,10 +135,19 @@ package final class Interface {
                 offloads: settings.offloads, log: log, jitterSeed: device.makeSeed())
             workers.append(WorkerThread(mailbox: mailbox, worker: worker))
         }
+        Thread.goFirst(by: precedence)
         // Not before all gates are there.
         for worker in workers { try worker.start() }
         return workers
     }
+
+    /// How much nicer the rest of the machine is than the threads that carry packets, where that is
+    /// allowed. In the kernel packets would go before programs altogether. (It counts among programs of
+    /// one session or control group: between groups the kernel weighs the groups.) At 8 a ping beside a
+    /// full flow between two busy processors took less than half of its time, and the flow lost nothing.
+    /// At 10 it took a third, but a wake-up brought so little that there were a fifth more calls for the
+    /// same bytes; at 20 the programs came too short, and the flow with them.
+    private static var precedence: Int32 { 8 }
 
     /// Ends the workers; the names of socket and interface go with the last descriptors.
     func end() {

@@ -13,30 +13,40 @@ struct Outbox: ~Copyable {
     /// What the buffer must hold at least.
     static let bufferByteCount = 256 << 10
 
+    /// What became of datagrams.
+    struct Outcome: Equatable {
+        /// How many were lost.
+        var dropped = 0
+        /// The peers whose cached sources were refused.
+        var staleSources: [PeerSlot] = []
+    }
+
     /// Sends all of them.
-    ///
-    /// - Returns: the peers whose cached sources were refused.
     mutating func send(
         _ datagrams: [Datagram], through sockets: UDPSocketPair, by buffer: inout MutableRawSpan
-    ) -> [PeerSlot] {
-        var stale: [PeerSlot] = []
+    ) -> Outcome {
+        var outcome = Outcome()
         var peers4: [PeerSlot?] = []
         var peers6: [PeerSlot?] = []
         for datagram in datagrams {
             if used + datagram.bytes.count > buffer.byteCount || send4.isFull || send6.isFull {
-                stale += flush(buffer.bytes, through: sockets, peers4, peers6)
+                flush(buffer.bytes, through: sockets, peers4, peers6, &outcome)
                 peers4 = []
                 peers6 = []
             }
             // Larger than any datagram can be: an inner packet of the largest MTU.
-            guard datagram.bytes.count <= buffer.byteCount else { continue }
+            guard datagram.bytes.count <= buffer.byteCount else {
+                outcome.dropped += 1
+                continue
+            }
             append(datagram, to: &buffer)
             switch datagram.remote.address {
             case .v4: peers4.append(datagram.peer)
             case .v6: peers6.append(datagram.peer)
             }
         }
-        return stale + flush(buffer.bytes, through: sockets, peers4, peers6)
+        flush(buffer.bytes, through: sockets, peers4, peers6, &outcome)
+        return outcome
     }
 
     private mutating func append(_ datagram: Datagram, to buffer: inout MutableRawSpan) {
@@ -58,21 +68,23 @@ struct Outbox: ~Copyable {
 
     private mutating func flush(
         _ bytes: RawSpan, through sockets: UDPSocketPair, _ peers4: [PeerSlot?],
-        _ peers6: [PeerSlot?]
-    ) -> [PeerSlot] {
-        var stale: [PeerSlot] = []
+        _ peers6: [PeerSlot?], _ outcome: inout Outcome
+    ) {
         if let v4 = sockets.v4, send4.count > 0 {
-            let outcome = send4.flush(to: v4.socket, from: bytes)
-            stale += peers4.indices.filter(outcome.isSourceStale).compactMap { peers4[$0] }
+            outcome.add(send4.flush(to: v4.socket, from: bytes), of: peers4)
         }
         if let v6 = sockets.v6, send6.count > 0 {
-            let outcome = send6.flush(to: v6.socket, from: bytes)
-            stale += peers6.indices.filter(outcome.isSourceStale).compactMap { peers6[$0] }
+            outcome.add(send6.flush(to: v6.socket, from: bytes), of: peers6)
         }
         // What a family that is missing left over.
-        send4.removeAll()
-        send6.removeAll()
+        outcome.dropped += send4.removeAll() + send6.removeAll()
         used = 0
-        return stale
+    }
+}
+
+extension Outbox.Outcome {
+    fileprivate mutating func add(_ sent: SendOutcome, of peers: [PeerSlot?]) {
+        dropped += sent.dropped
+        staleSources += peers.indices.filter(sent.isSourceStale).compactMap { peers[$0] }
     }
 }

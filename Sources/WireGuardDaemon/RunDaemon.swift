@@ -80,7 +80,14 @@ private func checkAEAD(_ settings: Settings, log: Logger) throws(StartError) {
         for implementation in AEADImplementation.defaults {
             guard let obstacle = implementation.obstacle else { break }
             guard obstacle != .notBuilt else { continue }
-            log.info("\(implementation.nameAndVersion) is not used: \(obstacle)")
+            // That a processor cannot run what others can is nothing unusual; ipsec-mb runs on all.
+            let level: Logger.Level =
+                switch obstacle {
+                case .wrongAnswers: .error
+                case .notStarted where implementation != .ipsecMB: .debug
+                default: .info
+                }
+            log.log(level: level, "\(implementation.nameAndVersion) is not used: \(obstacle)")
         }
     }
     log.debug("packets are sealed by \((settings.aead ?? .fastest).nameAndVersion)")

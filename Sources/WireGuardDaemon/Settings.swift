@@ -51,7 +51,7 @@ package struct Settings: Sendable {
         workers = try Self.parse("WG_WORKERS") { text in
             Int(text).flatMap { (1...64).contains($0) ? $0 : nil }
         }
-        aead = try Self.parse("WG_AEAD", AEADImplementation.init(rawValue:))
+        aead = try Self.parse("WG_AEAD", AEADImplementation.init(name:))
         offloads = try Offloads()
     }
 

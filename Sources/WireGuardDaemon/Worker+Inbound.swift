@@ -15,12 +15,14 @@ extension Worker {
     mutating func drain(_ family: AddressFamily, _ incoming: inout MutableRawSpan) {
         var receives = Self.receivesPerTurn
         var bytes = 0
+        hasWrittenDatagrams = false
         while receives > 0, bytes < Self.bytesPerTurn {
             receives -= 1
             let limit = areMessagesSmall ? Self.slots : Self.largeSlots
             switch receive(family, atMost: limit, into: &incoming) {
             case .messages(let count):
                 failures.receiving.end()
+                failures.empty.end()
                 let received = open(count, in: &incoming)
                 bytes += received
                 // So that a full receive of such messages would be no more than one of large ones.
@@ -28,7 +30,7 @@ extension Worker {
                 // The socket was emptied; if not, we are woken again.
                 if count < limit { receives = 0 }
             case .wouldBlock:
-                if receives == Self.receivesPerTurn - 1 { failures.receiving.noteNothing() }
+                if receives == Self.receivesPerTurn - 1 { failures.noteNothing() }
                 receives = 0
             case nil:
                 receives = 0
@@ -37,6 +39,11 @@ extension Worker {
                 receives = 0
             }
         }
+        carried += bytes
+        // Nothing slows whoever sends datagrams, and the socket they are for soon overflows: the program
+        // that reads them must not wait for us, who go before it. Between two busy processors 0.4 % of
+        // a gigabit a second were lost with this, and 7 to 13 % without.
+        if hasWrittenDatagrams { Thread.yield() }
     }
 
     private mutating func receive(
@@ -69,7 +76,10 @@ extension Worker {
         let wakes = inbound.open(
             messages, count: count, in: &incoming, into: &coalescer, now: now)
         coalescer.finish(in: &incoming)
-        for index in 0..<coalescer.writeCount { write(index, of: &incoming, now: now) }
+        for index in 0..<coalescer.writeCount {
+            if coalescer.holdsDatagrams(writeAt: index) { hasWrittenDatagrams = true }
+            write(index, of: &incoming, now: now)
+        }
         coalescer.removeAll()
         if wakes { control.ring() }
         return bytes
@@ -87,7 +97,7 @@ extension Worker {
             end()
         case .down:
             // A packet for an interface that is down is lost, as on any other link.
-            inbound.countRefusedWrites(range.count)
+            countRefusedWrites(range.count)
         case .refused where range.count > 1:
             separate(index, in: &incoming)
             stopJoining(now: now)
@@ -96,9 +106,14 @@ extension Worker {
             if range.count > 1 {
                 separate(index, in: &incoming)
             } else {
-                inbound.countRefusedWrites(1)
+                countRefusedWrites(1)
             }
         }
+    }
+
+    private func countRefusedWrites(_ packets: Int) {
+        inbound.countRefusedWrites(packets)
+        if inbound.takeNewsOfDrops() { control.ring() }
     }
 
     /// Writes the packets of a refused super-packet one by one.
@@ -106,7 +121,7 @@ extension Worker {
         coalescer.separate(writeAt: index, in: &incoming)
         for piece in coalescer.write(at: index)
         where writeTwice(piece..<piece + 1, of: incoming.bytes) != .written {
-            inbound.countRefusedWrites(1)
+            countRefusedWrites(1)
         }
     }
 

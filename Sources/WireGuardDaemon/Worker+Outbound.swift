@@ -18,15 +18,18 @@ extension Worker {
         outbound.removeAll()
         var reads = Self.readsPerTurn
         var bytes = 0
+        var hasReadDatagrams = false
         while reads > 0, bytes < Self.bytesPerTurn {
             reads -= 1
             switch queue.read(into: &tun, at: 0, count: tun.byteCount) {
             case .bytes(let count):
                 failures.reading.end()
+                failures.empty.end()
                 bytes += count
                 take(count, of: tun, sending: &outgoing, bouncing: &bounces)
+                if outbound.holdsDatagrams { hasReadDatagrams = true }
             case .wouldBlock:
-                if reads == Self.readsPerTurn - 1 { failures.reading.noteNothing() }
+                if reads == Self.readsPerTurn - 1 { failures.noteNothing() }
                 reads = 0
             case .gone:
                 end()
@@ -37,7 +40,12 @@ extension Worker {
                 reads = 0
             }
         }
+        carried += bytes
         flush(&outgoing, bouncing: &bounces)
+        // Going first, we would be here again for the next datagram before its sender wrote another,
+        // and each would cost a wake-up, a switch of threads and a send. With this a sender between two
+        // busy processors got three times as many datagrams of 64 bytes through.
+        if hasReadDatagrams { Thread.yield() }
     }
 
     /// Packets come when the interface is up, perhaps before the control thread was told so: it is
@@ -83,7 +91,7 @@ extension Worker {
         _ outgoing: inout MutableRawSpan, bouncing bounces: inout MutableRawSpan
     ) {
         guard !outbound.isEmpty else {
-            if outbound.hasDropsToTell { control.ring() }
+            if outbound.takeNewsOfDrops() { control.ring() }
             return
         }
         let now = Instant(nanoseconds: Clock.boottime())
@@ -121,24 +129,31 @@ extension Worker {
         if send4.count > 0 {
             if let socket = socket4 {
                 note(socket.flush(&send4, from: bytes), family: .v4, now: now)
+            } else {
+                countRefusedSends(send4.removeAll())
             }
-            send4.removeAll()
         }
         if send6.count > 0 {
             if let socket = socket6 {
                 note(socket.flush(&send6, from: bytes), family: .v6, now: now)
+            } else {
+                countRefusedSends(send6.removeAll())
             }
-            send6.removeAll()
         }
+    }
+
+    private func countRefusedSends(_ datagrams: Int) {
+        outbound.countRefusedSends(datagrams)
+        if outbound.takeNewsOfDrops() { control.ring() }
     }
 
     /// Learns from a send: a path or a device that cannot take segments, sources that are gone.
     private mutating func note(_ outcome: SendOutcome, family: AddressFamily, now: Instant) {
-        if outcome.dropped > 0 { outbound.countRefusedSends(outcome.dropped) }
+        if outcome.dropped > 0 { countRefusedSends(outcome.dropped) }
         if let failure = outcome.segmentationFailure {
             let peer = family == .v4 ? peers4[failure.index] : peers6[failure.index]
-            if SystemError(call: "sendmmsg", code: failure.code).isMessageTooLong {
-                // This path only: its MTU is below what the tunnel's asks for.
+            if failure.isOfPath {
+                // Its MTU is below what the tunnel's asks for.
                 outbound.stopSegmentation(to: peer, now: now)
             } else {
                 outbound.stopSegmentation(now: now)

@@ -96,11 +96,14 @@ public final class Host {
         return tunnel.configure(text, now: now)
     }
 
-    /// Makes `other` a peer, or changes it.
+    /// Makes somebody a peer, or changes it; what is nil stays as it is.
     ///
     /// - Parameters:
-    ///   - allowedIPs: such as `10.0.0.2/32`.
-    ///   - endpoint: where it is, nil to wait until it calls.
+    ///   - other: its public key.
+    ///   - allowedIPs: such as `10.0.0.2/32`; those that it has stay.
+    ///   - endpoint: where it is; without one it has to call.
+    ///   - presharedKey: 32 bytes.
+    ///   - persistentKeepalive: in seconds, 0 for none.
     public func addPeer(
         _ other: PublicKey, allowedIPs: [String], endpoint: SocketAddress? = nil,
         presharedKey: [UInt8]? = nil, persistentKeepalive: UInt16? = nil

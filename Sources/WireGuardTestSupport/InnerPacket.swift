@@ -4,9 +4,13 @@ public enum InnerPacket {
     /// A UDP datagram over IPv4.
     ///
     /// - Parameters:
+    ///   - source: the last byte of its address.
+    ///   - destination: the last byte of its address.
     ///   - byteCount: the length of the whole packet, at least 28.
     ///   - identification: anything, to tell packets apart.
     ///   - trafficClass: DSCP and ECN.
+    ///   - sourcePort: its UDP port.
+    ///   - destinationPort: its UDP port.
     public static func udp4(
         from source: UInt8, to destination: UInt8, byteCount: Int = 84,
         identification: UInt16 = 0, trafficClass: UInt8 = 0, sourcePort: UInt16 = 4000,

@@ -18,6 +18,7 @@ struct SwireguardGo: ParsableCommand {
               WG_PROCESS_FOREGROUND=1                     the same as --foreground
               WG_TUN_FD=N, WG_UAPI_FD=N                   a TUN, a listening socket opened beforehand
               WG_WORKERS=N                                threads that carry packets
+              WG_AEAD=lanes|lanes-avx2|ipsec-mb|sodium    what seals packets (the fastest that runs here)
               WG_TUN_OFFLOAD, WG_TUN_USO, WG_UDP_GSO, WG_UDP_GRO=off   do without an offload
             """,
         version: "swireguard-go \(Version.current)"
@@ -42,7 +43,40 @@ struct SwireguardGo: ParsableCommand {
         })
     var interface: InterfaceName
 
+    /// The usual command lines are read here: the reflection with which they are parsed otherwise is a
+    /// fifth of the time until the interface is there.
+    static func main() {
+        guard let (interface, foreground) = usual(CommandLine.arguments.dropFirst()) else {
+            return main(nil)
+        }
+        do {
+            try run(
+                interface, foreground: foreground, socketDirectory: Settings.defaultSocketDirectory)
+        } catch {
+            exit(withError: error)
+        }
+    }
+
+    /// `[-f|--foreground] INTERFACE`; nil for everything else, and for what is no name.
+    private static func usual(
+        _ arguments: ArraySlice<String>
+    ) -> (interface: InterfaceName, foreground: Bool)? {
+        guard let name = arguments.last, !name.hasPrefix("-"), let interface = InterfaceName(name)
+        else { return nil }
+        switch arguments.count {
+        case 1: return (interface, false)
+        case 2 where ["-f", "--foreground"].contains(arguments.first): return (interface, true)
+        default: return nil
+        }
+    }
+
     func run() throws {
+        try Self.run(interface, foreground: foreground, socketDirectory: socketDirectory)
+    }
+
+    private static func run(
+        _ interface: InterfaceName, foreground: Bool, socketDirectory: String
+    ) throws {
         let settings: Settings
         do throws(SettingsError) {
             settings = try Settings(
