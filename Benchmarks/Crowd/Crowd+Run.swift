@@ -28,11 +28,11 @@ extension Crowd {
         }
     }
 
-    /// Answers whoever calls, until all members have a session or the time is over.
-    mutating func awaitCalls(seconds: UInt64) throws(SystemError) {
+    /// Answers whoever calls, until the first `count` members have a session or the time is over.
+    mutating func awaitCalls(seconds: UInt64, count: Int) throws(SystemError) {
         let end = Clock.boottime() + seconds * 1_000_000_000
-        while members.contains(where: { !$0.hasSession }), Clock.boottime() < end {
-            try run(nanoseconds: 250_000_000, initiationsASecond: 0, echoes: false)
+        while members.prefix(count).contains(where: { !$0.hasSession }), Clock.boottime() < end {
+            try run(nanoseconds: 50_000_000, initiationsASecond: 0, echoes: false)
         }
     }
 
@@ -88,11 +88,11 @@ extension Crowd {
         do throws(HandshakeError) {
             try members[number].initiate(
                 host, index: UInt32(number),
-                now: WallTime(seconds: seconds, nanoseconds: nanoseconds), into: &message)
+                now: WallTime(seconds: seconds, nanoseconds: nanoseconds),
+                instant: Instant(nanoseconds: Clock.boottime()), into: &message)
         } catch {
             preconditionFailure("the host has a key")
         }
-        macs.addMACs(to: &message, now: Instant(nanoseconds: Clock.boottime()))
         append(HandshakeInitiation.byteCount, from: number)
         waiting += 1
     }
@@ -121,7 +121,6 @@ extension Crowd {
 
     private mutating func flush(_ outgoing: inout MutableRawSpan) {
         if sending.count > 0 { _ = sending.flush(to: socket, from: outgoing.bytes) }
-        sending.removeAll()
         used = 0
     }
 
@@ -153,15 +152,47 @@ extension Crowd {
         case .transportData:
             let index = incoming.bytes.loadLittleEndian(
                 at: offset + TransportData.receiver, as: UInt32.self)
-            guard index == 0, members[0].open(at: offset, length: length, in: &incoming) else {
+            open(at: offset, length: length, for: index, &incoming)
+        case .cookieReply:
+            guard let number = member(at: received.source(slot)?.address),
+                members[number].consume(
+                    cookieReply: incoming.bytes.extracting(offset..<offset + length),
+                    now: Instant(nanoseconds: Clock.boottime()))
+            else {
+                unexpected += 1
                 return
             }
-            echo.read(
-                incoming.bytes, at: offset + TransportData.packet,
-                length: length - TransportData.overhead, now: Clock.boottime())
-        case .cookieReply, nil:
+            cookies += 1
+        case nil:
             unexpected += 1
         }
+    }
+
+    private mutating func open(
+        at offset: Int, length: Int, for index: UInt32, _ incoming: inout MutableRawSpan
+    ) {
+        let number = Member.number(of: index)
+        guard number < members.count else {
+            unexpected += 1
+            return
+        }
+        switch members[number].open(at: offset, length: length, index: index, in: &incoming) {
+        case .nothing: return
+        case .firstPacket: handshakes += 1
+        case .packet: break
+        }
+        guard number == 0 else { return }
+        echo.read(
+            incoming.bytes, at: offset + TransportData.packet,
+            length: length - TransportData.overhead, now: Clock.boottime())
+    }
+
+    /// Which member has this address.
+    private func member(at address: IPAddress?) -> Int? {
+        guard case .v4(let address)? = address, let number = Host.member(at: address),
+            number < members.count
+        else { return nil }
+        return number
     }
 
     private mutating func consumeResponse(
@@ -184,22 +215,19 @@ extension Crowd {
     private mutating func respond(
         to message: RawSpan, at address: IPAddress?, _ outgoing: inout MutableRawSpan
     ) {
-        guard case .v4(let address)? = address, let number = Host.member(at: address),
-            number < members.count
-        else {
+        guard let number = member(at: address) else {
             unexpected += 1
             return
         }
         var response = outgoing._mutatingExtracting(used..<used + HandshakeResponse.byteCount)
         guard
             (try? members[number].respond(
-                to: message, host, index: UInt32(number), into: &response)) != nil
+                to: message, host, index: UInt32(number),
+                now: Instant(nanoseconds: Clock.boottime()), into: &response)) != nil
         else {
             unexpected += 1
             return
         }
-        macs.addMACs(to: &response, now: Instant(nanoseconds: Clock.boottime()))
         append(HandshakeResponse.byteCount, from: number)
-        handshakes += 1
     }
 }

@@ -14,13 +14,14 @@ struct Crowd: ~Copyable {
     let socket: UDPSocket
     let epoll: Epoll
     let timer: TimerDescriptor
-    var macs: LatestCookie
     var echo = Echo()
     var received = ReceiveBatch(slots: 64)
     var sending = SendBatch(capacity: 64, family: .v4)
     var used = 0
     /// Sessions that were made since the start.
     var handshakes = 0
+    /// How often the host asked for more than an address before it went on.
+    var cookies = 0
     /// Messages that a crowd does not get from a host that works well.
     var unexpected = 0
     /// Initiations that wait for a response.
@@ -42,9 +43,9 @@ struct Crowd: ~Copyable {
         self.epoll = epoll
         self.timer = timer
         var random = SystemRandom()
-        host = Host(port: hostPort)
-        members = (0..<count).map { _ in Member(PrivateKey(random: &random)) }
-        macs = LatestCookie(publicKey: host.publicKey)
+        let host = Host(port: hostPort)
+        self.host = host
+        members = (0..<count).map { _ in Member(PrivateKey(random: &random), of: host) }
     }
 
     /// The text of a set that makes the host what the crowd takes it for.

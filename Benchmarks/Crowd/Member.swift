@@ -7,17 +7,40 @@ final class Member {
     let identity: StaticIdentity
     private var staticStatic: StaticStatic?
     private var handshake: InitiatorHandshake?
+    /// The MACs of its messages: the host may ask for a cookie.
+    private var macs: LatestCookie
     private var session: Session?
+    /// What it answered to the host's last initiation; the host has not used it so far.
+    private var next: Session?
+    /// What the last handshake's session is called.
+    private var localIndex: UInt32 = 0
     private var timestamps = InitiationTimestamps()
 
     private struct Session: ~Copyable {
         let keys: SessionKeys
+        let localIndex: UInt32
         var nextCounter: UInt64 = 0
     }
 
-    init(_ key: consuming PrivateKey) {
-        identity = StaticIdentity(key)
+    /// What a message was.
+    enum Opened {
+        case nothing
+        case packet
+        /// The first under a new session, which the host has begun.
+        case firstPacket
     }
+
+    init(_ key: consuming PrivateKey, of host: Host) {
+        identity = StaticIdentity(key)
+        macs = LatestCookie(publicKey: host.publicKey)
+    }
+
+    /// Whose session an index means. Its highest bit tells apart two sessions of one member.
+    static func number(of index: UInt32) -> Int {
+        Int(index & ~alternative)
+    }
+
+    private static let alternative: UInt32 = 1 << 31
 
     var hasSession: Bool {
         switch session {
@@ -30,13 +53,16 @@ final class Member {
 
     /// Writes an initiation, which `index` will be named by.
     func initiate(
-        _ host: Host, index: UInt32, now: WallTime, into message: inout MutableRawSpan
+        _ host: Host, index: UInt32, now: WallTime, instant: Instant,
+        into message: inout MutableRawSpan
     ) throws(HandshakeError) {
+        localIndex = index
         var random = SystemRandom()
         handshake = try InitiatorHandshake.create(
             identity: identity, responder: host.publicKey, staticStatic: staticStatic(with: host),
             ephemeral: PrivateKey(random: &random), timestamp: timestamps.next(at: now),
             localIndex: ReceiverIndex(rawValue: index), into: &message)
+        macs.addMACs(to: &message, now: instant)
     }
 
     /// Takes a response; the session is there then.
@@ -47,22 +73,32 @@ final class Member {
                 response, identity: identity, presharedKey: presharedKey)
         else { throw .unknownIndex }
         handshake = nil
-        session = Session(keys: keys)
+        macs.expectNoReply()
+        session = Session(keys: keys, localIndex: localIndex)
+    }
+
+    /// Takes a cookie for the next message; whether it was one.
+    func consume(cookieReply: RawSpan, now: Instant) -> Bool {
+        macs.consume(reply: cookieReply, now: now)
     }
 
     /// Answers an initiation of the host.
     func respond(
-        to message: RawSpan, _ host: Host, index: UInt32, into response: inout MutableRawSpan
+        to message: RawSpan, _ host: Host, index: UInt32, now: Instant,
+        into response: inout MutableRawSpan
     ) throws(HandshakeError) {
         var random = SystemRandom()
         var handshake = try ResponderHandshake(initiation: message, identity: identity)
         guard handshake.initiator == host.publicKey else { throw .unknownPeer }
         _ = try handshake.openTimestamp(message, staticStatic: staticStatic(with: host))
         let presharedKey = PresharedKey()
-        session = Session(
+        localIndex = index | (~localIndex & Self.alternative)
+        next = Session(
             keys: try handshake.createResponse(
                 ephemeral: PrivateKey(random: &random), presharedKey: presharedKey,
-                localIndex: ReceiverIndex(rawValue: index), into: &response))
+                localIndex: ReceiverIndex(rawValue: localIndex), into: &response),
+            localIndex: localIndex)
+        macs.addMACs(to: &response, now: now)
     }
 
     private func staticStatic(with host: Host) throws(HandshakeError) -> StaticStatic {
@@ -93,11 +129,25 @@ final class Member {
         }
     }
 
-    /// Opens a message in place; whether it was of this session.
-    func open(at offset: Int, length: Int, in buffer: inout MutableRawSpan) -> Bool {
+    /// Opens a message in place, which is for the session that is called `index`.
+    func open(at offset: Int, length: Int, index: UInt32, in buffer: inout MutableRawSpan) -> Opened
+    {
+        if Self.open(next, at: offset, length, index, &buffer) {
+            session = next.take()
+            macs.expectNoReply()
+            return .firstPacket
+        }
+        return Self.open(session, at: offset, length, index, &buffer) ? .packet : .nothing
+    }
+
+    private static func open(
+        _ session: borrowing Session?, at offset: Int, _ length: Int, _ index: UInt32,
+        _ buffer: inout MutableRawSpan
+    ) -> Bool {
         switch session {
         case .none: return false
         case .some(let session):
+            guard session.localIndex == index else { return false }
             var packet = FixedArray(
                 repeating: AEADPacket(
                     offset: offset + TransportData.packet, length: length - TransportData.packet,

@@ -6,7 +6,7 @@ import WireGuardCrypto
 // says, with an answer in one line. It is driven by scripts/scale.
 //
 //     establish              give each member a session
-//     await SECONDS          wait until the host has given each one
+//     await SECONDS COUNT    wait until the host has made one with each of the first COUNT
 //     measure SECONDS RATE   ping, while so many members a second renew their sessions
 
 let numbers = CommandLine.arguments.dropFirst().compactMap { Int($0) }
@@ -26,7 +26,8 @@ while let line = readLine() {
     let before = crowd.handshakes
     switch (words.first, arguments.count) {
     case ("establish", 0): try crowd.establish()
-    case ("await", 1): try crowd.awaitCalls(seconds: arguments[0])
+    case ("await", 2):
+        try crowd.awaitCalls(seconds: arguments[0], count: Int(clamping: arguments[1]))
     case ("measure", 2):
         try crowd.measure(seconds: arguments[0], initiationsASecond: arguments[1])
     default: fatalError("not understood: \(line)")
@@ -39,7 +40,7 @@ while let line = readLine() {
     print(
         """
         {"seconds": \(seconds), "handshakes": \(crowd.handshakes - before), \
-        "unexpected": \(crowd.unexpected), "sent": \(crowd.echo.sent), "back": \(trips.count), \
+        "unexpected": \(crowd.unexpected), "cookies": \(crowd.cookies), "sent": \(crowd.echo.sent), "back": \(trips.count), \
         "median": \(quantile(0.5)), "p99": \(quantile(0.99)), "p999": \(quantile(0.999)), \
         "max": \(trips.last ?? 0), "pauses": \(trips.count { $0 > Echo.pause })}
         """)

@@ -31,8 +31,11 @@ class DaemonImplementation:
 
     def description(self):
         """What it is, down to the build."""
-        answer = subprocess.run([self.program, "--version"], capture_output=True, text=True,
-                                timeout=20)
+        try:
+            answer = subprocess.run([self.program, "--version"], capture_output=True, text=True,
+                                    timeout=20)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Failure(f"{self.program} cannot be used: {error}") from None
         version = (answer.stdout + answer.stderr).strip().partition("\n")[0]
         digest = hashlib.sha256(pathlib.Path(self.program).read_bytes()).hexdigest()
         found = {"version": version or "unknown", "sha256": digest[:12]}
@@ -109,7 +112,10 @@ def commit():
 
 
 def daemon(command, remedy="the path is wrong", taken=()):
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise Failure(f"{command!r}: {error}") from None
     environment = {}
     while words and "=" in words[0]:
         name, _, value = words.pop(0).partition("=")
@@ -118,6 +124,8 @@ def daemon(command, remedy="the path is wrong", taken=()):
         raise Failure(f"{command!r} is not `[VARIABLE=VALUE …] PROGRAM`")
     program = shutil.which(words[0])
     if program is None:
+        if os.path.exists(words[0]):
+            raise Failure(f"{words[0]} is no program")
         raise Failure(f"there is no program {words[0]}: {remedy}")
     program = os.path.realpath(program)
     name = " ".join([os.path.basename(program),

@@ -4,11 +4,13 @@ import contextlib
 import json
 import pathlib
 import re
+import socket
 import statistics
 import subprocess
+import sys
 import time
 
-from failure import Failure
+from failure import ROOT, Failure
 
 PORT = 5201
 LISTENING = "0A"
@@ -105,3 +107,34 @@ def round_trip(tunnel, seconds, interval=0.01):
     if len(times) < count / 2:
         raise Failure(f"of {count} pings only {len(times)} were answered")
     return statistics.median(times)
+
+
+@contextlib.contextmanager
+def flood(tunnel, kind):
+    """Initiations that nobody made, from alice's machine while the body runs.
+
+    kind: right-mac1 and wrong-mac1 go to bob's daemon; discarded ones cost the same to send, and find a
+    port of bob's that nobody reads.
+    """
+    with tunnel.bob.entered():
+        drain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with drain:
+        drain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+        drain.bind((tunnel.outer, 0))
+        port, key = tunnel.port, ""
+        if kind == "discarded":
+            port = drain.getsockname()[1]
+            kind = "wrong-mac1"
+        if kind == "right-mac1":
+            key = tunnel.public_keys[1].hex()
+        process = tunnel.alice.popen(
+            sys.executable, ROOT / "Benchmarks/TunnelBenchmark/flood.py", tunnel.outer, port, kind,
+            key)
+        try:
+            time.sleep(0.5)
+            yield
+            if process.poll() is not None:
+                raise Failure("the flood ended before its time")
+        finally:
+            process.kill()
+            process.wait()

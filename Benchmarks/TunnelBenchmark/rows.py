@@ -19,7 +19,7 @@ from tunnel import kilobytes, machine_cpu_seconds
 
 STARTS = 20
 PEERS = 20_000
-IDLE_PEERS = 1000
+FLOODS = {"discarded": "unread", "wrong-mac1": "mac1 wrong", "right-mac1": "mac1 right"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,17 @@ def small_datagrams(tunnel, seconds):
 def datagrams_at_a_gigabit(tunnel, seconds):
     _, lost = load.udp(tunnel, seconds, "--bitrate", "1G", "--length", 1300)
     return [lost]
+
+
+def flow_beside_floods(tunnel, seconds):
+    """A flow beside each kind of flood; without a daemon there is nothing to flood."""
+    if not tunnel.pids:
+        return [None] * len(FLOODS)
+    rates = []
+    for kind in FLOODS:
+        with load.flood(tunnel, kind):
+            rates.append(load.tcp(tunnel, seconds))
+    return rates
 
 
 def steady_stream(tunnel, seconds):
@@ -134,7 +145,8 @@ def start(implementation, _):
     with Machine("alice") as machine:
         output = machine.run(sys.executable, ROOT / "Benchmarks/TunnelBenchmark/start_time.py",
                              STARTS, implementation.program, NAME,
-                             environment=implementation.environment, timeout=60)
+                             environment=implementation.environment, timeout=60,
+                             leaves_processes=True)  # a daemon that does not end
     # After what the daemon may have said of its end.
     return [1000 * float(output.splitlines()[-1])]
 
@@ -169,6 +181,8 @@ ROWS = [
         fixed_cost=3),
     Row("calls", (Figure("system calls per 64 KiB of TCP, both daemons", "calls"),),
         calls_of_a_flow),
+    Row("flood", tuple(throughput(f"TCP beside 20 000 initiations/s, {what}")
+                       for what in FLOODS.values()), flow_beside_floods, cost=3, fixed_cost=3),
     Row("memory", (Figure("memory after these rows, peak resident", "MB", 1),
                    Figure("memory after these rows, private", "MB", 1)), memory, cost=0,
         fixed_cost=0),

@@ -11,10 +11,12 @@ def text(results):
     rows = [[title(entry), *(ratio(results, key, name) for name in others),
              *(cell(results, key, name) for name in names)]
             for key, entry in results.figures.items()]
-    lines = aligned([head, *rows])
+    warning = [f"!!!  {results.host['warning']}"] if "warning" in results.host else []
+    lines = [*warning, "", *aligned([head, *rows])] if warning else aligned([head, *rows])
     lines += ["", "Medians (least–most).", *conditions(results)]
     lines += [f"{name} failed at {row}: {reason}" for row, failures in results.failures.items()
               for name, reason in failures.items()]
+    lines += ["", *warning] if warning else []
     return "\n".join(lines) + "\n"
 
 
