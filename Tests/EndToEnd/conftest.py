@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(config, items):
 
     config.hook.pytest_deselected(items=[item for item in items if not is_wanted(item)])
     items[:] = sorted(filter(is_wanted, items), key=Meanwhile.holds)
-    config.pluginmanager.register(Meanwhile(filter(Meanwhile.holds, items)))
+    config.pluginmanager.register(Meanwhile())
 
 
 def pytest_sessionstart(session):
@@ -62,15 +62,20 @@ def pytest_sessionstart(session):
                 if shutil.which(tool) is None]
     if not os.access(daemon.OURS, os.X_OK):
         missing.append(f"{daemon.OURS} (swift build -c release, or name it in SWIREGUARD)")
-    if not os.access(daemon.WIREGUARD_GO, os.X_OK):
-        missing.append(f"{daemon.WIREGUARD_GO} (scripts/fetch-peer, or name it in WIREGUARD_GO)")
-    if not os.access(daemon.WIREGUARD_GO_2022, os.X_OK):
-        missing.append(f"{daemon.WIREGUARD_GO_2022} (scripts/fetch-peer, or name it in "
-                       "WIREGUARD_GO_2022)")
     if session.config.getoption("--kernel") and not kernel_interface.is_here():
         missing.append("a kernel with WireGuard (scripts/kernel-interop boots one)")
     if not pathlib.Path("/dev/net/tun").is_char_device():
         missing.append("/dev/net/tun")
+    if missing:
+        pytest.exit("the end-to-end tests need:\n  " + "\n  ".join(missing), returncode=1)
+
+
+def pytest_collection_finish(session):
+    """Other daemons are asked for only where a test is left that uses them."""
+    used = {name for item in session.items for name in vars(item.module)}
+    missing = [f"{path} (scripts/fetch-peer, or name it in {name})"
+               for name in ("WIREGUARD_GO", "WIREGUARD_GO_2022")
+               if name in used and not os.access(path := getattr(daemon, name), os.X_OK)]
     if missing:
         pytest.exit("the end-to-end tests need:\n  " + "\n  ".join(missing), returncode=1)
 
@@ -81,8 +86,7 @@ class Meanwhile:
     They have parameters and no fixtures.
     """
 
-    def __init__(self, items):
-        self.items = list(items)
+    def __init__(self):
         self.results = {}
 
     @staticmethod
@@ -90,9 +94,11 @@ class Meanwhile:
         return item.get_closest_marker("meanwhile") is not None
 
     def pytest_runtestloop(self, session):
-        if self.items and not session.config.option.collectonly:
-            threads = concurrent.futures.ThreadPoolExecutor(len(self.items))
-            self.results = {item: threads.submit(self.run, item) for item in self.items}
+        # Not before: what -k and --deselect leave out is known only when the collection is over.
+        items = [item for item in session.items if self.holds(item)]
+        if items and not session.config.option.collectonly:
+            threads = concurrent.futures.ThreadPoolExecutor(len(items))
+            self.results = {item: threads.submit(self.run, item) for item in items}
 
     @staticmethod
     def run(item):

@@ -32,6 +32,7 @@ class Faults:
         self.file = tempfile.NamedTemporaryFile(prefix="swireguard-plan-")
         self.file.truncate(RULE.size * len(CALLS))
         self.plan = mmap.mmap(self.file.fileno(), RULE.size * len(CALLS))
+        self.number = 0
 
     @property
     def before(self):
@@ -40,12 +41,13 @@ class Faults:
 
     def set(self, call, error, times=1, first=0, period=0, runs_only=False, most=0):
         """From now on a call fails: `times` in a row at message `first`, and every `period` later."""
-        number = getattr(errno, error) if error else 0
+        code = getattr(errno, error) if error else 0
+        self.number += 1
         # The errno last: until it is there, nothing fails.
-        rule = RULE.pack(0, times, first, period, runs_only, 0, most, 0, 0, 0, 0)
+        rule = RULE.pack(0, times, first, period, runs_only, 0, most, self.number, 0, 0, 0)
         at = CALLS.index(call) * RULE.size
         self.plan[at:at + RULE.size] = rule
-        self.plan[at:at + 4] = struct.pack("=i", number)
+        self.plan[at:at + 4] = struct.pack("=i", code)
 
     def clear(self):
         for call in CALLS:

@@ -56,10 +56,13 @@ class Machine:
         self.holder.wait(TIMEOUT)
         self.holder.stdout.close()
 
-    def popen(self, *command, environment=None, **options):
-        """Starts a command that stays our own child; the machine's end is its end too."""
+    def popen(self, *command, environment=None, leaves_processes=False, **options):
+        """Starts a command that stays our own child; the machine's end is its end too.
+
+        leaves_processes: as in `attempt`; our child is then the one that waits for the command.
+        """
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *self.door("--net", "--mount"), *map(str, command)],
+            ["setpriv", "--pdeathsig", "KILL", *self.door_for(leaves_processes), *map(str, command)],
             env=None if environment is None else {**os.environ, **environment},
             **{"stdin": subprocess.DEVNULL, "text": True, **options})
         self.started.append(process)
@@ -71,9 +74,8 @@ class Machine:
 
         leaves_processes: processes that outlive the command belong to the machine and die with it.
         """
-        namespaces = ["--net", "--mount", *(["--pid"] if leaves_processes else [])]
         return subprocess.run(
-            [*self.door(*namespaces), *map(str, command)], timeout=timeout * patience,
+            [*self.door_for(leaves_processes), *map(str, command)], timeout=timeout * patience,
             env=None if environment is None else {**os.environ, **environment},
             **{"text": True, "capture_output": True, **options})
 
@@ -128,6 +130,9 @@ class Machine:
 
     def door(self, *namespaces):
         return ["nsenter", "--target", str(self.pid), *namespaces, "--"]
+
+    def door_for(self, leaves_processes):
+        return self.door("--net", "--mount", *(["--pid"] if leaves_processes else []))
 
 
 def set_namespace(file):

@@ -61,6 +61,20 @@ def test_every_figure_of_a_quick_run_is_a_number(tmp_path):
     assert {figure["title"] for figure in figures.values()} <= titles
 
 
+def test_figures_of_an_emulated_processor_carry_a_warning(tmp_path):
+    file, processor = tmp_path / "figures.json", tmp_path / "cpuinfo"
+    processor.write_text("model name\t: QEMU TCG CPU version 2.5+\n")
+    result = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /proc/cpuinfo && exec "$@"', processor,
+         SCRIPT, "--quick", "--seconds", "1", "--rows", "ping-idle", "--only", "swireguard-go",
+         "--json", file], capture_output=True, text=True, env=ENVIRONMENT, timeout=50)
+    assert result.returncode == 0, result.stderr + result.stdout
+    lines = result.stdout.splitlines()
+    assert lines[0] == lines[-1] and lines[0].startswith("!!!  THESE FIGURES MEAN NOTHING")
+    assert json.loads(file.read_text())["host"]["warning"] in lines[0]
+    assert benchmark("--show", file).stdout == result.stdout
+
+
 def test_a_peer_that_does_not_exist_is_named():
     result = benchmark("--peer", "/nowhere/wireguard")
     assert result.returncode == 1

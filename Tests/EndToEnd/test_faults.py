@@ -10,20 +10,22 @@ import time
 
 import pytest
 
-from capture import Capture
+from capture import Capture, source
 from daemon import cpu_seconds, open_files
 from faults import ERRORS, Faults
 from datagrams import Count, background
-from machines import wait_until
-from topology import OUTER, PORT, Site, socket_address, two_machines, two_sites
+from machines import Machine, connect, wait_until
+from topology import (OUTER, PORT, Site, socket_address, two_machines, two_sites,
+                      wait_for_the_next_initiation)
 from traffic import ping, send_stream
 
 
 @contextlib.contextmanager
-def faulty_tunnel(outer=4, faults=None):
-    """A tunnel whose left end has the faults."""
-    faults = faults or Faults()
-    with two_machines() as (alice, bob), Site(alice, 1, port=PORT + 1, before=faults.before) as a, \
+def faulty_tunnel(outer=4, **daemon_options):
+    """A tunnel over that version of IP whose left end has the faults."""
+    faults = Faults()
+    with two_machines() as (alice, bob), \
+            Site(alice, 1, port=PORT + 1, before=faults.before, **daemon_options) as a, \
             Site(bob, 2, port=PORT + 2) as b:
         a.configure(b.as_peer(endpoint=socket_address(OUTER[outer][2], b.port)))
         b.configure(a.as_peer(endpoint=socket_address(OUTER[outer][1], a.port)))
@@ -42,10 +44,11 @@ def direction(call, a, b):
 
 
 @pytest.mark.parametrize("runs", [False, True], ids=["datagrams", "runs"])
-@pytest.mark.parametrize("call", ["sendmmsg", "recvmmsg", "read", "writev"])
-def test_an_error_that_passes_costs_no_packet(call, runs):
+@pytest.mark.parametrize("call, outer", [("sendmmsg", 4), ("recvmmsg", 4), ("read", 4),
+                                         ("writev", 4), ("sendmmsg", 6), ("recvmmsg", 6)])
+def test_an_error_that_passes_costs_no_packet(call, outer, runs):
     """At every third message, which in time is every position of a batch, or at each one."""
-    with faulty_tunnel() as (a, b, faults):
+    with faulty_tunnel(outer) as (a, b, faults):
         sender, receiver = direction(call, a, b)
         with Count(sender.machine, receiver.machine, receiver.inner[4], runs=runs) as count:
             for error in ERRORS:
@@ -56,9 +59,10 @@ def test_an_error_that_passes_costs_no_packet(call, runs):
                 faults.clear()
 
 
+@pytest.mark.parametrize("outer", [4, 6])
 @pytest.mark.parametrize("error", ["EIO", "EINVAL", "EMSGSIZE", "ENOMEM", "ENOBUFS"])
-def test_runs_that_are_always_refused_cost_no_packet(error):
-    with faulty_tunnel() as (a, b, faults), \
+def test_runs_that_are_always_refused_cost_no_packet(error, outer):
+    with faulty_tunnel(outer) as (a, b, faults), \
             Count(a.machine, b.machine, b.inner[4], runs=True) as count:
         faults.set("sendmmsg", error, times=1 << 30, period=1, runs_only=True)
         assert count.send(3000, burst=60) == (3000, 0)
@@ -100,6 +104,34 @@ def test_a_call_that_fails_for_a_while_ends_no_reader_and_does_not_spin(call):
         assert sum("failed" in line for line in a.daemon.log_text().splitlines()) < 20
 
 
+def times_told(site, words):
+    return sum(words in line for line in site.daemon.log_text().splitlines())
+
+
+@pytest.mark.parametrize("call, words", [("sendmmsg", "the kernel refuses to send it"),
+                                         ("writev", "the interface refuses it")])
+def test_what_is_refused_is_told_at_once(call, words):
+    """By a worker, too, that has nothing else to wake the control thread for."""
+    with faulty_tunnel() as (a, b, faults):
+        sender, receiver = direction(call, a, b)
+        faults.set(call, "EPERM", times=1 << 30, period=1)
+        for number in (1, 2):
+            sender.machine.attempt("ping", "-c", 1, "-W", 0.1, receiver.inner[4])
+            wait_until(lambda: times_told(a, words) == number, f"drop {number}", within=0.5)
+            time.sleep(1.2)  # until the second is over at whose end drops are looked for
+
+
+def test_a_handshake_that_cannot_be_sent_is_told():
+    with faulty_tunnel() as (a, b, faults):
+        a.go_down_and_up()
+        wait_for_the_next_initiation()
+        faults.set("sendmmsg", "EPERM", times=1 << 30, period=1)
+        a.machine.attempt("ping", "-c", 1, "-W", 0.1, b.inner[4])
+        wait_until(lambda: times_told(a, "the kernel refuses to send it") == 1, "the drop", within=0.5)
+        faults.clear()
+        ping(a.machine, b.inner[4], within=7)
+
+
 @pytest.mark.parametrize("call", ["sendmmsg", "recvmmsg", "read", "writev"])
 def test_interruptions_by_the_thousand_cost_nothing(call):
     with faulty_tunnel() as (a, b, faults):
@@ -124,20 +156,40 @@ def test_a_hundred_thousand_signals_interrupt_nothing():
         ping(a.machine, b.inner[4], within=1)
 
 
+def largest_send(sender, receiver, cable="eth0"):
+    """Of a stream, in bytes, before the device cuts it; not of what is acknowledged, which is small."""
+    with Capture(sender.machine, cable) as capture:
+        send_stream(sender.machine, receiver.machine, receiver.inner[4], size=2_000_000)
+        return max(len(packet) for packet in capture.packets()
+                   if (source(packet) or (None, None))[1] == sender.port)
+
+
 @pytest.mark.long
 def test_refused_runs_are_tried_again_after_a_while():
     with faulty_tunnel() as (a, b, faults):
-        def largest_send():
-            """In bytes, before the device cuts it."""
-            with Capture(a.machine, "eth0") as capture:
-                send_stream(a.machine, b.machine, b.inner[4], size=2_000_000)
-                return max(map(len, capture.packets()))
-
         faults.set("sendmmsg", "EINVAL", times=1 << 30, period=1, runs_only=True)
-        assert largest_send() <= 1500
+        assert largest_send(a, b) <= 1500
         faults.clear()
-        assert largest_send() <= 1500
-        wait_until(lambda: largest_send() > 5000, "sends are segmented again", within=15)
+        assert largest_send(a, b) <= 1500
+        wait_until(lambda: largest_send(a, b) > 5000, "sends are segmented again", within=15)
+
+
+@pytest.mark.parametrize("error, is_of_path", [("EMSGSIZE", True), ("EINVAL", True), ("EIO", False)])
+def test_what_one_path_refuses_goes_on_to_other_peers(error, is_of_path):
+    """With one worker, which sends to both."""
+    with faulty_tunnel(environment={"WG_WORKERS": "1"}) as (a, b, faults), \
+            Machine("carol") as carol, Site(carol, 3, port=PORT + 3) as c:
+        connect(a.machine, "eth1", carol, "eth0", ["10.1.0.1/24"], ["10.1.0.2/24"])
+        a.daemon.wg("set", "peer", c.keys.public, "endpoint", f"10.1.0.2:{c.port}",
+                    "allowed-ips", ",".join(c.host_routes))
+        c.configure(a.as_peer())
+        c.bring_up()
+        ping(a.machine, c.inner[4])
+        faults.set("sendmmsg", error, times=1 << 30, period=1, runs_only=True)
+        assert largest_send(a, b) <= 1500
+        faults.clear()
+        assert (largest_send(a, c, "eth1") > 5000) == is_of_path
+        assert largest_send(a, b) <= 1500
 
 
 @pytest.mark.parametrize("outer", [4, 6])

@@ -7,6 +7,7 @@ has WireGuard or in the one that scripts/kernel-interop boots.
 import base64
 import itertools
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -137,10 +138,16 @@ def test_syncconf_keeps_the_session(end):
             if pings.poll() is not None:
                 break
         output, _ = pings.communicate()
-        assert number >= 2 and "250 packets transmitted, 250 received" in output, output
+        counts = re.search(r"(\d+) packets transmitted, (\d+) received", output)
+        assert counts, output
+        sent, received = map(int, counts.groups())
+        # The kernel takes a peer's allowed IPs away and then adds them, and a packet that comes in
+        # between finds no peer; ours changes them at once.
+        losable = 0 if end == "ours" else min(number, 10)
+        assert number >= 2 and sent == 250 and received >= sent - losable, output
         after = a.peer_status(b)
         assert after.latest_handshake == before.latest_handshake
-        assert after.rx >= before.rx + 250 * 128
+        assert after.rx >= before.rx + received * 128
 
 
 # Load.

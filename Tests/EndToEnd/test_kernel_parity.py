@@ -76,14 +76,17 @@ def test_errors_are_not_sent_to_everybody_nor_without_end(seen):
 
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client6:
             for sender, destination, kind in ((client, NOBODY[4], 3), (client6, NOBODY[6], 1)):
+                begun = time.monotonic()
                 for _ in range(2000):
                     try:
                         sender.sendto(b"to nobody", (destination, 9))
                     except OSError:
                         pass  # the error of an earlier one
                 time.sleep(0.3)
+                # A hundred a second, and fifty at once.
+                allowed = 50 + 100 * (time.monotonic() - begun) + 1
                 errors = [packet for packet in capture.packets() if is_icmp(packet, kind)]
-                assert 1 <= len(errors) < 1000
+                assert 1 <= len(errors) <= allowed, f"{len(errors)} errors where {allowed:.0f} may be"
                 seen(f"{len(errors)} errors for 2000 packets, none for a broadcast")
 
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from capture import Capture
 from daemon import cpu_seconds
 from lesser_kernel import LACKS, __file__ as lesser_kernel
 from topology import MTU, PORT, Site, two_machines, two_sites
@@ -26,6 +27,14 @@ def test_a_tunnel_carries_everything_without(lack, outer):
             send_stream(a.machine, b.machine, b.inner[version], size=20_000_000)
             send_stream(b.machine, a.machine, a.inner[version], size=20_000_000)
             exchange_datagrams(a.machine, b.machine, b.inner[version], [0, 1, 1372, 5000, 20000])
+
+
+def test_a_kernel_that_knows_no_segments_is_not_asked_for_them():
+    """It would ignore that, and send a run of datagrams as one."""
+    with two_sites(before=lacking("UDP_SEGMENT")) as (a, b), Capture(a.machine, "eth0") as capture:
+        ping(a.machine, b.inner[4])
+        send_stream(a.machine, b.machine, b.inner[4], size=2_000_000)
+        assert 1400 < max(map(len, capture.packets())) <= 1500
 
 
 def test_a_mark_without_the_right_is_refused_and_the_old_sockets_still_work():

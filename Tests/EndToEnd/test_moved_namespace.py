@@ -6,6 +6,7 @@ tunnel, or not at all.
     jail: wg0 (default route)          alice: daemon, eth0 ── bob: daemon, wg0, eth0
 """
 
+import json
 import os
 import signal
 import threading
@@ -180,7 +181,8 @@ def test_an_idle_tunnel_costs_nothing(world):
     assert cpu_seconds(world.a.daemon.pid) - before <= 0.02
 
 
-def test_a_move_is_followed_without_the_right_to_hear_of_it():
+@pytest.fixture
+def out_of_sight():
     """As in a container with CAP_NET_ADMIN alone: no events arrive, so the link is looked at."""
     before = ["setpriv", "--bounding-set", "-net_broadcast", "--inh-caps", "-net_broadcast"]
     with two_machines() as (alice, bob), Machine("jail") as jail, \
@@ -191,11 +193,32 @@ def test_a_move_is_followed_without_the_right_to_hear_of_it():
         alice.ip(f"link set wg0 netns {jail.pid}")
         a.machine = jail
         a.bring_up()
-        ping(bob, a.inner[4], within=7)  # the other end dials, perhaps before we have looked
-        ping(jail, b.inner[4])
-        jail.ip("link set wg0 down")
-        wait_until(lambda: "is down" in a.daemon.log_text(), "down is seen", within=2)
-        jail.ip("link set wg0 mtu 1300 up")
-        wait_until(lambda: a.daemon.log_text().count("is up") == 2, "up is seen", within=2)
-        wait_for_the_next_initiation()
-        full_ping(jail, b.inner[4], 1300, within=7)
+        wait_until(lambda: "is up" in a.daemon.log_text(), "up is seen", within=2)
+        yield jail, bob, a, b
+
+
+def test_a_move_is_followed_without_the_right_to_hear_of_it(out_of_sight):
+    jail, bob, a, b = out_of_sight
+    ping(bob, a.inner[4], within=7)  # the other end dials
+    ping(jail, b.inner[4])
+    jail.ip("link set wg0 down")
+    wait_until(lambda: "is down" in a.daemon.log_text(), "down is seen", within=2)
+    jail.ip("link set wg0 mtu 1300 up")
+    wait_until(lambda: a.daemon.log_text().count("is up") == 2, "up is seen", within=2)
+    wait_for_the_next_initiation()
+    full_ping(jail, b.inner[4], 1300, within=7)
+
+
+def test_forwarding_is_seen_without_the_right_to_hear_of_it(out_of_sight):
+    """The kernel joins what it forwards up to its own limit, which is the device's then."""
+    jail, *_ = out_of_sight
+
+    def largest_superpacket():
+        return json.loads(jail.run("ip", "-json", "-details", "link", "show", "wg0"))[0]["gso_max_size"]
+
+    wait_until(lambda: largest_superpacket() < 65536, "it is fitted", within=2)
+    for setting in ("ipv4__ip_forward", "ipv6__conf__all__forwarding"):
+        jail.sysctl(**{setting: 1})
+        wait_until(lambda: largest_superpacket() == 65536, "forwarding is seen", within=2)
+        jail.sysctl(**{setting: 0})
+        wait_until(lambda: largest_superpacket() < 65536, "its end is seen", within=2)

@@ -497,13 +497,19 @@ def test_data_that_nothing_answers_gets_a_keepalive_after_ten_seconds(open_site)
 
 @FAMILIES
 def test_the_endpoint_follows_data_keepalives_and_initiations(open_site, family):
+    def received(count):
+        # Each socket may be another worker's, which may overtake the one before.
+        wait_until(lambda: site.daemon.show("transfer")[0][1] == str(count))
+
     site = open_site(family)
     site.tunnel.handshake()
     site.tunnel.ping()
+    received(148 + 32 + 64 + 32)  # initiation, keepalive, request, keepalive
     peer = site.tunnel.peer
     by_data = site.another_tunnel(peer=peer)
     by_data.ping()
     assert site.endpoint() == site.endpoint_of(by_data)
+    received(148 + 32 + 2 * (64 + 32))
     by_keepalive = site.another_tunnel(peer=peer)
     by_keepalive.send(peer.seal(b""))
     wait_until(lambda: site.endpoint() == site.endpoint_of(by_keepalive))

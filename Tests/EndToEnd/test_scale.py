@@ -114,6 +114,7 @@ def test_2000_peers_with_sessions(initiate, seconds):
     crowd = os.environ.get("CROWD", str(ROOT / ".build/release/crowd"))
     results = load_script("scale").measure(2000, seconds, crowd, initiate=initiate)
     assert results["made"]["handshakes"] >= 2000
+    assert results["made"]["unexpected"] == 0
     if seconds:
         pings = results["renewing"].pings
         assert pings["handshakes"] > 0

@@ -22,9 +22,12 @@ def machine():
         yield machine
 
 
-def has_avx512():
+def lacks_instructions(name):
+    """Whether this processor cannot run what WG_AEAD may be."""
+    needed = {"lanes": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512ifma", "avx512_vbmi2"},
+              "lanes-avx2": {"avx2", "bmi2"}}
     flags = pathlib.Path("/proc/cpuinfo").read_text().split()
-    return {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512ifma", "avx512_vbmi2"} <= set(flags)
+    return not needed.get(name, set()) <= set(flags)
 
 
 def links(machine):
@@ -115,16 +118,17 @@ def test_without_a_log_level_a_daemon_logs_to_syslog(machine):
     assert "wg0" in message
 
 
-@pytest.mark.parametrize("name", ["sodium", "ipsec-mb", "lanes"])
+@pytest.mark.parametrize("name", ["sodium", "ipsec-mb", "lanes", "lanes-avx2"])
 def test_what_seals_packets_can_be_chosen(machine, name):
     if name != "sodium" and os.uname().machine != "x86_64":
         result = start(machine, "-f", "wg0", before=("env", f"WG_AEAD={name}"))
         return assert_refused(machine, result, "WG_AEAD", "x86-64")
-    if name == "lanes" and not has_avx512():
+    sealer = "lanes-avx2" if name == "lanes" and lacks_instructions(name) else name
+    if lacks_instructions(sealer):
         result = start(machine, "-f", "wg0", before=("env", f"WG_AEAD={name}"))
         return assert_refused(machine, result, "WG_AEAD", "processor")
     with Daemon(machine, environment={"WG_AEAD": name}) as daemon:
-        assert f"packets are sealed by {name} " in daemon.log_text()
+        assert f"packets are sealed by {sealer} " in daemon.log_text()
 
 
 def test_a_choice_that_does_not_exist_is_refused(machine):
@@ -241,6 +245,27 @@ def test_help_is_told(machine):
     for word in ("usage", "INTERFACE", "--foreground", "--version", "LOG_LEVEL"):
         assert word.lower() in (result.stdout + result.stderr).lower()
     assert links(machine) == ["lo"]
+
+
+def niceness(machine):
+    """Of each thread by its name; both workers have one."""
+    pid, = machine.processes(OURS)
+    found = {}
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        found.setdefault((thread / "comm").read_text().strip(), set()).add(
+            os.getpriority(os.PRIO_PROCESS, int(thread.name)))
+    return found
+
+
+@pytest.mark.parametrize("before, main, worker", [
+    ([], -3, -8),
+    (["nice", "-n", "7"], 4, -1),
+    (["setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice"], 5, 0),
+], ids=["allowed", "started-nicer", "not-allowed"])
+def test_packets_go_before_programs_where_that_is_allowed(machine, before, main, worker):
+    assert start(machine, "wg0", before=before).returncode == 0
+    wait_until(lambda: niceness(machine) == {"swireguard-go": {main}, "worker": {worker}},
+               "the threads have their niceness", within=2)
 
 
 def test_the_longest_name_works(machine):

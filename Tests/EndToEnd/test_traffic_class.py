@@ -53,7 +53,9 @@ def test_handshakes_wear_their_traffic_class(outer, seen):
         found = {(source(packet), udp_payload(packet)[0], traffic_class(packet))
                  for packet in packets if source(packet)}
         near, far = (OUTER[outer][1], a.port), (OUTER[outer][2], b.port)
-        assert found == {(near, 1, HANDSHAKE), (far, 2, HANDSHAKE), (near, 4, 0), (far, 4, 0)}
+        expected = {(near, 1, HANDSHAKE), (far, 2, HANDSHAKE), (near, 4, 0), (far, 4, 0)}
+        assert found == expected, "message types with a wrong class: " + ", ".join(
+            f"{kind} has {mark:#x}" for _, kind, mark in sorted(found - expected, key=str))
         seen("0x88 on initiation and response, 0 on data")
 
 
@@ -69,8 +71,11 @@ def test_congestion_marks_are_carried_out(inner, outer, seen):
                 with Capture(b.machine, "eth0") as capture:
                     send_marked(a.machine, b.inner[inner], mark)
                     assert received_mark(receiver) == mark
-                    assert [found for found, _ in capture.datagrams_from(
-                        OUTER[outer][1], a.port)] == [expected], ECN_NAMES[mark]
+                    found = [outside for outside, _ in capture.datagrams_from(
+                        OUTER[outer][1], a.port)]
+                    assert found == [expected], (
+                        f"{ECN_NAMES[mark]} inside: {ECN_NAMES[expected]} is expected outside, not "
+                        + ", ".join(ECN_NAMES[each] for each in found))
         seen("Not-ECT, ECT(0), ECT(1) as inside, and ECT(0) for CE")
 
 

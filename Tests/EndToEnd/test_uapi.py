@@ -250,7 +250,7 @@ def test_endpoints_are_printed_as_they_are_read(daemon, endpoint):
 BAD_FIRST_LINES = ["", "set=2", "get=2", "set", "get", "put=1", "set=1 ", " set=1", "=1", "SET=1"]
 
 
-@pytest.mark.parametrize("line", filter(None, BAD_FIRST_LINES))
+@pytest.mark.parametrize("line", list(filter(None, BAD_FIRST_LINES)))
 def test_an_unknown_operation_is_refused(daemon, line):
     before = daemon.get()
     answer = daemon.ask(f"{line}\nfwmark=77\n\n")

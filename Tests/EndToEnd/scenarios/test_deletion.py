@@ -51,7 +51,7 @@ def flood_without_end(machine, address):
 
 @pytest.mark.scenario("S39", "the namespace of an interface is deleted with a live tunnel")
 def test_the_namespace_of_an_interface_is_deleted(world, seen):
-    """A connected socket there, and one that floods: cached routes of both families."""
+    """After connected sockets there, which cached routes of both families, and under a flood."""
     n1, n2 = world.n1, world.n2
     with contextlib.ExitStack() as stack:
         with world.jail.entered():
@@ -59,10 +59,12 @@ def test_the_namespace_of_an_interface_is_deleted(world, seen):
                 user = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
                 user.connect((address, 9))
                 user.send(b"a route is cached")
-        before = holdings(n2)
-        stack.enter_context(flood_without_end(world.ns2, n1.inner[4]))
-    world.jail.holder.kill()
-    n1.daemon.assert_ends_cleanly(within=3)
+    before = holdings(n2)
+    with flood_without_end(world.ns2, n1.inner[4]):
+        received = n2.peer_status(n1).rx
+        wait_until(lambda: n2.peer_status(n1).rx > received + 10_000, "the flood is answered")
+        world.jail.holder.kill()
+        n1.daemon.assert_ends_cleanly(within=3)
     assert holdings(n2) == before
     with Site(world.ns1, 1, name="wg1", port=1) as again:
         n2.daemon.wg("set", "peer", again.keys.public, "allowed-ips", ",".join(again.host_routes))

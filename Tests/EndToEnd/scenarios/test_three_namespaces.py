@@ -70,12 +70,13 @@ def parallel_streams(sender, receiver, count, full):
     """As many iperf3 as streams, each with a port of its own."""
     address = receiver.inner[4]
     servers = receiver.machine.popen(
-        "sh", "-c", each_port(count, f"iperf3 --server --one-off --bind {address} --port"))
+        "sh", "-c", each_port(count, f"iperf3 --server --one-off --bind {address} --port"),
+        leaves_processes=True)
     wait_until(lambda: listening(receiver.machine) == count, f"{count} servers listen", within=15)
     length = "--time 3" if full else f"--bytes {max(1, 40 // count)}M"
     sender.machine.run(
         "sh", "-c", each_port(count, f"iperf3 --zerocopy --client {address} {length} --port"),
-        timeout=50)
+        timeout=50, leaves_processes=True)
     assert servers.wait(20) == 0, "a server did not come to its end"
 
 
@@ -109,11 +110,20 @@ def test_the_tunnel_carries_all_kinds_of_traffic(world, mtu, outer, full, seen):
         arrived[0] // 10**6, arrived[1] // 10**6, *arrived[2:]))
 
 
+def link_bytes(site):
+    """What an interface has received and sent."""
+    link, = json.loads(site.machine.run("ip", "-json", "-stats", "link", "show", site.daemon.name))
+    return [link["stats64"][way]["bytes"] for way in ("rx", "tx")]
+
+
 @pytest.mark.scenario("S2", "what ten pings and a handshake cost, to the byte")
 def test_counters_are_exact(world, seen):
-    """84 bytes are padded to 96, and 32 go around them; 148 and 92 are the handshake."""
+    """84 bytes are padded to 96, and 32 go around them; 148 and 92 are the handshake. The link counts
+    packets as they are inside."""
     n1, n2 = world.n1, world.n2
+    before = link_bytes(n2)
     flood(n2.machine, n1.inner[4])
+    assert [after - start for start, after in zip(before, link_bytes(n2))] == [840, 840]
     near, far = n2.peer_status(n1), n1.peer_status(n2)
     assert near.rx == far.tx == 1372
     assert near.tx == far.rx
