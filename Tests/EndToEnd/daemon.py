@@ -11,6 +11,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 
+import machines
 from machines import TIMEOUT, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -209,6 +210,21 @@ def read_answer(client):
 
 def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def belongings(pid, rest=0.3):
+    """How many descriptors and threads a daemon has, after `rest` seconds without a change.
+
+    It opens new sockets before it closes those they replace, and may be at it when it is looked at.
+    """
+    count = open_files(pid), len(os.listdir(f"/proc/{pid}/task"))
+    since = time.monotonic()
+    while time.monotonic() < since + rest * machines.patience:
+        time.sleep(0.02)
+        last, count = count, (open_files(pid), len(os.listdir(f"/proc/{pid}/task")))
+        if count != last:
+            since = time.monotonic()
+    return count
 
 
 def cpu_seconds(pid):

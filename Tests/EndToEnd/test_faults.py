@@ -11,7 +11,7 @@ import time
 import pytest
 
 from capture import Capture, source
-from daemon import cpu_seconds, open_files
+from daemon import belongings, cpu_seconds
 from faults import ERRORS, Faults
 from datagrams import Count, background
 from machines import Machine, connect, wait_until
@@ -82,7 +82,7 @@ def test_a_call_that_fails_for_a_while_ends_no_reader_and_does_not_spin(call):
     """A hundred times in a row, then as long as it takes to see a loop that spins."""
     errors = [error for error in ERRORS if error != "EINTR"] + ["ECONNREFUSED", "ENETDOWN"]
     with faulty_tunnel() as (a, b, faults):
-        files = open_files(a.daemon.pid)
+        held = belongings(a.daemon.pid)
         sender, receiver = direction(call, a, b)
         for error in errors:
             # Before there is any traffic: a call under way would count itself past the first message.
@@ -99,7 +99,7 @@ def test_a_call_that_fails_for_a_while_ends_no_reader_and_does_not_spin(call):
             time.sleep(0.05)  # what the queue of the TUN is full of has to leave it
             ping(a.machine, b.inner[4], within=1)
             ping(b.machine, a.inner[4], within=1)
-        assert open_files(a.daemon.pid) == files
+        assert belongings(a.daemon.pid) == held
         # An error is told of once in a while, not once a time.
         assert sum("failed" in line for line in a.daemon.log_text().splitlines()) < 20
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from daemon import open_files
+from daemon import belongings
 from datagrams import background
 from machines import Machine
 from topology import MTU, OUTER, PORT, Site, two_machines, two_sites, wait_for_the_next_initiation
@@ -33,19 +33,14 @@ def sites():
         yield a, b
 
 
-def threads(pid):
-    with open(f"/proc/{pid}/status") as status:
-        return next(line for line in status if line.startswith("Threads:"))
-
-
 @pytest.fixture
 def under_load(sites):
     """Traffic both ways; at the end the daemons have the descriptors and threads that they had."""
     a, b = sites
-    before = [(open_files(site.daemon.pid), threads(site.daemon.pid)) for site in sites]
+    before = [belongings(site.daemon.pid) for site in sites]
     with background((a.machine, b.inner[4]), (b.machine, a.inner[4]), (a.machine, b.inner[6])):
         yield a, b
-    assert [(open_files(site.daemon.pid), threads(site.daemon.pid)) for site in sites] == before
+    assert [belongings(site.daemon.pid) for site in sites] == before
 
 
 def assert_both_find_each_other(a, b):
@@ -108,7 +103,7 @@ def test_the_cable_is_pulled_and_plugged(under_load, times):
 def test_moves_between_namespaces(sites, times):
     a, b = sites
     home = a.machine
-    before = open_files(a.daemon.pid), threads(a.daemon.pid)
+    before = belongings(a.daemon.pid)
     with Machine("jail") as jail:
         for number in times:
             place = home if number % 2 else jail
@@ -122,7 +117,7 @@ def test_moves_between_namespaces(sites, times):
         if a.machine is jail:
             jail.ip(f"link set wg0 netns {home.pid}")
             a.machine = home
-    assert (open_files(a.daemon.pid), threads(a.daemon.pid)) == before
+    assert belongings(a.daemon.pid) == before
 
 
 @pytest.mark.limit(120)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from daemon import open_files
+from daemon import belongings
 from machines import Machine, connect, wait_until
 from topology import OUTER, Site, two_machines, wait_for_the_next_initiation
 from traffic import ping
@@ -34,7 +34,7 @@ def world():
 
 def holdings(site):
     """Descriptors, threads and UDP sockets of a daemon."""
-    return (open_files(site.daemon.pid), len(os.listdir(f"/proc/{site.daemon.pid}/task")),
+    return (*belongings(site.daemon.pid),
             len(site.daemon.machine.run("ss", "-Hlun", f"sport = :{site.port}").splitlines()))
 
 
