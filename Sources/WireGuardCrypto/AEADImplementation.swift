@@ -6,7 +6,7 @@ import CLanes
 /// libsodium is the one that is everywhere, and the judge: any other is used only after it gave the
 /// same answers here, on this processor, in this process (``AEADSelfTest``).
 package enum AEADImplementation: String, CaseIterable, Sendable {
-    // The fastest first; the raw values are the values of `WG_AEAD`.
+    // The raw values are the values of `WG_AEAD`.
 
     /// Our own, for batches: each lane of a vector at work on another block or packet. It needs AVX-512
     /// with IFMA. A packet that is alone is left to ipsec-mb where that can be used.
@@ -19,7 +19,7 @@ package enum AEADImplementation: String, CaseIterable, Sendable {
     /// libsodium, everywhere, one packet after the other.
     case sodium
 
-    /// Those that can be used here, the fastest first; libsodium is the last of them.
+    /// Those that can be used here; libsodium is the last of them.
     package static var available: [AEADImplementation] { allCases.filter { $0.obstacle == nil } }
 
     /// Those that are used without being asked for, the fastest first. Where there is AVX-512 but not
@@ -34,11 +34,12 @@ package enum AEADImplementation: String, CaseIterable, Sendable {
         defaults.first { $0.obstacle == nil } ?? .sodium
     }
 
-    /// The one that `WG_AEAD` names: `lanes` are the widest that this processor has.
+    /// The one that `WG_AEAD` names: `lanes` are the widest that this processor has. It is not tried out:
+    /// that takes keys, in memory that a process which goes to the background afterwards has not locked.
     package init?(name: String) {
         guard let named = Self(rawValue: name) else { return nil }
-        let isTooWide = named == .lanes && named.obstacle == .notStarted
-        self = isTooWide && Self.lanesAVX2.obstacle == nil ? .lanesAVX2 : named
+        let isTooWide = named == .lanes && !clanes_runs(clanes_avx512) && clanes_runs(clanes_avx2)
+        self = isTooWide ? .lanesAVX2 : named
     }
 
     /// Why it cannot be used; nil if it can. The first call tries it out, which takes a millisecond.

@@ -55,6 +55,14 @@ package struct Settings: Sendable {
         offloads = try Offloads()
     }
 
+    /// What would seal packets here, under the environment as it is: "lanes of AVX-512". For people; it is
+    /// tried out, which a process that goes to the background may not do before.
+    package static var aeadName: String {
+        guard Device.isCryptographyReady else { return "nothing: libsodium does not start" }
+        let wanted = try? parse("WG_AEAD", AEADImplementation.init(name:))
+        return ((wanted ?? nil) ?? .fastest).nameAndVersion
+    }
+
     /// A daemon leaves the directory that it was started in.
     private static func absolute(_ path: String) -> String {
         guard !path.hasPrefix("/"), let directory = Environment.workingDirectory else {

@@ -44,8 +44,12 @@ struct SwireguardGo: ParsableCommand {
     var interface: InterfaceName
 
     /// The usual command lines are read here: the reflection with which they are parsed otherwise is a
-    /// fifth of the time until the interface is there.
+    /// fifth of the time until the interface is there. `--version` alone says more than the number.
     static func main() {
+        if CommandLine.arguments.dropFirst() == ["--version"] {
+            print("\(configuration.version)\n\nPackets are sealed by \(Settings.aeadName).")
+            return
+        }
         guard let (interface, foreground) = usual(CommandLine.arguments.dropFirst()) else {
             return main(nil)
         }

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import sys
 
 import pytest
 
-from daemon import OURS, Daemon
+from daemon import OURS, Daemon, Keys
 from machines import Machine, wait_until
 
 SOCKET = "/run/wireguard/wg0.sock"
@@ -76,6 +77,17 @@ def test_it_starts(machine, arguments, environment):
     with Daemon(machine, name=name, arguments=flags, environment=environment) as daemon:
         assert machine.has_link("wg0")
         assert machine.processes(OURS) == [daemon.pid]
+
+
+@pytest.mark.parametrize("arguments", [["wg0"], ["--socket-directory", "/run/wireguard", "wg0"]])
+@pytest.mark.parametrize("aead", ["", "lanes", "sodium"])
+def test_the_keys_of_a_daemon_are_in_locked_memory(machine, arguments, aead):
+    """A lock is not inherited: what the parent put there before would be unlocked in the daemon."""
+    assert start(machine, *arguments, before=("env", f"WG_AEAD={aead}")).returncode == 0
+    (pid,) = machine.processes(OURS)
+    machine.run("wg", "set", "wg0", "private-key", "/dev/stdin", input=Keys().private)
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    assert int(re.search(r"^VmLck:\s+(\d+) kB$", status, re.MULTILINE)[1]) > 0
 
 
 def test_a_daemon_survives_its_terminal(machine):
@@ -236,6 +248,9 @@ def test_the_version_is_told(machine):
     result = start(machine, "--version")
     assert result.returncode == 0
     assert result.stdout.startswith("swireguard-go ")
+    assert result.stdout.splitlines()[-1].startswith("Packets are sealed by ")
+    chosen = start(machine, "--version", before=("env", "WG_AEAD=sodium"))
+    assert chosen.stdout.splitlines()[-1].startswith("Packets are sealed by sodium 1.")
     assert links(machine) == ["lo"]
 
 
