@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -33,14 +34,17 @@ class DaemonImplementation:
         """What it is, down to the build."""
         try:
             answer = subprocess.run([self.program, "--version"], capture_output=True, text=True,
-                                    timeout=20)
+                                    timeout=20, env={**os.environ, **self.environment})
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Failure(f"{self.program} cannot be used: {error}") from None
-        version = (answer.stdout + answer.stderr).strip().partition("\n")[0]
+        output = (answer.stdout + answer.stderr).strip()
+        version = output.partition("\n")[0]
         digest = hashlib.sha256(pathlib.Path(self.program).read_bytes()).hexdigest()
         found = {"version": version or "unknown", "sha256": digest[:12]}
         if pathlib.Path(self.program).is_relative_to(ROOT / ".build"):
             found["commit"] = commit()
+        if sealer := re.search(r"^Packets are sealed by (.*)\.$", output, re.MULTILINE):
+            found["aead"] = sealer[1]
         if self.environment:
             found["environment"] = self.environment
         return found

@@ -1,11 +1,13 @@
 """The results as a picture: a panel for each figure, with a bar for each implementation."""
 
 from html import escape
+from textwrap import wrap
 
 from implementation import CABLE, KERNEL, OURS
 from results import row_of
+from table import host_lines
 
-COLUMNS, PANEL, BAR, STEP, TITLE, MARGIN = 3, 330, 13, 19, 40, 16
+COLUMNS, PANEL, BAR, STEP, TITLE, MARGIN, LINE = 3, 330, 13, 19, 40, 16, 15
 LABEL, VALUE = 100, 62  # beside a bar, left and right of it
 COLOURS = {OURS: "#e8502f", KERNEL: "#4f9d5d", CABLE: "#b8bcc2"}
 OTHERS = ["#4a7fc1", "#8a6bb8", "#c09a3e", "#5aa7a7"]
@@ -18,7 +20,9 @@ def svg(results):
     keys = [key for key, entry in results.figures.items() if entry["samples"]]
     height = TITLE + STEP * len(names) + 12
     lines = -(-len(keys) // COLUMNS)
-    width, total = COLUMNS * PANEL + 2 * MARGIN, lines * height + 2 * MARGIN
+    footer = [part for line in host_lines(results) for part in wrap(line, 165)]
+    bottom = MARGIN + lines * height
+    width, total = COLUMNS * PANEL + 2 * MARGIN, bottom + LINE * len(footer) + MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {total}" width="{width}" '
         f'height="{total}" font-family="Helvetica, Arial, sans-serif" font-size="11" '
@@ -29,6 +33,8 @@ def svg(results):
         y = MARGIN + number // COLUMNS * height
         parts += [f'<g transform="translate({x} {y})">', *panel(results, key, names, colours),
                   '</g>']
+    parts += [f'<text x="{MARGIN}" y="{bottom + LINE * (number + 1)}" fill="#6e7781">{escape(line)}'
+              '</text>' for number, line in enumerate(footer)]
     return "\n".join([*parts, "</svg>\n"])
 
 

@@ -9,6 +9,9 @@ from failure import Failure
 from implementation import CABLE, KERNEL, OURS
 
 FORMAT = 1
+# What is told of the host with every table.
+HOST = ("processors", "processor", "memory", "virtualization", "distribution", "kernel", "mtu",
+        "congestion control", "iperf3")
 
 
 class Results:
@@ -32,6 +35,21 @@ class Results:
 
     def fail(self, row, implementation, reason):
         self.failures.setdefault(row, {})[implementation] = str(reason)
+
+    def check(self):
+        """Raises what a part that is missing or of another kind raises. It may come from any file."""
+        for key in HOST:
+            str(self.host[key])
+        for description in self.implementations.values():
+            description["version"] + ""
+            description.get("interface", {}).items()
+        for entry in self.figures.values():
+            f"{0.0:.{entry['digits']}f}" + entry["title"] + entry["unit"] + entry["better"]
+            for name, samples in entry["samples"].items():
+                self.implementations[name], statistics.median(samples) + 0.0
+        for failures in self.failures.values():
+            for name in failures:
+                self.implementations[name]
 
     def check_match(self, older):
         """Fails unless an older run is of the same host and of the same builds."""
@@ -92,6 +110,7 @@ def read(path):
         results = Results(content["host"])
         for name in ("implementations", "figures", "failures"):
             setattr(results, name, content[name])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        results.check()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Failure(f"{path} holds no figures: {error!r}") from None
     return results

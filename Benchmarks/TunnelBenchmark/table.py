@@ -59,19 +59,24 @@ def rounds_text(results):
     return "1 round" if most == 1 else f"{most} rounds"
 
 
-def conditions(results):
-    """What the figures were made on, a line each."""
+def host_lines(results):
     host = results.host
-    lines = [
+    return [
         f"{host['processors']} processors {host['processor']}, {host['memory']}, "
         f"virtualization: {host['virtualization']}; {host['distribution']}, {host['kernel']}",
         f"two network namespaces and a veth pair, so both ends, iperf3 and the kernel's TCP share "
         f"the processors; MTU {host['mtu']}, congestion control {host['congestion control']}, "
         f"{host['iperf3']}; {rounds_text(results)}, each of all in turn",
     ]
+
+
+def conditions(results):
+    """What the figures were made on, and of what, a line each."""
+    lines = host_lines(results)
     for name in results.names():
         found = results.implementations[name]
-        details = [found["version"], *([f"commit {found['commit']}"] if "commit" in found else [])]
+        details = [found["version"], *(f"{key} {found[key]}" for key in ("commit", "aead")
+                                       if key in found)]
         details += [f"{key} {value}" for key, value in found.get("interface", {}).items()]
         lines.append(f"{name}: {', '.join(details)}")
     return lines

@@ -59,6 +59,25 @@ def test_every_figure_of_a_quick_run_is_a_number(tmp_path):
     drawn = xml.etree.ElementTree.parse(picture).getroot()
     titles = {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
     assert {figure["title"] for figure in figures.values()} <= titles
+    told = "\n".join(titles)
+    assert "congestion control" in told and json.loads(file.read_text())["host"]["kernel"] in told
+
+
+@pytest.mark.parametrize("path, value", [
+    (("host",), {}), (("implementations", "veth"), "a cable"), (("figures",), []),
+    (("figures", "tcp-1.0", "digits"), "many"), (("figures", "tcp-1.0", "samples", "veth"), []),
+    (("figures", "tcp-1.0", "samples", "veth"), ["fast"]), (("failures",), {"tcp-1": {"who": "x"}})])
+def test_a_file_with_wrong_parts_is_refused(tmp_path, path, value):
+    content = json.loads((ROOT / "Benchmarks/results/tunnels.json").read_text())
+    part = content
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    file = tmp_path / "figures.json"
+    file.write_text(json.dumps(content))
+    result = benchmark("--show", file)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "holds no figures" in result.stderr and "Traceback" not in result.stderr
 
 
 def test_figures_of_an_emulated_processor_carry_a_warning(tmp_path):
