@@ -64,9 +64,7 @@ final class HandshakeQueue: Sendable {
             let index = (ring.head + ring.count) % ring.entries.count
             ring.entries[index] = Ring.Entry(length: length, remote: remote, source: source)
             var bytes = ring.bytes.mutableBytes
-            for byte in 0..<length {
-                bytes.store(byte: datagram.byte(at: offset + byte), at: index * Ring.stride + byte)
-            }
+            bytes.copy(length, from: datagram, at: offset, to: index * Ring.stride)
             ring.count += 1
             return ring.count == 1 ? .queuedFirst : .queued
         }
@@ -80,11 +78,12 @@ final class HandshakeQueue: Sendable {
             let start = ring.head * Ring.stride
             let waiting = ring.count
             var message = Message(
-                bytes: [], remote: entry.remote, source: entry.source, waiting: waiting)
-            message.bytes.reserveCapacity(entry.length)
-            for byte in start..<start + entry.length {
-                message.bytes.append(ring.bytes.bytes.byte(at: byte))
-            }
+                bytes: Array(repeating: 0, count: entry.length), remote: entry.remote,
+                source: entry.source, waiting: waiting)
+            var span = message.bytes.mutableSpan
+            // Bytes have no padding.
+            var bytes = unsafe span.mutableBytes
+            bytes.copy(entry.length, from: ring.bytes.bytes, at: start, to: 0)
             ring.head = (ring.head + 1) % ring.entries.count
             ring.count -= 1
             return message
