@@ -42,6 +42,9 @@ extension SystemError {
     /// The kernel lacks the address family, or all its addresses are switched off.
     package var isFamilyMissing: Bool { code == EAFNOSUPPORT || code == EADDRNOTAVAIL }
 
+    /// Another time it may go well: a link that is just renamed or moved, or no memory for a moment.
+    package var isPassing: Bool { [ENODEV, ENOBUFS, ENOMEM, EAGAIN, EINTR].contains(code) }
+
     /// EAFNOSUPPORT of socket(2).
     package static var addressFamilyNotSupported: SystemError {
         SystemError(call: "socket", code: EAFNOSUPPORT)

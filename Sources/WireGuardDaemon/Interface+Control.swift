@@ -83,8 +83,8 @@ extension Interface {
     private func work() -> Bool {
         // A message or a packet may be here before the word that the interface is up.
         if !device.isUp { handleLinkEvents() }
+        followOutOfSight()
         let now = Clock.moment()
-        followOutOfSight(now: now.instant)
         let hasMore = device.handleWork(at: now)
         sendDatagrams(at: now.instant)
         logEvents()
@@ -130,12 +130,13 @@ extension Interface {
 
     /// Looks after a link from which no events arrive, and whether its namespace forwards packets, once
     /// a second.
-    private func followOutOfSight(now: Instant) {
+    private func followOutOfSight() {
         guard link.isOutOfSight else { return nextLook = nil }
+        let now = Clock.moment().instant
         if let nextLook, now < nextLook { return }
         handleLinkEvents()
         // Where that needs rights that we have not, we shall not have them in a second.
-        if hasFittedSuperpackets { fitSuperpackets() }
+        if canFitSuperpackets { fitSuperpackets() }
         nextLook = now + .seconds(1)
     }
 
@@ -170,7 +171,7 @@ extension Interface {
         guard tun.capabilities.offloads.contains(.segments), settings.offloads.udpSegmentation
         else { return }
         let errors = tun.fitSuperpackets()
-        hasFittedSuperpackets = errors.isEmpty
+        canFitSuperpackets = errors.allSatisfy(\.isPassing)
         for error in errors {
             log.debug("the size of superpackets cannot be fitted, and stays: \(error)")
         }

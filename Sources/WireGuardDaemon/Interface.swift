@@ -30,8 +30,8 @@ package final class Interface {
     var outboxBuffer = PacketBuffer(byteCount: Outbox.bufferByteCount)
     /// When a link from which no events arrive is to be looked at again.
     var nextLook: Instant?
-    /// Whether the size of superpackets could be fitted the last time.
-    var hasFittedSuperpackets = false
+    /// Whether it is worth another try to fit the size of superpackets.
+    var canFitSuperpackets = false
     /// What the timer is set to, so that it is not set again to the same.
     var alarm: Instant?
     var bellRhythm = BellRhythm()

@@ -7,8 +7,8 @@ import Synchronization
 /// told later times. That is no step, however late it is. A step is what one thread sees alone: a
 /// clock that shows less, when it is read again, than that thread was told before.
 ///
-/// Threads that meet a step at the same moment may count a little more or less of it; time goes back for
-/// none of them.
+/// If a thread brings a reading from before a step after another has met it, the step may be counted twice:
+/// time may go ahead by as much, and goes back for nobody. The clock of the daemon makes no such steps.
 struct SteadyClock: ~Copyable, Sendable {
     private let latest = Atomic<UInt64>(0)
     private let setBack = Atomic<UInt64>(0)
