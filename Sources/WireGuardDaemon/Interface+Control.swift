@@ -154,16 +154,18 @@ extension Interface {
     /// Brings the device to where the link is: up or down, and its MTU.
     private func follow(_ state: LinkState) {
         device.setMTU(state.mtu)
-        fitSuperpackets()
-        guard state.isUp != device.isUp else { return }
-        if state.isUp {
-            bindIfNeeded()
-            device.bringUp(at: Clock.moment())
-            log.info("the interface is up, listening on port \(sockets.first?.port ?? 0)")
-        } else {
-            device.bringDown()
-            log.info("the interface is down")
+        let turns = state.isUp != device.isUp
+        if turns {
+            if state.isUp { bindIfNeeded() }
+            state.isUp ? device.bringUp(at: Clock.moment()) : device.bringDown()
         }
+        // The kernel may take its time over this, and packets wait.
+        fitSuperpackets()
+        guard turns else { return }
+        log.info(
+            state.isUp
+                ? "the interface is up, listening on port \(sockets.first?.port ?? 0)"
+                : "the interface is down")
     }
 
     /// Of use only where superpackets are cut and sent as one.

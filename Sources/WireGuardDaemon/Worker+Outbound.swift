@@ -62,7 +62,7 @@ extension Worker {
         return false
     }
 
-    private static let maximumWaitsForUp = 50
+    private static let maximumWaitsForUp = 1000
 
     /// Takes one delivery of the TUN into the batch.
     private mutating func take(
