@@ -55,7 +55,7 @@ class Count:
         self.receive(seen, until=count)
         return len(seen), seen.total() - len(seen)
 
-    def receive(self, seen, until, within=2.0):
+    def receive(self, seen, until, within=10.0):
         """Notes the datagrams that have come; waits for so many."""
         deadline = time.monotonic() + within
         while True:

@@ -146,7 +146,7 @@ def test_two_containers_have_a_tunnel(image):
 
         bob.inside("wg-quick", "down", "wg0")
         wait_until(lambda: not bob.running("swireguard-go"), "the daemon ends with its link",
-                   within=1)
+                   within=10)
 
         # As the first process of a container it gets no signal that it does not ask for.
         podman("stop", "--time", 5, alice.id)

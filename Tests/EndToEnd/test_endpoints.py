@@ -14,7 +14,7 @@ def test_an_address_that_is_gone_is_used_no_more(seen):
         a.daemon.wg("set", "peer", b.keys.public, "endpoint", f"10.0.0.11:{b.port}")
         ping(a.machine, b.inner[4])
         b.machine.ip("address del 10.0.0.11/32 dev eth0")
-        ping(b.machine, a.inner[4], within=1)
+        ping(b.machine, a.inner[4], within=4)
         assert a.peer_status(b).endpoint == f"10.0.0.2:{b.port}"
         seen("the next packet comes from 10.0.0.2")
 
@@ -28,7 +28,7 @@ def test_a_changed_address_is_roamed_to(old, new):
         a.machine.ip(f"address del {old}/{length} dev eth0\n"
                      f"address add {new}/{length} dev eth0{' nodad' if ':' in new else ''}")
         a.daemon.wg("set", "listen-port", "9998")
-        ping(a.machine, b.inner[6], within=1)
+        ping(a.machine, b.inner[6], within=4)
         assert b.peer_status(a).endpoint == socket_address(new, 9998)
 
 
@@ -36,5 +36,5 @@ def test_a_peer_changes_the_family_of_its_endpoint():
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         a.daemon.wg("set", "peer", b.keys.public, "endpoint", f"[fd00:aa::2]:{b.port}")
-        ping(a.machine, b.inner[4], within=1)
+        ping(a.machine, b.inner[4], within=4)
         assert b.peer_status(a).endpoint == f"[fd00:aa::1]:{a.port}"

@@ -17,7 +17,7 @@ from datagrams import Count, background
 from machines import Machine, connect, wait_until
 from topology import (OUTER, PORT, Site, socket_address, two_machines, two_sites,
                       wait_for_the_next_initiation)
-from traffic import ping, send_stream
+from traffic import ping, ping_until_answered, send_stream
 
 
 @contextlib.contextmanager
@@ -89,16 +89,18 @@ def test_a_call_that_fails_for_a_while_ends_no_reader_and_does_not_spin(call):
             faults.set(call, error, times=100)
             with background((sender.machine, receiver.inner[4])):
                 wait_until(lambda: faults.injected(call) == 100, f"100 × {error}", within=5)
-                wait_until(lambda: faults.passed(call) > 10, f"it goes on after {error}", within=1)
+                wait_until(lambda: faults.passed(call) > 10, f"it goes on after {error}", within=4)
                 faults.set(call, error, times=1 << 30, period=1)
-                before = cpu_seconds(a.daemon.pid)
+                before, begun = cpu_seconds(a.daemon.pid), time.monotonic()
                 time.sleep(0.3)
-                # A thread that spins takes all of it.
-                assert cpu_seconds(a.daemon.pid) - before <= 0.15, error
+                # A thread that spins takes all of it. One that rests 1 ms after a hundred calls takes a
+                # part that is larger where calls are slow.
+                used = cpu_seconds(a.daemon.pid) - before
+                assert used / (time.monotonic() - begun) < 0.75, error
                 faults.clear()
-            time.sleep(0.05)  # what the queue of the TUN is full of has to leave it
-            ping(a.machine, b.inner[4], within=1)
-            ping(b.machine, a.inner[4], within=1)
+            # The first may find the queue of the TUN full.
+            ping_until_answered(a.machine, b.inner[4], within=4)
+            ping_until_answered(b.machine, a.inner[4], within=4)
         assert belongings(a.daemon.pid) == held
         # An error is told of once in a while, not once a time.
         assert sum("failed" in line for line in a.daemon.log_text().splitlines()) < 20
@@ -117,7 +119,7 @@ def test_what_is_refused_is_told_at_once(call, words):
         faults.set(call, "EPERM", times=1 << 30, period=1)
         for number in (1, 2):
             sender.machine.attempt("ping", "-c", 1, "-W", 0.1, receiver.inner[4])
-            wait_until(lambda: times_told(a, words) == number, f"drop {number}", within=0.5)
+            wait_until(lambda: times_told(a, words) == number, f"drop {number}", within=0.9)
             time.sleep(1.2)  # until the second is over at whose end drops are looked for
 
 
@@ -127,7 +129,7 @@ def test_a_handshake_that_cannot_be_sent_is_told():
         wait_for_the_next_initiation()
         faults.set("sendmmsg", "EPERM", times=1 << 30, period=1)
         a.machine.attempt("ping", "-c", 1, "-W", 0.1, b.inner[4])
-        wait_until(lambda: times_told(a, "the kernel refuses to send it") == 1, "the drop", within=0.5)
+        wait_until(lambda: times_told(a, "the kernel refuses to send it") == 1, "the drop", within=4)
         faults.clear()
         ping(a.machine, b.inner[4], within=7)
 
@@ -153,7 +155,7 @@ def test_a_hundred_thousand_signals_interrupt_nothing():
             a.daemon.process.send_signal(signal.SIGCONT)
             assert out.send(20, pause=0) == (20, 0)
             assert back.send(20, pause=0) == (20, 0)
-        ping(a.machine, b.inner[4], within=1)
+        ping(a.machine, b.inner[4], within=4)
 
 
 def largest_send(sender, receiver, cable="eth0"):

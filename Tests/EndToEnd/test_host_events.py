@@ -1,16 +1,17 @@
-"""What happens to a host, again and again under load: a ping passes within a second each time.
+"""What happens to a host, again and again under load: a ping passes within a second.
 
 Ten times each, and a hundred with --long.
 """
 
 import signal
 import threading
+import time
 
 import pytest
 
 from daemon import belongings
 from datagrams import background
-from machines import Machine
+from machines import Machine, wait_until
 from topology import MTU, OUTER, PORT, Site, two_machines, two_sites, wait_for_the_next_initiation
 from traffic import ping, ping_until_answered
 
@@ -43,9 +44,28 @@ def under_load(sites):
     assert [belongings(site.daemon.pid) for site in sites] == before
 
 
+@pytest.fixture(autouse=True)
+def waits():
+    """How long each answer took: all but a few a second at the most, when the host itself was busy."""
+    WAITS.clear()
+    yield
+    late = [wait for wait in WAITS if wait > 1]
+    assert len(late) <= len(WAITS) // 20, f"of {len(WAITS)} these took more than 1 s: {late}"
+
+
+WAITS = []
+
+
+def find(machine, address, **options):
+    """Pings until there is an answer: sooner than the next initiation, which would be 5 s later."""
+    begun = time.monotonic()
+    ping_until_answered(machine, address, within=4, **options)
+    WAITS.append(time.monotonic() - begun)
+
+
 def assert_both_find_each_other(a, b):
-    ping_until_answered(a.machine, b.inner[4])
-    ping_until_answered(b.machine, a.inner[6])
+    find(a.machine, b.inner[4])
+    find(b.machine, a.inner[6])
 
 
 @pytest.mark.limit(120)
@@ -64,8 +84,8 @@ def test_every_mtu(under_load, times):
     for number in times:
         mtu = mtus[number % len(mtus)]
         a.machine.ip(f"link set wg0 mtu {mtu}")
-        ping_until_answered(a.machine, b.inner[4], size=min(mtu, 200) - 28)
-        ping_until_answered(b.machine, a.inner[4], size=min(mtu, 200) - 28)
+        find(a.machine, b.inner[4], size=min(mtu, 200) - 28)
+        find(b.machine, a.inner[4], size=min(mtu, 200) - 28)
     a.machine.ip(f"link set wg0 mtu {MTU}\naddress replace {a.inner[6]}/112 dev wg0 nodad")
     assert_both_find_each_other(a, b)
 
@@ -87,7 +107,8 @@ def test_outer_addresses_go_and_others_come(under_load, times):
         a.machine.ip(f"address flush dev eth0 scope global\n"
                      f"address add 10.0.0.{10 + number}/24 dev eth0")
         assert_both_find_each_other(a, b)
-        assert b.peer_status(a).endpoint == f"10.0.0.{10 + number}:{a.port}"
+        address = f"10.0.0.{10 + number}:{a.port}"
+        wait_until(lambda: b.peer_status(a).endpoint == address, "it is followed")
 
 
 @pytest.mark.limit(120)
@@ -140,11 +161,11 @@ def test_namespaces_deleted_in_use_leave_nothing(times):
                 site.machine.ip(f"link set wg0 netns {place.pid}")
                 site.machine = place
                 site.bring_up()
-            ping(jail, b.inner[4], within=1)
+            ping(jail, b.inner[4], within=4)
             with background((jail, b.inner[4]), (cell, a.inner[4])):
                 for place in (jail, cell):
                     place.holder.kill()
                     place.holder.wait()
             for site, home in zip((a, b), homes):
-                site.daemon.assert_ends_cleanly(within=3)
+                site.daemon.assert_ends_cleanly(within=10)
                 assert home.processes(site.daemon.program) == []

@@ -57,7 +57,7 @@ def test_the_sockets_stay_where_the_daemon_was_started(world):
     assert not world.jail.run("ss", "-Hlun", port)
     world.a.daemon.wg("set", "listen-port", "9999")  # a new socket, too
     assert world.alice.run("ss", "-Hlun", "sport = :9999")
-    ping(world.jail, PUBLIC[4], within=1)
+    ping(world.jail, PUBLIC[4], within=4)
     assert world.b.peer_status(world.a).endpoint == "10.0.0.1:9999"
 
 
@@ -70,7 +70,7 @@ def test_down_and_up_are_followed(world):
         assert_no_answer(world.bob, world.a.inner[4])
         assert world.a.daemon.show().listen_port == port
         world.jail.ip("link set wg0 up\nroute add default dev wg0")
-        ping(world.jail, PUBLIC[4], within=1)
+        ping(world.jail, PUBLIC[4], within=4)
 
 
 def test_while_down_nothing_is_sent(world):
@@ -86,7 +86,7 @@ def test_while_down_nothing_is_sent(world):
     assert_no_answer(world.bob, world.a.inner[4])
     assert sent() == before
     world.jail.ip("link set wg0 up")
-    wait_until(lambda: sent() > before, "a keepalive peer is sent to at once", within=0.5)
+    wait_until(lambda: sent() > before, "a keepalive peer is sent to at once", within=4)
 
 
 @pytest.mark.parametrize("mtu", [1280, 1299, 1300, 1420, 9000, 34736])
@@ -106,7 +106,7 @@ def test_the_largest_mtu_is_followed(world):
     """A packet that fills it fits into no datagram: it is lost, and nothing else is."""
     world.jail.ip("link set wg0 mtu 65535")
     world.jail.attempt("ping", "-c", 2, "-i", 0.1, "-W", 0.2, "-s", 65507, PUBLIC[4])
-    ping(world.jail, PUBLIC[4], count=3, within=1)
+    ping(world.jail, PUBLIC[4], count=3, within=4)
 
 
 @pytest.mark.parametrize("mtu", [68, 576])
@@ -140,29 +140,29 @@ def test_the_interface_moves_in_the_middle_of_traffic(world):
         world.a.machine = other
         world.a.bring_up()
         other.ip("route add default dev wg0")
-        ping(other, PUBLIC[4], within=1)
+        ping(other, PUBLIC[4], within=4)
         other.ip(f"link set wg0 netns {world.alice.pid}")
         world.a.machine = world.alice
         world.a.bring_up()
-        ping(world.alice, world.b.inner[4], within=1)
+        ping(world.alice, world.b.inner[4], within=4)
 
 
 def test_deleting_the_link_there_ends_the_daemon(world):
     ping(world.jail, PUBLIC[4])
     world.jail.ip("link del wg0")
-    world.a.daemon.assert_ends_cleanly(within=1)
+    world.a.daemon.assert_ends_cleanly(within=10)
 
 
 def test_deleting_the_socket_file_ends_the_daemon(world):
     os.unlink(world.a.daemon.socket_path)
-    world.a.daemon.assert_ends_cleanly(within=1)
+    world.a.daemon.assert_ends_cleanly(within=10)
     assert not world.jail.has_link("wg0")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_the_daemon_cleanly(world, number):
     ping(world.jail, PUBLIC[4])
-    world.a.daemon.stop(with_signal=number, within=1)
+    world.a.daemon.stop(with_signal=number, within=10)
     assert not world.jail.has_link("wg0")
 
 
@@ -171,14 +171,15 @@ def test_stopped_and_continued_it_goes_on(world):
     for _ in range(20):
         world.a.daemon.process.send_signal(signal.SIGSTOP)
         world.a.daemon.process.send_signal(signal.SIGCONT)
-    ping(world.jail, PUBLIC[4], within=1)
+    ping(world.jail, PUBLIC[4], within=4)
 
 
 def test_an_idle_tunnel_costs_nothing(world):
     ping(world.jail, PUBLIC[4])
     before = cpu_seconds(world.a.daemon.pid)
     time.sleep(2)
-    assert cpu_seconds(world.a.daemon.pid) - before <= 0.02
+    # In steps of 0.01 s.
+    assert cpu_seconds(world.a.daemon.pid) - before < 0.045
 
 
 @pytest.fixture
@@ -193,7 +194,7 @@ def out_of_sight():
         alice.ip(f"link set wg0 netns {jail.pid}")
         a.machine = jail
         a.bring_up()
-        wait_until(lambda: "is up" in a.daemon.log_text(), "up is seen", within=2)
+        wait_until(lambda: "is up" in a.daemon.log_text(), "up is seen", within=10)
         yield jail, bob, a, b
 
 
@@ -202,9 +203,9 @@ def test_a_move_is_followed_without_the_right_to_hear_of_it(out_of_sight):
     ping(bob, a.inner[4], within=7)  # the other end dials
     ping(jail, b.inner[4])
     jail.ip("link set wg0 down")
-    wait_until(lambda: "is down" in a.daemon.log_text(), "down is seen", within=2)
+    wait_until(lambda: "is down" in a.daemon.log_text(), "down is seen", within=10)
     jail.ip("link set wg0 mtu 1300 up")
-    wait_until(lambda: a.daemon.log_text().count("is up") == 2, "up is seen", within=2)
+    wait_until(lambda: a.daemon.log_text().count("is up") == 2, "up is seen", within=10)
     wait_for_the_next_initiation()
     full_ping(jail, b.inner[4], 1300, within=7)
 
@@ -216,9 +217,9 @@ def test_forwarding_is_seen_without_the_right_to_hear_of_it(out_of_sight):
     def largest_superpacket():
         return json.loads(jail.run("ip", "-json", "-details", "link", "show", "wg0"))[0]["gso_max_size"]
 
-    wait_until(lambda: largest_superpacket() < 65536, "it is fitted", within=2)
+    wait_until(lambda: largest_superpacket() < 65536, "it is fitted", within=10)
     for setting in ("ipv4__ip_forward", "ipv6__conf__all__forwarding"):
         jail.sysctl(**{setting: 1})
-        wait_until(lambda: largest_superpacket() == 65536, "forwarding is seen", within=2)
+        wait_until(lambda: largest_superpacket() == 65536, "forwarding is seen", within=10)
         jail.sysctl(**{setting: 0})
-        wait_until(lambda: largest_superpacket() < 65536, "its end is seen", within=2)
+        wait_until(lambda: largest_superpacket() < 65536, "its end is seen", within=10)

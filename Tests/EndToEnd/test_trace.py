@@ -58,6 +58,8 @@ def test_a_handshake_is_told_by_both_ends():
                 (a, name_of(b), f"the keypair {initiation:08x} is the current one"),
                 (b, name_of(a), f"from {OUTER[4][1]}:{a.port}, sending the response {response:08x}"),
                 (b, name_of(a), f"the keypair {response:08x} is the current one")):
+            # They are written after the message has left.
+            wait_until(lambda: lines(site, *words), f"{words} is told")
             assert len(lines(site, *words)) == 1, (words, site.daemon.log_text())
 
 

@@ -33,7 +33,7 @@ def ping(machine, address, count=1, size=None, within=5, options=()):
     return output
 
 
-def flood(machine, address, count=10, within=1):
+def flood(machine, address, count=10, within=4):
     """A flood ping: each answer arrives in time, whether `ping` still waits for it or not."""
     def answers():
         """Echo replies that the kernel has received."""
