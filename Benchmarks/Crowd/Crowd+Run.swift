@@ -17,16 +17,19 @@ extension Crowd {
                 next += 1
             }
             flush(&outgoing)
-            let before = handshakes
+            let before = answers
             try wait(until: Clock.boottime() + 1_000_000_000)
             receive(&incoming, &outgoing)
             flush(&outgoing)
-            guard handshakes == before, waiting > 0 || next == members.count else { continue }
+            guard answers == before, waiting > 0 || next == members.count else { continue }
             // Nothing for a second: either all are there, or some datagrams were lost.
             guard members.contains(where: { !$0.hasSession }) else { return }
             (waiting, next) = (0, 0)
         }
     }
+
+    /// Whatever came of initiations: it grows while the host is at them.
+    private var answers: Int { handshakes + cookies + late }
 
     /// Answers whoever calls, until the first `count` members have a session or the time is over.
     mutating func awaitCalls(seconds: UInt64, count: Int) throws(SystemError) {
@@ -36,7 +39,8 @@ extension Crowd {
         }
     }
 
-    /// Pings for a time, while members renew their sessions in turn, evenly spread over it.
+    /// Pings for a time, up to shortly before its end, while members renew their sessions in turn,
+    /// evenly spread over it.
     mutating func measure(seconds: UInt64, initiationsASecond: UInt64) throws(SystemError) {
         echo.reset()
         try run(
@@ -60,6 +64,7 @@ extension Crowd {
             if now >= nextEcho {
                 ping(now, &outgoing)
                 nextEcho = max(nextEcho + Echo.interval, now)
+                if nextEcho + Echo.patience > end { nextEcho = .max }
             }
             if now >= nextInitiation {
                 initiate(nextMember, &outgoing)
@@ -87,7 +92,7 @@ extension Crowd {
         var message = outgoing._mutatingExtracting(used..<used + HandshakeInitiation.byteCount)
         do throws(HandshakeError) {
             try members[number].initiate(
-                host, index: UInt32(number),
+                host, number: number,
                 now: WallTime(seconds: seconds, nanoseconds: nanoseconds),
                 instant: Instant(nanoseconds: Clock.boottime()), into: &message)
         } catch {
@@ -154,15 +159,7 @@ extension Crowd {
                 at: offset + TransportData.receiver, as: UInt32.self)
             open(at: offset, length: length, for: index, &incoming)
         case .cookieReply:
-            guard let number = member(at: received.source(slot)?.address),
-                members[number].consume(
-                    cookieReply: incoming.bytes.extracting(offset..<offset + length),
-                    now: Instant(nanoseconds: Clock.boottime()))
-            else {
-                unexpected += 1
-                return
-            }
-            cookies += 1
+            consumeCookieReply(incoming.bytes.extracting(offset..<offset + length))
         case nil:
             unexpected += 1
         }
@@ -195,14 +192,35 @@ extension Crowd {
         return number
     }
 
+    /// Whose handshake an answer of the host is for; nil, and counted, if that is nobody's any more.
+    private mutating func memberAnswered(at index: UInt32) -> Int? {
+        let number = Member.number(of: index)
+        guard number < members.count else {
+            unexpected += 1
+            return nil
+        }
+        guard !members[number].isSuperseded(index) else {
+            late += 1
+            return nil
+        }
+        return number
+    }
+
+    private mutating func consumeCookieReply(_ message: RawSpan) {
+        let index = message.loadLittleEndian(at: CookieReply.receiver, as: UInt32.self)
+        guard let number = memberAnswered(at: index) else { return }
+        let isExpected = members[number].consume(
+            cookieReply: message, now: Instant(nanoseconds: Clock.boottime()))
+        if isExpected { cookies += 1 } else { unexpected += 1 }
+    }
+
     private mutating func consumeResponse(
         _ message: RawSpan, _ outgoing: inout MutableRawSpan
     ) {
-        let number = Int(
-            message.loadLittleEndian(at: HandshakeResponse.receiver, as: UInt32.self))
+        let index = message.loadLittleEndian(at: HandshakeResponse.receiver, as: UInt32.self)
+        guard let number = memberAnswered(at: index) else { return }
         waiting = max(waiting - 1, 0)
-        guard number < members.count, (try? members[number].consume(response: message)) != nil
-        else {
+        guard (try? members[number].consume(response: message)) != nil else {
             unexpected += 1
             return
         }
@@ -222,7 +240,7 @@ extension Crowd {
         var response = outgoing._mutatingExtracting(used..<used + HandshakeResponse.byteCount)
         guard
             (try? members[number].respond(
-                to: message, host, index: UInt32(number),
+                to: message, host, number: number,
                 now: Instant(nanoseconds: Clock.boottime()), into: &response)) != nil
         else {
             unexpected += 1

@@ -22,6 +22,8 @@ struct Crowd: ~Copyable {
     var handshakes = 0
     /// How often the host asked for more than an address before it went on.
     var cookies = 0
+    /// Answers to handshakes that had been given up for new ones: either end was slow.
+    var late = 0
     /// Messages that a crowd does not get from a host that works well.
     var unexpected = 0
     /// Initiations that wait for a response.

@@ -5,6 +5,8 @@ struct Echo {
     static let interval: UInt64 = 1_000_000
     /// A longer one is a pause.
     static let pause: UInt64 = 5_000_000
+    /// How long the last ones are waited for.
+    static let patience: UInt64 = 200_000_000
     static let byteCount = 64
 
     private(set) var sent = 0

@@ -12,6 +12,8 @@ final class Member {
     private var session: Session?
     /// What it answered to the host's last initiation; the host has not used it so far.
     private var next: Session?
+    /// How many handshakes it has begun or answered.
+    private var handshakes: UInt32 = 0
     /// What the last handshake's session is called.
     private var localIndex: UInt32 = 0
     private var timestamps = InitiationTimestamps()
@@ -35,12 +37,21 @@ final class Member {
         macs = LatestCookie(publicKey: host.publicKey)
     }
 
-    /// Whose session an index means. Its highest bit tells apart two sessions of one member.
+    /// Whose session an index means. Its highest byte tells apart the handshakes of one member.
     static func number(of index: UInt32) -> Int {
-        Int(index & ~alternative)
+        Int(index & 0xFF_FFFF)
     }
 
-    private static let alternative: UInt32 = 1 << 31
+    /// Whether an index means a handshake that another one has followed.
+    func isSuperseded(_ index: UInt32) -> Bool {
+        let age = (handshakes &- index >> 24) & 0xFF
+        return age > 0 && age < handshakes
+    }
+
+    private func nextIndex(of number: Int) -> UInt32 {
+        handshakes += 1
+        return UInt32(number) | handshakes << 24
+    }
 
     var hasSession: Bool {
         switch session {
@@ -51,17 +62,17 @@ final class Member {
 
     // MARK: Handshakes
 
-    /// Writes an initiation, which `index` will be named by.
+    /// Writes an initiation of the member with this number.
     func initiate(
-        _ host: Host, index: UInt32, now: WallTime, instant: Instant,
+        _ host: Host, number: Int, now: WallTime, instant: Instant,
         into message: inout MutableRawSpan
     ) throws(HandshakeError) {
-        localIndex = index
+        localIndex = nextIndex(of: number)
         var random = SystemRandom()
         handshake = try InitiatorHandshake.create(
             identity: identity, responder: host.publicKey, staticStatic: staticStatic(with: host),
             ephemeral: PrivateKey(random: &random), timestamp: timestamps.next(at: now),
-            localIndex: ReceiverIndex(rawValue: index), into: &message)
+            localIndex: ReceiverIndex(rawValue: localIndex), into: &message)
         macs.addMACs(to: &message, now: instant)
     }
 
@@ -82,9 +93,9 @@ final class Member {
         macs.consume(reply: cookieReply, now: now)
     }
 
-    /// Answers an initiation of the host.
+    /// Answers an initiation of the host to the member with this number.
     func respond(
-        to message: RawSpan, _ host: Host, index: UInt32, now: Instant,
+        to message: RawSpan, _ host: Host, number: Int, now: Instant,
         into response: inout MutableRawSpan
     ) throws(HandshakeError) {
         var random = SystemRandom()
@@ -92,7 +103,7 @@ final class Member {
         guard handshake.initiator == host.publicKey else { throw .unknownPeer }
         _ = try handshake.openTimestamp(message, staticStatic: staticStatic(with: host))
         let presharedKey = PresharedKey()
-        localIndex = index | (~localIndex & Self.alternative)
+        localIndex = nextIndex(of: number)
         next = Session(
             keys: try handshake.createResponse(
                 ephemeral: PrivateKey(random: &random), presharedKey: presharedKey,

@@ -40,7 +40,7 @@ while let line = readLine() {
     print(
         """
         {"seconds": \(seconds), "handshakes": \(crowd.handshakes - before), \
-        "unexpected": \(crowd.unexpected), "cookies": \(crowd.cookies), "sent": \(crowd.echo.sent), "back": \(trips.count), \
+        "unexpected": \(crowd.unexpected), "late": \(crowd.late), "cookies": \(crowd.cookies), "sent": \(crowd.echo.sent), "back": \(trips.count), \
         "median": \(quantile(0.5)), "p99": \(quantile(0.99)), "p999": \(quantile(0.999)), \
         "max": \(trips.last ?? 0), "pauses": \(trips.count { $0 > Echo.pause })}
         """)

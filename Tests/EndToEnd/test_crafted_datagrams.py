@@ -324,7 +324,8 @@ def test_many_bad_messages_of_one_class_wear_no_worker_out(open_site, kind):
     # A worker that returned where it should have gone on died of the first one.
     site = open_site()
     with harmless(site) as tunnel:
-        for number in range(16 * (os.cpu_count() or 1)):
+        # Fewer than would be load, if they all waited: then cookies came.
+        for number in range(16 * min(7, os.cpu_count() or 1)):
             tunnel.send({
                 "mac1": flipped(tunnel.peer.initiate(), 120),
                 "index": with_mac1(HandshakeResponse(1, number, bytes(32), bytes(16)),

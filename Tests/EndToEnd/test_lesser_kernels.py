@@ -3,6 +3,7 @@
 import errno
 import socket
 import sys
+import time
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_without_ipv6_ipv4_works(without_ipv6):
     send_stream(a.machine, b.machine, b.inner[4], size=5_000_000)
     assert a.daemon.show().listen_port == a.port
     a.daemon.wg("set", "listen-port", "6000")
-    ping(a.machine, b.inner[4], within=1)
+    ping(a.machine, b.inner[4], within=4)
     a.machine.ip("link set wg0 down\nlink set wg0 up")
     assert a.daemon.show().listen_port == 6000
     with a.machine.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other, \
@@ -86,11 +87,12 @@ def test_without_ipv6_an_endpoint_of_it_hurts_nobody(without_ipv6):
     ping(a.machine, b.inner[4])
     a.daemon.wg("set", "peer", "A" * 42 + "E=", "endpoint", "[2001:db8::1]:51820",
                 "allowed-ips", "192.168.241.9/32", "persistent-keepalive", "1")
-    before = cpu_seconds(a.daemon.pid)
+    begun, before = time.monotonic(), cpu_seconds(a.daemon.pid)
     assert_no_answer(a.machine, "192.168.241.9")
     ping(a.machine, b.inner[4], count=3)
     assert_no_answer(a.machine, "192.168.241.9")
-    assert cpu_seconds(a.daemon.pid) - before < 0.1
+    used = cpu_seconds(a.daemon.pid) - before
+    assert used < 0.1 * (time.monotonic() - begun)
 
 
 def test_a_kernel_without_ipv6_is_worth_a_line_in_the_log():

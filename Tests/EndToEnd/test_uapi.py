@@ -20,6 +20,7 @@ KEY = "1122334455667788" * 4
 OTHER = "99aabbccddeeff00" * 4
 PRIVATE = "40" + "55" * 30 + "40"  # already clamped
 OK = "errno=0\n\n"
+AT_ONCE = 5  # seconds: who waits for a client that stalls waits 15
 
 
 def answer_of(number):
@@ -362,14 +363,21 @@ def test_a_port_in_use_is_refused_and_the_old_sockets_still_work(version):
             assert a.daemon.ask(text) == answer_of(errno.EADDRINUSE)
             unchanged = [pair for pair in a.daemon.get() if "bytes" not in pair[0]]
             assert unchanged == [pair for pair in before if "bytes" not in pair[0]]
-            ping(b.machine, a.inner[4], within=1)
+            ping(b.machine, a.inner[4], within=4)
         assert a.daemon.ask("set=1\nlisten_port=4444\n\n") == OK
-        ping(a.machine, b.inner[4], within=1)
+        ping(a.machine, b.inner[4], within=4)
         assert b.peer_status(a).endpoint == "10.0.0.1:4444"
 
 
 def test_a_port_that_was_just_left_is_free():
     with two_sites() as (a, b):
+        def listens(port):
+            """False only where a worker was put aside for longer than the daemon waits for it."""
+            begun = time.monotonic()
+            answer = a.daemon.ask(f"set=1\nlisten_port={port}\n\n", timeout=20)
+            assert answer == OK or time.monotonic() - begun > 1, answer
+            return answer == OK
+
         with a.machine.entered():
             flood = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         flood.setblocking(False)
@@ -378,10 +386,10 @@ def test_a_port_that_was_just_left_is_free():
                 for _ in range(50):  # so that the workers have something else to do
                     with contextlib.suppress(BlockingIOError):
                         flood.sendto(bytes(60_000), (b.inner[4], 9))
-                assert a.daemon.ask(f"set=1\nlisten_port={4444 + number % 2}\n\n") == OK
+                wait_until(lambda: listens(4444 + number % 2), "the port is free", within=20)
         # The first ones are lost behind the flood.
         wait_until(lambda: a.machine.attempt("ping", "-c1", "-W1", b.inner[4]).returncode == 0,
-                   "the tunnel works", within=8)
+                   "the tunnel works", within=20)
 
 
 def test_a_port_in_use_is_refused_while_the_link_is_down(daemon):
@@ -415,7 +423,7 @@ def test_the_mark_is_on_what_is_sent():
         """)
         assert_no_answer(a.machine, b.inner[4])
         assert a.daemon.ask("set=1\nfwmark=42\n\n") == OK
-        a.machine.ip("link set wg0 down\nlink set wg0 up")  # or the next handshake waits its 5 s
+        a.go_down_and_up()  # or the next handshake waits its 5 s
         ping(a.machine, b.inner[4], count=3)
         assert a.daemon.ask("set=1\nfwmark=0\n\n") == OK
         assert_no_answer(a.machine, b.inner[4])
@@ -432,7 +440,7 @@ def test_stalled_clients_delay_nobody(daemon):
             begun = time.monotonic()
             assert daemon.ask("set=1\nfwmark=5\n\n") == OK
             assert daemon.ask("get=1\n\n").endswith(OK)
-            assert time.monotonic() - begun < 0.1
+            assert time.monotonic() - begun < AT_ONCE
     assert ("fwmark", "5") in daemon.get()
 
 
@@ -443,7 +451,7 @@ def test_a_client_that_does_not_read_delays_nobody(daemon):
         deaf.sendall(b"get=1\n\n" * 3)
         begun = time.monotonic()
         assert daemon.ask("set=1\nfwmark=5\n\n") == OK
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < AT_ONCE
     assert daemon.ask("get=1\n\n").endswith(OK)
 
 
@@ -463,7 +471,7 @@ def test_questions_wait_until_the_answers_before_them_are_read(daemon):
         client.sendall(b"get=1\n\n" * 9000)
         begun = time.monotonic()
         assert daemon.ask("set=1\nfwmark=5\n\n") == OK
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < AT_ONCE
         assert resident(daemon) < before + 4096
         remaining = 10 * length
         while remaining:
@@ -478,13 +486,15 @@ def test_questions_wait_until_the_answers_before_them_are_read(daemon):
 def test_who_stalls_is_put_out(daemon):
     lines = "".join(f"allowed_ip=10.{n // 256}.{n % 256}.0/24\n" for n in range(30000))
     assert daemon.ask(f"set=1\npublic_key={KEY}\n{lines}\n") == OK
-    time.sleep(0.3)
-    files = open_files(daemon.pid)
-    with daemon.dial() as reader, daemon.dial() as writer, daemon.dial() as silent:
-        reader.sendall(b"get=1\n\n" * 3)
-        writer.sendall(b"set=1\nfwm")
-        wait_until(lambda: open_files(daemon.pid) == files + 3, "all are served")
-        wait_until(lambda: open_files(daemon.pid) == files + 1, "two are put out", within=20)
+    with daemon.dial() as silent:
+        silent.sendall(b"get=1\n\n")
+        assert read_answer(silent).endswith(OK)
+        files = open_files(daemon.pid)  # with this client, and without those before it
+        with daemon.dial() as reader, daemon.dial() as writer:
+            reader.sendall(b"get=1\n\n" * 3)
+            writer.sendall(b"set=1\nfwm")
+            wait_until(lambda: open_files(daemon.pid) == files + 2, "all are served")
+            wait_until(lambda: open_files(daemon.pid) == files, "two are put out", within=20)
         silent.sendall(b"get=1\n\n")  # between two dialogues one may be silent as long as one likes
         assert read_answer(silent).endswith(OK)
 
@@ -519,6 +529,7 @@ def test_without_a_descriptor_for_a_client_it_does_not_spin(daemon):
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, limit))
     with daemon.dial():
         time.sleep(0.2)
-        before = cpu_seconds(daemon.pid)
+        begun, before = time.monotonic(), cpu_seconds(daemon.pid)
         time.sleep(1)
-        assert cpu_seconds(daemon.pid) - before < 0.1
+        used = cpu_seconds(daemon.pid) - before
+        assert used < 0.1 * (time.monotonic() - begun)

@@ -1,14 +1,15 @@
 """Stock `wg`: set, show, showconf, setconf, addconf and syncconf."""
 
-import os
+import concurrent.futures
 import socket
+import threading
 
 import pytest
 
-from daemon import Daemon, Keys, to_hex, wg_tool
-from machines import Machine
+from daemon import Daemon, Keys, belongings, open_files, to_hex, wg_tool
+from machines import Machine, wait_until
 from topology import two_sites, wait_for_the_next_initiation
-from traffic import ping, send_stream
+from traffic import flood, ping, send_stream
 
 NOTHING = "(none)"
 
@@ -183,27 +184,37 @@ def test_syncconf_reaches_the_configuration_named(daemon, full):
 
 
 def test_syncconf_under_traffic_keeps_session_and_counters_and_loses_nothing():
-    with two_sites() as (a, b):
+    with two_sites() as (a, b), concurrent.futures.ThreadPoolExecutor() as threads:
         ping(a.machine, b.inner[4], count=3)
-        before = a.peer_status(b)
-        files = len(os.listdir(f"/proc/{a.daemon.pid}/fd"))
-        flood = a.machine.popen("ping", "-n", "-f", "-c", 1000, "-i", 0.002, b.inner[4],
-                                stdout=-1)
+        before, before_there = a.peer_status(b), b.peer_status(a)
+        files, _ = belongings(a.daemon.pid)
+        changed = threading.Event()
+
+        def flood_until_changed():
+            """How many packets were answered, which are all."""
+            sent = 0
+            while not changed.is_set():
+                flood(a.machine, b.inner[4], count=1000, within=4)
+                sent += 1000
+            return sent
+
+        flooding = threads.submit(flood_until_changed)
         added = Keys()
-        for number in range(40):
-            extra = [f"[Peer]\nPublicKey = {added.public}\nAllowedIPs = 10.9.0.0/16\n"]
-            configuration = a.configuration(
-                b.as_peer(endpoint=before.endpoint)) + (extra[0] if number % 2 else "")
-            a.daemon.wg("syncconf", "/dev/stdin", input=configuration)
-            assert (added.public in a.daemon.show().peers) == bool(number % 2)
-        assert flood.poll() is None, "the flood was over before the changes were"
-        output, _ = flood.communicate(timeout=10)
-        assert "1000 packets transmitted, 1000 received" in output, output
+        try:
+            for number in range(40):
+                extra = [f"[Peer]\nPublicKey = {added.public}\nAllowedIPs = 10.9.0.0/16\n"]
+                configuration = a.configuration(
+                    b.as_peer(endpoint=before.endpoint)) + (extra[0] if number % 2 else "")
+                a.daemon.wg("syncconf", "/dev/stdin", input=configuration)
+                assert (added.public in a.daemon.show().peers) == bool(number % 2)
+        finally:
+            changed.set()
+        byte_count = flooding.result() * 128
         after = a.peer_status(b)
         assert after.latest_handshake == before.latest_handshake
-        assert after.rx >= before.rx + 1000 * 128 and after.tx >= before.tx + 1000 * 128
-        assert b.peer_status(a).latest_handshake - before.latest_handshake <= 1
-        assert len(os.listdir(f"/proc/{a.daemon.pid}/fd")) <= files
+        assert after.rx >= before.rx + byte_count and after.tx >= before.tx + byte_count
+        assert b.peer_status(a).latest_handshake == before_there.latest_handshake
+        wait_until(lambda: open_files(a.daemon.pid) <= files, "no descriptor is left behind")
 
 
 def test_setconf_starts_its_peers_anew():
@@ -224,10 +235,9 @@ def test_a_changed_preshared_key_takes_part_in_the_next_handshake():
             site.daemon.wg("set", "peer", other.keys.public, "preshared-key", "/dev/stdin",
                            input=preshared)
         ping(a.machine, b.inner[4])  # the session lives on
-        for command in ("down", "up"):  # sessions end with the link
-            a.machine.ip(f"link set wg0 {command}")
+        a.go_down_and_up()  # sessions end with the link
         wait_for_the_next_initiation()
-        ping(a.machine, b.inner[4], within=1)
+        ping(a.machine, b.inner[4], within=4)
 
 
 def test_a_changed_port_is_roamed_to():
@@ -251,7 +261,7 @@ def test_a_set_of_the_present_values_is_no_change():
         a.daemon.wg("set", "private-key", "/dev/stdin", "listen-port", "51821", "fwmark", "0",
                     input=a.keys.private)
         assert a.machine.run("ss", "-Hlune", "sport = :51821") == sockets
-        ping(a.machine, b.inner[4], within=1)
+        ping(a.machine, b.inner[4], within=4)
         assert a.peer_status(b).latest_handshake == handshake
 
 

@@ -242,7 +242,7 @@ struct UDPSocketTests {
             let elapsed = Clock.boottime() - start
             #expect(outcome.dropped > 0 && outcome.sent * 20 + outcome.dropped == 64 * 20)
             #expect(outcome.lastError == EAGAIN)
-            #expect(elapsed < 200_000_000)
+            #expect(elapsed < 2_000_000_000)
         }
     }
 

@@ -44,13 +44,15 @@ def test_a_keepalive_has_32_bytes(seen):
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         a.daemon.wg("set", "peer", b.keys.public, "persistent-keepalive", "1")
-        before = a.peer_status(b).tx
+        begun, before = time.monotonic(), a.peer_status(b).tx
         with Capture(b.machine, "eth0") as capture:
             time.sleep(2.6)
             lengths = [len(data) for _, data in capture.datagrams_from(OUTER[4][1], a.port)]
-        assert lengths in ([32] * 2, [32] * 3)
-        assert 64 <= a.peer_status(b).tx - before <= 128
-        seen(f"{lengths} in 2.6 s")
+        sent = a.peer_status(b).tx - before
+        elapsed = time.monotonic() - begun
+        assert set(lengths) == {32} and 1 <= len(lengths) <= elapsed + 1
+        assert 32 <= sent <= 32 * (elapsed + 1)
+        seen(f"{lengths} in {elapsed:.1f} s")
 
 
 @pytest.mark.scenario("B4", "a preshared key: none, one, none again, and never on one side only")
@@ -68,11 +70,11 @@ def test_preshared_keys_come_and_go(seen):
             set_key(a, b, key)
             wait_for_the_next_initiation()
 
-        ping(a.machine, b.inner[4], within=1)
+        ping(a.machine, b.inner[4], within=4)
         for key in (wg_tool("genpsk"), None):
             set_key(b, a, key)
             new_session(key)
-            ping(a.machine, b.inner[4], within=1)
+            ping(a.machine, b.inner[4], within=4)
         new_session(wg_tool("genpsk"))
         assert_no_answer(a.machine, b.inner[4])
         seen("three sessions, and none with different keys")
@@ -96,8 +98,8 @@ def test_malformed_datagrams(seen):
             time.sleep(0.2)
             assert not [packet for packet in capture.packets()
                         if source(packet) == (OUTER[4][1], a.port)], "something was answered"
-        ping(a.machine, b.inner[4], within=1)
-        ping(b.machine, a.inner[4], within=1)
+        ping(a.machine, b.inner[4], within=4)
+        ping(b.machine, a.inner[4], within=4)
         assert a.daemon.process.poll() is None
         seen("no answer to any, and one to the ping")
 
@@ -109,7 +111,7 @@ def test_a_peer_with_the_own_key(seen):
                               "endpoint=127.0.0.1:51821\nallowed_ip=192.168.99.0/24\n\n")
         assert result == "errno=0\n\n"
         assert list(a.daemon.show().peers) == [b.keys.public]
-        ping(a.machine, b.inner[4], within=1)
+        ping(a.machine, b.inner[4], within=4)
         seen("accepted and ignored, and the other peer is reached")
 
 
@@ -126,7 +128,7 @@ def test_a_peer_becomes_the_interface(seen):
                     input=a.keys.private)
         b.daemon.wg("set", "peer", a.keys.public, "allowed-ips", ",".join(a.host_routes))
         wait_for_the_next_initiation()
-        ping(a.machine, b.inner[4], within=1)
+        ping(a.machine, b.inner[4], within=4)
         seen("removed with its session; added again, the first ping is answered")
 
 
@@ -142,6 +144,6 @@ def test_the_sockets_stay_where_they_were_born(seen):
             bound = a.daemon.show().listen_port
             assert born.run("ss", "-Hlun", f"sport = :{bound}")
             assert not elsewhere.run("ss", "-Hlun")
-            ping(elsewhere, b.inner[4], within=1)
+            ping(elsewhere, b.inner[4], within=4)
         seen("three ports, and no socket where the interface is")
 

@@ -80,17 +80,17 @@ struct NonceTests {
 
         try withThreads(gates.count) { number in
             var lane = Lane(path: path, gate: gates[number], seed: UInt64(number))
-            while logs[number].count < goal {
+            while logs[number].count < goal || state.hasMore {
                 lane.sealBatch(now: state.now, into: logs[number])
+                if logs[number].isAtLimit { state.sawLimit.store(true, ordering: .relaxed) }
             }
             state.running.subtract(1, ordering: .releasing)
         } meanwhile: {
-            var round = 0
             while state.running.load(ordering: .acquiring) > 0 {
                 network.advance(by: .milliseconds(100))
                 state.time.store(network.time.nanoseconds, ordering: .relaxed)
                 pair.alice.handleTimeout()
-                round += 1
+                let round = state.rounds.add(1, ordering: .relaxed).newValue
                 // Towards one limit, then the other.
                 if round % 300 == 100 { skip(pair, to: (1 << 60) - 500) }
                 if round % 300 == 200 { skip(pair, to: Constants.rejectAfterMessages - 500) }
@@ -117,6 +117,10 @@ struct NonceTests {
     final class State: Sendable {
         let time: Atomic<UInt64>
         let running: Atomic<Int>
+        /// Of the control thread.
+        let rounds = Atomic<Int>(0)
+        /// Whether a lane has sealed the last message of a session.
+        let sawLimit = Atomic<Bool>(false)
 
         init(time: Instant, threads: Int) {
             self.time = Atomic(time.nanoseconds)
@@ -124,6 +128,13 @@ struct NonceTests {
         }
 
         var now: Instant { Instant(nanoseconds: time.load(ordering: .relaxed)) }
+
+        /// Whether limits are to come yet, however slow a thread is: the control thread has to get
+        /// beyond both, and the lanes to the last one before there is a new session.
+        var hasMore: Bool {
+            let rounds = rounds.load(ordering: .relaxed)
+            return rounds < 400 || rounds < 20_000 && !sawLimit.load(ordering: .relaxed)
+        }
     }
 
     private func skip(_ pair: Pair, to counter: UInt64) {
@@ -186,6 +197,11 @@ private final class MessageLog: @unchecked Sendable {
 
     private(set) var runs: [Run] = []
     private(set) var count = 0
+
+    /// Whether the last message was the last of its session.
+    var isAtLimit: Bool {
+        runs.last.map { $0.first + $0.count == Constants.rejectAfterMessages } ?? false
+    }
 
     func note(_ bytes: RawSpan, at offset: Int) {
         let index = bytes.loadLittleEndian(at: offset + TransportData.receiver, as: UInt32.self)
