@@ -60,7 +60,9 @@ package struct Settings: Sendable {
     package static var aeadName: String {
         guard Device.isCryptographyReady else { return "nothing: libsodium does not start" }
         let wanted = try? parse("WG_AEAD", AEADImplementation.init(name:))
-        return ((wanted ?? nil) ?? .fastest).nameAndVersion
+        let chosen = (wanted ?? nil) ?? .fastest
+        guard let obstacle = chosen.obstacle else { return chosen.nameAndVersion }
+        return "nothing: \(chosen.nameAndVersion) cannot be used, \(obstacle)"
     }
 
     /// A daemon leaves the directory that it was started in.
