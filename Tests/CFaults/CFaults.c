@@ -54,8 +54,8 @@ static long leave(struct faults_rule *rule, long result, long messages)
     if (!rule)
         return result;
     int code = errno;
-    // The rule may be another one by now.
-    if (messages > 0 && rule->number == entered) {
+    // The rule may be another one by now, or not be all there yet.
+    if (messages > 0 && rule->number == entered && entered != FAULTS_UNFINISHED) {
         rule->met = 0;
         rule->passed += (uint64_t)messages;
     }

@@ -12,7 +12,8 @@ CALLS = ("sendmmsg", "recvmmsg", "read", "writev")
 ERRORS = ("EIO", "EINVAL", "EMSGSIZE", "ENOBUFS", "EAGAIN", "ENOMEM", "EINTR", "ENETUNREACH",
           "EADDRNOTAVAIL")
 RULE = struct.Struct("=iIQQIIIIQQQ")  # struct faults_rule
-PASSED, INJECTED = 40, 48             # where the two counters lie in it
+NUMBER, PASSED, INJECTED = 36, 40, 48  # where these lie in it
+UNFINISHED = 0xFFFFFFFF                # FAULTS_UNFINISHED
 SOURCE = pathlib.Path(__file__).resolve().parents[1] / "CFaults"
 
 
@@ -43,11 +44,14 @@ class Faults:
         """From now on a call fails: `times` in a row at message `first`, and every `period` later."""
         code = getattr(errno, error) if error else 0
         self.number += 1
-        # The errno last: until it is there, nothing fails.
-        rule = RULE.pack(0, times, first, period, runs_only, 0, most, self.number, 0, 0, 0)
+        # First that nothing fails, then the rule; its number last, for a message that passes before it
+        # is there is not counted.
+        rule = RULE.pack(code, times, first, period, runs_only, 0, most, UNFINISHED, 0, 0, 0)
         at = CALLS.index(call) * RULE.size
-        self.plan[at:at + RULE.size] = rule
-        self.plan[at:at + 4] = struct.pack("=i", code)
+        self.plan[at:at + 4] = struct.pack("=i", 0)
+        self.plan[at + 4:at + RULE.size] = rule[4:]
+        self.plan[at:at + 4] = rule[:4]
+        self.plan[at + NUMBER:at + NUMBER + 4] = struct.pack("=I", self.number)
 
     def clear(self):
         for call in CALLS:

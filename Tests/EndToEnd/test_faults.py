@@ -88,7 +88,7 @@ def test_a_call_that_fails_for_a_while_ends_no_reader_and_does_not_spin(call):
             # Before there is any traffic: a call under way would count itself past the first message.
             faults.set(call, error, times=100)
             with background((sender.machine, receiver.inner[4])):
-                wait_until(lambda: faults.injected(call) == 100, f"100 × {error}", within=5)
+                wait_until(lambda: faults.injected(call) >= 100, f"100 × {error}", within=5)
                 wait_until(lambda: faults.passed(call) > 10, f"it goes on after {error}", within=4)
                 faults.set(call, error, times=1 << 30, period=1)
                 before, begun = cpu_seconds(a.daemon.pid), time.monotonic()

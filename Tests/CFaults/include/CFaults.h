@@ -13,6 +13,9 @@
 #define _Nullable
 #endif
 
+/// The number of a rule that is being written: nothing is counted in it.
+#define FAULTS_UNFINISHED 0xFFFFFFFFu
+
 enum faults_call { faults_sendmmsg, faults_recvmmsg, faults_read, faults_writev, faults_calls };
 
 /// When one kind of call fails, and how. A message is a datagram or a run of them, or one packet of a
