@@ -126,11 +126,10 @@ package struct AEADSelfTest: ~Copyable {
             forged[tag + index * 5 % Self.tagSize] ^= 1 << UInt8(index % 8)
         }
         let (packets, opened) = opening(packets, forged)
+        let zeros = [UInt8](repeating: 0, count: opened.count)
         return packets.allSatisfy { packet in
             let text = packet.offset..<packet.offset + packet.length - Self.tagSize
-            // Bytes have no padding.
-            return !packet.isAuthentic
-                && ConstantTime.isZero(unsafe opened.span.bytes.extracting(text))
+            return !packet.isAuthentic && Self.equal(opened, zeros, in: text)
         }
     }
 
@@ -146,12 +145,32 @@ package struct AEADSelfTest: ~Copyable {
         return (packets, bytes)
     }
 
-    /// Faster than `==` of slices, byte by byte: this is done at each start.
+    /// Word by word: this is done at each start, and took longer byte by byte than all the rest of it.
     private static func equal(_ left: [UInt8], _ right: [UInt8], in range: Range<Int>) -> Bool {
         guard left.count == right.count else { return false }
         // Bytes have no padding.
-        return ConstantTime.equal(
-            unsafe left.span.bytes.extracting(range), unsafe right.span.bytes.extracting(range))
+        let left = unsafe left.span.bytes.extracting(range)
+        let right = unsafe right.span.bytes.extracting(range)
+        var difference: UInt64 = 0
+        var offset = 0
+        while offset <= range.count - 8 {
+            // It is checked to lie in the span, and every word is a number.
+            let (a, b) = unsafe (
+                left.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self),
+                right.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            )
+            difference |= a ^ b
+            offset += 8
+        }
+        while offset < range.count {
+            let (a, b) = unsafe (
+                left.unsafeLoad(fromByteOffset: offset, as: UInt8.self),
+                right.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
+            )
+            difference |= UInt64(a ^ b)
+            offset += 1
+        }
+        return difference == 0
     }
 
     private static func edit(_ bytes: inout [UInt8], _ body: (inout MutableRawSpan) -> Void) {
