@@ -35,8 +35,10 @@ struct Worker: ~Copyable, Sendable {
     /// Whose messages are in `send4` and `send6`.
     var peers4: FixedArray<PeerSlot>
     var peers6: FixedArray<PeerSlot>
-    /// Whether the TUN was given datagrams in this turn.
+    /// Whether the last receive brought datagrams for the TUN.
     var hasWrittenDatagrams = false
+    /// How many datagrams the TUN was given since others had their turn.
+    var datagramsInARow = 0
     /// How many bytes were read and received since the last wait.
     var carried = 0
     var pieces: GatherList
