@@ -24,7 +24,12 @@ package enum Clock {
 
     /// Holds up the calling thread.
     package static func pause(milliseconds: Int) {
-        var interval = timespec(tv_sec: 0, tv_nsec: min(milliseconds, 999) * 1_000_000)
+        pause(nanoseconds: min(milliseconds, 999) * 1_000_000)
+    }
+
+    /// Holds up the calling thread for less than a second.
+    package static func pause(nanoseconds: Int) {
+        var interval = timespec(tv_sec: 0, tv_nsec: nanoseconds)
         unsafe nanosleep(&interval, nil)
     }
 }

@@ -15,11 +15,20 @@ extension Worker {
     /// How many datagrams are written to the TUN before the program that reads them gets its turn. The
     /// buffer that a socket has unless it asks for more holds some 80 of 1300 bytes.
     private static let datagramsPerTurn = 16
+    /// The rest after datagrams, in nanoseconds for each of their bytes: 1.6 Gbit/s, less than most programs
+    /// read. It is not worth a switch of threads below the shortest, nor the wait above the longest.
+    private static let restPerByte = 5
+    private static let shortestRest = 20_000
+    private static let longestRest = 200_000
+    /// How much later than asked for the kernel ends a rest, in nanoseconds.
+    private static let timerSlack = 50_000
 
     /// Receives what a socket has, and writes what is in it to the TUN.
     mutating func drain(_ family: AddressFamily, _ incoming: inout MutableRawSpan) {
         var receives = Self.receivesPerTurn
         var bytes = 0
+        var isEmpty = false
+        datagramBytes = 0
         while receives > 0, bytes < Self.bytesPerTurn {
             receives -= 1
             let limit =
@@ -34,7 +43,10 @@ extension Worker {
                 // So that a full receive of such messages would be no more than one of large ones.
                 areMessagesSmall = received <= count * (Self.bytesPerTurn / Self.slots)
                 // The socket was emptied; if not, we are woken again.
-                if count < limit { receives = 0 }
+                if count < limit {
+                    isEmpty = true
+                    receives = 0
+                }
             case .wouldBlock:
                 if receives == Self.receivesPerTurn - 1 { failures.noteNothing() }
                 receives = 0
@@ -46,16 +58,31 @@ extension Worker {
             }
         }
         carried += bytes
+        // Whoever is behind goes on.
+        if isEmpty, restAfterDatagrams() { return }
         if datagramsInARow > 0 { letDatagramsBeRead() }
     }
 
     /// Nothing slows whoever sends datagrams, and the socket they are for soon overflows: the program that
     /// reads them must not wait for us, who go before it. Between two busy processors, while it shared ours,
     /// it lost 1 to 2 % of a gigabit a second with this once a turn, and none with it every 16 datagrams.
-    /// (While it shares that of another program, and waits for that, nothing of ours helps: 10 to 20 %.)
     private mutating func letDatagramsBeRead() {
         datagramsInARow = 0
         Thread.yield()
+    }
+
+    /// Where the program that reads shares a processor with another, it waits for that, and datagrams that
+    /// come in a burst are better kept here, where there is more room: of a gigabit a second, sent in bursts
+    /// of a millisecond's, 1.6 % were lost with this and 7 % without. What came meanwhile is then handed over
+    /// with less work: without a limit a sixth more datagrams of 1300 bytes got through.
+    ///
+    /// Returns whether there was a rest.
+    private mutating func restAfterDatagrams() -> Bool {
+        let rest = min(datagramBytes * Self.restPerByte, Self.longestRest)
+        guard rest >= Self.shortestRest else { return false }
+        datagramsInARow = 0
+        Clock.pause(nanoseconds: max(rest - Self.timerSlack, 0))
+        return true
     }
 
     private mutating func receive(
@@ -94,7 +121,10 @@ extension Worker {
             guard coalescer.holdsDatagrams(writeAt: index) else { continue }
             hasWrittenDatagrams = true
             // A piece is a datagram.
-            datagramsInARow += coalescer.write(at: index).count
+            for piece in coalescer.write(at: index) {
+                datagramsInARow += 1
+                datagramBytes += coalescer.piece(at: piece).length
+            }
             if datagramsInARow >= Self.datagramsPerTurn { letDatagramsBeRead() }
         }
         coalescer.removeAll()

@@ -39,6 +39,8 @@ struct Worker: ~Copyable, Sendable {
     var hasWrittenDatagrams = false
     /// How many datagrams the TUN was given since others had their turn.
     var datagramsInARow = 0
+    /// How many bytes of datagrams the TUN was given in this turn.
+    var datagramBytes = 0
     /// How many bytes were read and received since the last wait.
     var carried = 0
     var pieces: GatherList
