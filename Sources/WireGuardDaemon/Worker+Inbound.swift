@@ -58,8 +58,8 @@ extension Worker {
             }
         }
         carried += bytes
-        // Whoever is behind goes on.
-        if isEmpty, restAfterDatagrams() { return }
+        // Whoever is behind goes on, and a flow that waits for its acknowledgments does not wait for others.
+        if isEmpty, datagramBytes > bytes / 2, restAfterDatagrams() { return }
         if datagramsInARow > 0 { letDatagramsBeRead() }
     }
 
@@ -72,9 +72,9 @@ extension Worker {
     }
 
     /// Where the program that reads shares a processor with another, it waits for that, and datagrams that
-    /// come in a burst are better kept here, where there is more room: of a gigabit a second, sent in bursts
-    /// of a millisecond's, 1.6 % were lost with this and 7 % without. What came meanwhile is then handed over
-    /// with less work: without a limit a sixth more datagrams of 1300 bytes got through.
+    /// come in a burst are better kept here, where there is more room: of a gigabit a second, sent a
+    /// millisecond's at once, 2 % were lost with this and 7 % without. What came meanwhile is then handed
+    /// over with less work: without a limit a sixth more datagrams got through.
     ///
     /// Returns whether there was a rest.
     private mutating func restAfterDatagrams() -> Bool {
