@@ -100,6 +100,8 @@ import WireGuardCrypto
                 let last = packets.count - 1
                 switch (fault, packets[last].isAuthentic) {
                 case (.opensWrong, true): buffer.invert(at: packets[last].offset + 64_999)
+                // Behind the last whole word of 17 bytes.
+                case (.opensEndWrong, true): buffer.invert(at: packets[4].offset + 16)
                 case (.refusesEmpty, true): packets[0].isAuthentic = false
                 case (.acceptsForgery, false): packets[last].isAuthentic = true
                 case (.releasesForgery, false): buffer.invert(at: packets[last].offset)
@@ -112,7 +114,7 @@ import WireGuardCrypto
 
     /// A way to be wrong.
     enum Fault: CaseIterable {
-        case sealsWrong, opensWrong, refusesEmpty, acceptsForgery, releasesForgery
+        case sealsWrong, opensWrong, opensEndWrong, refusesEmpty, acceptsForgery, releasesForgery
     }
 }
 
