@@ -16,24 +16,21 @@ extension Worker {
     /// buffer that a socket has unless it asks for more holds some 80 of 1300 bytes.
     private static let datagramsPerTurn = 16
     /// The rest after datagrams, in nanoseconds for each of their bytes: 1.6 Gbit/s, less than most programs
-    /// read. It is not worth a switch of threads below the shortest, nor the wait above the longest.
+    /// read. The shortest is as much as the kernel ends a rest later than asked for.
     private static let restPerByte = 5
-    private static let shortestRest = 20_000
+    private static let shortestRest = 50_000
     private static let longestRest = 200_000
-    /// How much later than asked for the kernel ends a rest, in nanoseconds.
-    private static let timerSlack = 50_000
 
     /// Receives what a socket has, and writes what is in it to the TUN.
     mutating func drain(_ family: AddressFamily, _ incoming: inout MutableRawSpan) {
         var receives = Self.receivesPerTurn
         var bytes = 0
         var isEmpty = false
-        datagramBytes = 0
         while receives > 0, bytes < Self.bytesPerTurn {
             receives -= 1
             let limit =
                 areMessagesSmall
-                ? Self.slots : hasWrittenDatagrams ? Self.datagramSlots : Self.largeSlots
+                ? Self.slots : areMostlyDatagrams ? Self.datagramSlots : Self.largeSlots
             switch receive(family, atMost: limit, into: &incoming) {
             case .messages(let count):
                 failures.receiving.end()
@@ -49,6 +46,7 @@ extension Worker {
                 }
             case .wouldBlock:
                 if receives == Self.receivesPerTurn - 1 { failures.noteNothing() }
+                isEmpty = true
                 receives = 0
             case nil:
                 receives = 0
@@ -58,8 +56,8 @@ extension Worker {
             }
         }
         carried += bytes
-        // Whoever is behind goes on, and a flow that waits for its acknowledgments does not wait for others.
-        if isEmpty, datagramBytes > bytes / 2, restAfterDatagrams() { return }
+        // Whoever is behind goes on.
+        if isEmpty, restAfterDatagrams() { return }
         if datagramsInARow > 0 { letDatagramsBeRead() }
     }
 
@@ -76,12 +74,14 @@ extension Worker {
     /// millisecond's at once, 2 % were lost with this and 7 % without. What came meanwhile is then handed
     /// over with less work: without a limit a sixth more datagrams got through.
     ///
-    /// Returns whether there was a rest.
+    /// There is none where datagrams are not most of what went through, either way: what else there is would
+    /// wait too. Returns whether there was one.
     private mutating func restAfterDatagrams() -> Bool {
-        let rest = min(datagramBytes * Self.restPerByte, Self.longestRest)
-        guard rest >= Self.shortestRest else { return false }
+        defer { (datagramBytes, otherBytes) = (0, 0) }
+        let rest = min(min(datagramBytes, Self.longestRest) * Self.restPerByte, Self.longestRest)
+        guard rest >= Self.shortestRest, datagramBytes > otherBytes else { return false }
         datagramsInARow = 0
-        Clock.pause(nanoseconds: max(rest - Self.timerSlack, 0))
+        Clock.pause(nanoseconds: rest - Self.shortestRest)
         return true
     }
 
@@ -115,20 +115,24 @@ extension Worker {
         let wakes = inbound.open(
             messages, count: count, in: &incoming, into: &coalescer, now: now)
         coalescer.finish(in: &incoming)
-        hasWrittenDatagrams = false
+        if wakes { control.ring() }
+        var datagrams = 0
         for index in 0..<coalescer.writeCount {
             write(index, of: &incoming, now: now)
             guard coalescer.holdsDatagrams(writeAt: index) else { continue }
-            hasWrittenDatagrams = true
             // A piece is a datagram.
             for piece in coalescer.write(at: index) {
                 datagramsInARow += 1
-                datagramBytes += coalescer.piece(at: piece).length
+                datagrams += coalescer.piece(at: piece).length
             }
             if datagramsInARow >= Self.datagramsPerTurn { letDatagramsBeRead() }
         }
         coalescer.removeAll()
-        if wakes { control.ring() }
+        // Less what the messages have around them, which does not matter here.
+        let others = max(bytes - datagrams, 0)
+        areMostlyDatagrams = datagrams > others
+        datagramBytes &+= datagrams
+        otherBytes &+= others
         return bytes
     }
 

@@ -41,6 +41,7 @@ extension Worker {
             }
         }
         carried += bytes
+        otherBytes &+= bytes
         flush(&outgoing, bouncing: &bounces)
         // Going first, we would be here again for the next datagram before its sender wrote another,
         // and each would cost a wake-up, a switch of threads and a send. With this a sender between two

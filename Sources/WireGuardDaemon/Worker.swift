@@ -35,12 +35,14 @@ struct Worker: ~Copyable, Sendable {
     /// Whose messages are in `send4` and `send6`.
     var peers4: FixedArray<PeerSlot>
     var peers6: FixedArray<PeerSlot>
-    /// Whether the last receive brought datagrams for the TUN.
-    var hasWrittenDatagrams = false
+    /// Whether the last receive brought datagrams above all.
+    var areMostlyDatagrams = false
     /// How many datagrams the TUN was given since others had their turn.
     var datagramsInARow = 0
-    /// How many bytes of datagrams the TUN was given in this turn.
+    /// How many bytes of datagrams the TUN was given since the last turn that emptied a socket, and how many
+    /// of anything else went through meanwhile, either way.
     var datagramBytes = 0
+    var otherBytes = 0
     /// How many bytes were read and received since the last wait.
     var carried = 0
     var pieces: GatherList
