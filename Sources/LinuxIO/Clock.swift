@@ -27,7 +27,7 @@ package enum Clock {
         pause(nanoseconds: min(milliseconds, 999) * 1_000_000)
     }
 
-    /// Holds up the calling thread for less than a second.
+    /// Holds up the calling thread for less than a second, and some 50 µs more, the kernel's slack.
     package static func pause(nanoseconds: Int) {
         var interval = timespec(tv_sec: 0, tv_nsec: nanoseconds)
         unsafe nanosleep(&interval, nil)

@@ -10,11 +10,11 @@ extension Worker {
     /// How many messages are received at once while they are large. What they fill stays in the cache,
     /// and what is in them is not kept waiting for more.
     private static let largeSlots = 8
-    /// How many of them when datagrams are in them, which must not come to a socket all at once.
+    /// How many of them while they are mostly datagrams, which must not come to a socket all at once.
     private static let datagramSlots = 2
-    /// How many datagrams are written to the TUN before the program that reads them gets its turn. The
-    /// buffer that a socket has unless it asks for more holds some 80 of 1300 bytes.
-    private static let datagramsPerTurn = 16
+    /// After how many datagrams the program that reads them is offered the processor, once the write that
+    /// they are in is done. The buffer that a socket has unless it asks for more holds some 80 of 1300 bytes.
+    private static let datagramsPerOffer = 16
     /// The rest after datagrams, in nanoseconds for each of their bytes: 1.6 Gbit/s, less than most programs
     /// read. The shortest is as much as the kernel ends a rest later than asked for.
     private static let restPerByte = 5
@@ -63,7 +63,7 @@ extension Worker {
 
     /// Nothing slows whoever sends datagrams, and the socket they are for soon overflows: the program that
     /// reads them must not wait for us, who go before it. Between two busy processors, while it shared ours,
-    /// it lost 1 to 2 % of a gigabit a second with this once a turn, and none with it every 16 datagrams.
+    /// it lost 1 to 2 % of a gigabit a second with this once a turn, and none with it as often as now.
     private mutating func letDatagramsBeRead() {
         datagramsInARow = 0
         Thread.yield()
@@ -120,12 +120,12 @@ extension Worker {
         for index in 0..<coalescer.writeCount {
             write(index, of: &incoming, now: now)
             guard coalescer.holdsDatagrams(writeAt: index) else { continue }
-            // A piece is a datagram.
+            // A piece is a datagram. One that the TUN refused counts too: that is rare, and costs a pause.
             for piece in coalescer.write(at: index) {
                 datagramsInARow += 1
                 datagrams += coalescer.piece(at: piece).length
             }
-            if datagramsInARow >= Self.datagramsPerTurn { letDatagramsBeRead() }
+            if datagramsInARow >= Self.datagramsPerOffer { letDatagramsBeRead() }
         }
         coalescer.removeAll()
         // Less what the messages have around them, which does not matter here.

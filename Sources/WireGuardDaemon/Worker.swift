@@ -39,9 +39,9 @@ struct Worker: ~Copyable, Sendable {
     var areMostlyDatagrams = false
     /// How many datagrams the TUN was given since others had their turn.
     var datagramsInARow = 0
-    /// How many bytes of datagrams the TUN was given since the last turn that emptied a socket, and how many
-    /// of anything else went through meanwhile, either way.
+    /// How many bytes of datagrams the TUN was given since the last turn that emptied a socket.
     var datagramBytes = 0
+    /// How many bytes of anything else went through meanwhile, either way.
     var otherBytes = 0
     /// How many bytes were read and received since the last wait.
     var carried = 0
