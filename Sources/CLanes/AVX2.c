@@ -281,11 +281,8 @@ TARGET void clanes_process_avx2(struct clanes_packet *packets, size_t count, con
     // The key, broadcast, those of Poly1305, and what else is left in registers.
     __asm__ volatile(
         "vzeroall\n\t"
-        "xorl %%eax, %%eax\n\t" "xorl %%ecx, %%ecx\n\t" "xorl %%edx, %%edx\n\t"
-        "xorl %%esi, %%esi\n\t" "xorl %%edi, %%edi\n\t" "xorl %%r8d, %%r8d\n\t"
-        "xorl %%r9d, %%r9d\n\t" "xorl %%r10d, %%r10d\n\t" "xorl %%r11d, %%r11d"
-        : : :
-        "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc",
+        CLEAR_GENERAL
+        : : : GENERAL,
         "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
         "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }

@@ -6,6 +6,13 @@
 
 enum direction { seals, opens };
 
+// The instructions that clear the general registers which a call may change, and the names of those.
+#define CLEAR_GENERAL                                                                              \
+    "xorl %%eax, %%eax\n\t" "xorl %%ecx, %%ecx\n\t" "xorl %%edx, %%edx\n\t"                        \
+    "xorl %%esi, %%esi\n\t" "xorl %%edi, %%edi\n\t" "xorl %%r8d, %%r8d\n\t"                        \
+    "xorl %%r9d, %%r9d\n\t" "xorl %%r10d, %%r10d\n\t" "xorl %%r11d, %%r11d"
+#define GENERAL "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc"
+
 void clanes_process_avx512(struct clanes_packet *_Nonnull packets, size_t count,
                            const uint8_t *_Nonnull key, enum direction direction);
 
