@@ -110,7 +110,9 @@ extension Interface {
             return device.countRefusedSends(datagrams.count, at: now)
         }
         var buffer = outboxBuffer.mutableBytes
-        let outcome = outbox.send(datagrams, through: sockets, by: &buffer)
+        let outcome = outbox.send(
+            datagrams, through: sockets, usesSegmentation: settings.offloads.udpSegmentation,
+            by: &buffer)
         for peer in outcome.staleSources { device.clearSource(of: peer) }
         device.countRefusedSends(outcome.dropped, at: now)
     }

@@ -4,11 +4,15 @@ import WireGuard
 
 /// How the control thread sends: it copies its datagrams one behind the other, and sends a batch a
 /// time through the sockets of the first worker. The buffer that they are copied to is lent to it.
+///
+/// Cookie replies to one remote leave as one segmented send, so that a flood from there costs the
+/// kernel little more than what it takes to send one.
 struct Outbox: ~Copyable {
-    private var send4 = SendBatch(capacity: Outbox.maximumDatagrams, family: .v4)
-    private var send6 = SendBatch(capacity: Outbox.maximumDatagrams, family: .v6)
+    private var send4 = SendBatch(capacity: Outbox.maximumMessages, family: .v4)
+    private var send6 = SendBatch(capacity: Outbox.maximumMessages, family: .v6)
     private var used = 0
-    private static let maximumDatagrams = 64
+    private var hasSegmentationFailed = false
+    private static let maximumMessages = 64
 
     /// What the buffer must hold at least.
     static let bufferByteCount = 256 << 10
@@ -21,49 +25,79 @@ struct Outbox: ~Copyable {
         var staleSources: [PeerSlot] = []
     }
 
-    /// Sends all of them.
+    /// Sends all of them, some as segments of one message if `usesSegmentation`.
     mutating func send(
-        _ datagrams: [Datagram], through sockets: UDPSocketPair, by buffer: inout MutableRawSpan
+        _ datagrams: [Datagram], through sockets: UDPSocketPair, usesSegmentation: Bool,
+        by buffer: inout MutableRawSpan
     ) -> Outcome {
         var outcome = Outcome()
         var peers4: [PeerSlot?] = []
         var peers6: [PeerSlot?] = []
-        for datagram in datagrams {
-            if used + datagram.bytes.count > buffer.byteCount || send4.isFull || send6.isFull {
+        var rest = datagrams[...]
+        while let first = rest.first {
+            // A kernel that does not know of segments ignores that they are asked for.
+            let canJoin = usesSegmentation && sockets.hasSegmentation && !hasSegmentationFailed
+            let count =
+                canJoin ? Self.runLength(of: rest, first, upTo: buffer.byteCount) : 1
+            let byteCount = first.bytes.count * count
+            if used + byteCount > buffer.byteCount || send4.isFull || send6.isFull {
                 flush(buffer.bytes, through: sockets, peers4, peers6, &outcome)
                 peers4 = []
                 peers6 = []
             }
+            let run = rest.prefix(count)
+            rest = rest.dropFirst(count)
             // Larger than any datagram can be: an inner packet of the largest MTU.
-            guard datagram.bytes.count <= buffer.byteCount else {
+            guard byteCount <= buffer.byteCount else {
                 outcome.dropped += 1
                 continue
             }
-            append(datagram, to: &buffer)
-            switch datagram.remote.address {
-            case .v4: peers4.append(datagram.peer)
-            case .v6: peers6.append(datagram.peer)
+            append(run, first, byteCount: byteCount, to: &buffer)
+            switch first.remote.address {
+            case .v4: peers4.append(first.peer)
+            case .v6: peers6.append(first.peer)
             }
         }
         flush(buffer.bytes, through: sockets, peers4, peers6, &outcome)
         return outcome
     }
 
-    private mutating func append(_ datagram: Datagram, to buffer: inout MutableRawSpan) {
-        // Bytes have no padding.
-        buffer.copy(
-            datagram.bytes.count, from: unsafe datagram.bytes.span.bytes, at: 0, to: used)
-        switch datagram.remote.address {
+    /// How many of the first datagrams can be segments of one message: cookie replies, which are as
+    /// long as each other, to one remote.
+    private static func runLength(
+        of datagrams: ArraySlice<Datagram>, _ first: Datagram, upTo byteCount: Int
+    ) -> Int {
+        guard first.peer == nil, !first.bytes.isEmpty else { return 1 }
+        let most = min(byteCount, SendBatch.maximumByteCount) / first.bytes.count
+        let run = datagrams.prefix(max(min(most, SendBatch.maximumSegments), 1)).prefix {
+            $0.peer == nil && $0.bytes.count == first.bytes.count && $0.remote == first.remote
+                && $0.source == first.source && $0.trafficClass == first.trafficClass
+        }
+        return run.count
+    }
+
+    private mutating func append(
+        _ run: ArraySlice<Datagram>, _ first: Datagram, byteCount: Int,
+        to buffer: inout MutableRawSpan
+    ) {
+        let offset = used
+        for datagram in run {
+            // Bytes have no padding.
+            buffer.copy(
+                datagram.bytes.count, from: unsafe datagram.bytes.span.bytes, at: 0, to: used)
+            used += datagram.bytes.count
+        }
+        let segmentSize = run.count > 1 ? first.bytes.count : 0
+        switch first.remote.address {
         case .v4:
             send4.append(
-                offset: used, length: datagram.bytes.count, segmentSize: 0, to: datagram.remote,
-                source: datagram.source, trafficClass: datagram.trafficClass)
+                offset: offset, length: byteCount, segmentSize: segmentSize, to: first.remote,
+                source: first.source, trafficClass: first.trafficClass)
         case .v6:
             send6.append(
-                offset: used, length: datagram.bytes.count, segmentSize: 0, to: datagram.remote,
-                source: datagram.source, trafficClass: datagram.trafficClass)
+                offset: offset, length: byteCount, segmentSize: segmentSize, to: first.remote,
+                source: first.source, trafficClass: first.trafficClass)
         }
-        used += datagram.bytes.count
     }
 
     private mutating func flush(
@@ -71,20 +105,22 @@ struct Outbox: ~Copyable {
         _ peers6: [PeerSlot?], _ outcome: inout Outcome
     ) {
         if let v4 = sockets.v4, send4.count > 0 {
-            outcome.add(send4.flush(to: v4.socket, from: bytes), of: peers4)
+            add(send4.flush(to: v4.socket, from: bytes), of: peers4, to: &outcome)
         }
         if let v6 = sockets.v6, send6.count > 0 {
-            outcome.add(send6.flush(to: v6.socket, from: bytes), of: peers6)
+            add(send6.flush(to: v6.socket, from: bytes), of: peers6, to: &outcome)
         }
         // What a family that is missing left over.
         outcome.dropped += send4.removeAll() + send6.removeAll()
         used = 0
     }
-}
 
-extension Outbox.Outcome {
-    fileprivate mutating func add(_ sent: SendOutcome, of peers: [PeerSlot?]) {
-        dropped += sent.dropped
-        staleSources += peers.indices.filter(sent.isSourceStale).compactMap { peers[$0] }
+    private mutating func add(
+        _ sent: SendOutcome, of peers: [PeerSlot?], to outcome: inout Outcome
+    ) {
+        outcome.dropped += sent.dropped
+        outcome.staleSources += peers.indices.filter(sent.isSourceStale).compactMap { peers[$0] }
+        // They have left one by one; not worth to be tried again.
+        if sent.segmentationFailure != nil { hasSegmentationFailed = true }
     }
 }
