@@ -8,7 +8,7 @@ from results import row_of
 from table import host_lines
 
 COLUMNS, PANEL, BAR, STEP, TITLE, MARGIN, LINE = 3, 330, 13, 19, 40, 16, 15
-LABEL, VALUE = 100, 62  # beside a bar, left and right of it
+LABEL, VALUE = 128, 62  # beside a bar, left and right of it
 COLOURS = {OURS: "#e8502f", KERNEL: "#4f9d5d", CABLE: "#b8bcc2"}
 OTHERS = ["#4a7fc1", "#8a6bb8", "#c09a3e", "#5aa7a7"]
 
@@ -76,4 +76,4 @@ def panel(results, key, names, colours):
 
 
 def short(name):
-    return name if len(name) <= 16 else name[:15] + "…"
+    return name if len(name) <= 17 else "…" + name[-16:]

@@ -29,7 +29,7 @@ package enum Constants {
     /// Handshake messages that wait for the control thread; an eighth of it is "under load".
     package static let handshakeQueueLength = 1024
     /// How long a refused segmented send keeps segments out of use.
-    static let segmentationPause = Interval.seconds(10)
+    package static let segmentationPause = Interval.seconds(10)
     /// Peers that one device may have.
     package static let maximumPeers = 1 << 20
     /// The MTU of the tunnel unless told otherwise: 1500 − 40 (IPv6) − 8 (UDP) − 32.

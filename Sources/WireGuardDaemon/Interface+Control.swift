@@ -112,7 +112,7 @@ extension Interface {
         var buffer = outboxBuffer.mutableBytes
         let outcome = outbox.send(
             datagrams, through: sockets, usesSegmentation: settings.offloads.udpSegmentation,
-            by: &buffer)
+            by: &buffer, now: now)
         for peer in outcome.staleSources { device.clearSource(of: peer) }
         device.countRefusedSends(outcome.dropped, at: now)
     }

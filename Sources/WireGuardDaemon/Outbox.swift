@@ -5,13 +5,14 @@ import WireGuard
 /// How the control thread sends: it copies its datagrams one behind the other, and sends a batch a
 /// time through the sockets of the first worker. The buffer that they are copied to is lent to it.
 ///
-/// Cookie replies to one remote leave as one segmented send, so that a flood from there costs the
-/// kernel little more than what it takes to send one.
+/// Cookie replies to one remote that follow each other leave as segments of one message: to answer a
+/// flood from one port, the kernel goes the way of a send once for up to 64 of them. What goes to peers
+/// leaves by itself, since each has a source to be cleared, and a path that may refuse segments.
 struct Outbox: ~Copyable {
     private var send4 = SendBatch(capacity: Outbox.maximumMessages, family: .v4)
     private var send6 = SendBatch(capacity: Outbox.maximumMessages, family: .v6)
     private var used = 0
-    private var hasSegmentationFailed = false
+    private var segmentationPause = Instant(nanoseconds: 0)
     private static let maximumMessages = 64
 
     /// What the buffer must hold at least.
@@ -28,20 +29,19 @@ struct Outbox: ~Copyable {
     /// Sends all of them, some as segments of one message if `usesSegmentation`.
     mutating func send(
         _ datagrams: [Datagram], through sockets: UDPSocketPair, usesSegmentation: Bool,
-        by buffer: inout MutableRawSpan
+        by buffer: inout MutableRawSpan, now: Instant
     ) -> Outcome {
+        // A kernel that does not know of segments would send a run of datagrams as one.
+        let canJoin = usesSegmentation && sockets.hasSegmentation && now >= segmentationPause
         var outcome = Outcome()
         var peers4: [PeerSlot?] = []
         var peers6: [PeerSlot?] = []
         var rest = datagrams[...]
         while let first = rest.first {
-            // A kernel that does not know of segments ignores that they are asked for.
-            let canJoin = usesSegmentation && sockets.hasSegmentation && !hasSegmentationFailed
-            let count =
-                canJoin ? Self.runLength(of: rest, first, upTo: buffer.byteCount) : 1
+            let count = canJoin ? Self.runLength(of: rest, first, upTo: buffer.byteCount) : 1
             let byteCount = first.bytes.count * count
             if used + byteCount > buffer.byteCount || send4.isFull || send6.isFull {
-                flush(buffer.bytes, through: sockets, peers4, peers6, &outcome)
+                flush(buffer.bytes, through: sockets, peers4, peers6, now, &outcome)
                 peers4 = []
                 peers6 = []
             }
@@ -49,7 +49,7 @@ struct Outbox: ~Copyable {
             rest = rest.dropFirst(count)
             // Larger than any datagram can be: an inner packet of the largest MTU.
             guard byteCount <= buffer.byteCount else {
-                outcome.dropped += 1
+                outcome.dropped += count
                 continue
             }
             append(run, first, byteCount: byteCount, to: &buffer)
@@ -58,7 +58,7 @@ struct Outbox: ~Copyable {
             case .v6: peers6.append(first.peer)
             }
         }
-        flush(buffer.bytes, through: sockets, peers4, peers6, &outcome)
+        flush(buffer.bytes, through: sockets, peers4, peers6, now, &outcome)
         return outcome
     }
 
@@ -102,13 +102,13 @@ struct Outbox: ~Copyable {
 
     private mutating func flush(
         _ bytes: RawSpan, through sockets: UDPSocketPair, _ peers4: [PeerSlot?],
-        _ peers6: [PeerSlot?], _ outcome: inout Outcome
+        _ peers6: [PeerSlot?], _ now: Instant, _ outcome: inout Outcome
     ) {
         if let v4 = sockets.v4, send4.count > 0 {
-            add(send4.flush(to: v4.socket, from: bytes), of: peers4, to: &outcome)
+            add(send4.flush(to: v4.socket, from: bytes), of: peers4, now, to: &outcome)
         }
         if let v6 = sockets.v6, send6.count > 0 {
-            add(send6.flush(to: v6.socket, from: bytes), of: peers6, to: &outcome)
+            add(send6.flush(to: v6.socket, from: bytes), of: peers6, now, to: &outcome)
         }
         // What a family that is missing left over.
         outcome.dropped += send4.removeAll() + send6.removeAll()
@@ -116,11 +116,14 @@ struct Outbox: ~Copyable {
     }
 
     private mutating func add(
-        _ sent: SendOutcome, of peers: [PeerSlot?], to outcome: inout Outcome
+        _ sent: SendOutcome, of peers: [PeerSlot?], _ now: Instant, to outcome: inout Outcome
     ) {
         outcome.dropped += sent.dropped
         outcome.staleSources += peers.indices.filter(sent.isSourceStale).compactMap { peers[$0] }
-        // They have left one by one; not worth to be tried again.
-        if sent.segmentationFailure != nil { hasSegmentationFailed = true }
+        // They have left one by one. Another route may lead through a device that can do it; no reply is
+        // too large for a path.
+        if sent.segmentationFailure != nil {
+            segmentationPause = now + Constants.segmentationPause
+        }
     }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import LinuxIO
 import Packets
 import Testing
@@ -9,13 +10,15 @@ import Testing
 struct OutboxTests {
     /// A datagram to a port of the loopback link, or of its like of IPv6. Nobody can send to port 0.
     private func datagram(
-        to port: UInt16, byteCount: Int = 100, peer: UInt32? = nil, isIPv6: Bool = false
+        to port: UInt16, byteCount: Int = 100, peer: UInt32? = nil, isIPv6: Bool = false,
+        source: IPAddress? = nil
     ) -> Datagram {
         let address: IPAddress =
             isIPv6 ? .v6(IPv6Address(high: 0, low: 1)) : .v4(IPv4Address(bits: 0x7F00_0001))
         return Datagram(
             bytes: Array(repeating: 7, count: byteCount),
-            remote: SocketAddress(address: address, port: port), source: nil, trafficClass: 0,
+            remote: SocketAddress(address: address, port: port),
+            source: source.map { SourceAddress(address: $0, interfaceIndex: 0) }, trafficClass: 0,
             peer: peer.map(PeerSlot.init))
     }
 
@@ -24,11 +27,30 @@ struct OutboxTests {
         usesSegmentation: Bool = true
     ) throws -> Outbox.Outcome {
         var outbox = Outbox()
+        let sockets = try UDPSocketPair.bind(port: 0)
+        return send(
+            datagrams, from: &outbox, through: sockets[0], byteCount: byteCount,
+            usesSegmentation: usesSegmentation)
+    }
+
+    private func send(
+        _ datagrams: [Datagram], from outbox: inout Outbox, through sockets: UDPSocketPair,
+        byteCount: Int = Outbox.bufferByteCount, usesSegmentation: Bool = true,
+        at seconds: UInt64 = 1
+    ) -> Outbox.Outcome {
         var buffer = PacketBuffer(byteCount: byteCount)
         var bytes = buffer.mutableBytes
-        let sockets = try UDPSocketPair.bind(port: 0)
         return outbox.send(
-            datagrams, through: sockets[0], usesSegmentation: usesSegmentation, by: &bytes)
+            datagrams, through: sockets, usesSegmentation: usesSegmentation, by: &bytes,
+            now: Instant(nanoseconds: seconds * 1_000_000_000))
+    }
+
+    /// A socket of a kernel that has segments.
+    private func receiver(isIPv6: Bool = false) throws -> UDPSocket {
+        let socket = try UDPSocket(isIPv6 ? .v6 : .v4, port: 0)
+        let hasSegments = socket.hasReceiveOffload && socket.hasSegmentation
+        try #require(hasSegments)
+        return socket
     }
 
     /// How many bytes the messages have that arrived, and their segments: what leaves as one message
@@ -46,7 +68,7 @@ struct OutboxTests {
     @Test("what the kernel refuses is counted, in batch after batch")
     func refused() throws {
         let receiver = try UDPSocket(.v4, port: 0)
-        let datagrams = (0..<200).map { datagram(to: $0 % 10 == 3 ? 0 : receiver.port) }
+        let datagrams = (0..<200).map { datagram(to: $0 % 10 == 3 ? 0 : receiver.port, peer: 1) }
         let outcome = try send(datagrams)
         #expect(outcome == Outbox.Outcome(dropped: 20, staleSources: []))
     }
@@ -69,8 +91,8 @@ struct OutboxTests {
         "cookie replies to one remote leave as one message, at most 64 of them",
         arguments: [false, true])
     func joined(isIPv6: Bool) throws {
-        let one = try UDPSocket(isIPv6 ? .v6 : .v4, port: 0)
-        let other = try UDPSocket(isIPv6 ? .v6 : .v4, port: 0)
+        let one = try receiver(isIPv6: isIPv6)
+        let other = try receiver(isIPv6: isIPv6)
         let toOne = datagram(to: one.port, byteCount: 64, isIPv6: isIPv6)
         let toOther = datagram(to: other.port, byteCount: 64, isIPv6: isIPv6)
         let outcome = try send(
@@ -81,25 +103,86 @@ struct OutboxTests {
         #expect(received(by: other) == [[128, 64]])
     }
 
-    @Test("what goes to peers leaves by itself, and so does all where segments are switched off")
-    func single() throws {
-        let receiver = try UDPSocket(.v4, port: 0)
-        let ofPeer = datagram(to: receiver.port, peer: 1)
-        #expect(try send([ofPeer, ofPeer]) == Outbox.Outcome())
-        let reply = datagram(to: receiver.port)
-        #expect(try send([reply, reply], usesSegmentation: false) == Outbox.Outcome())
-        #expect(received(by: receiver) == Array(repeating: [100, 0], count: 4))
+    @Test("no message has more bytes than one may have")
+    func longReplies() throws {
+        let receiver = try receiver()
+        let replies = Array(repeating: datagram(to: receiver.port, byteCount: 2000), count: 40)
+        #expect(try send(replies) == Outbox.Outcome())
+        #expect(received(by: receiver) == [[64_000, 2000], [16_000, 2000]])
     }
 
-    @Test("of replies that the kernel refuses together each is counted")
+    @Test("what goes to peers leaves by itself, and so does all where segments are switched off")
+    func single() throws {
+        let receiver = try receiver()
+        let reply = datagram(to: receiver.port)
+        let ofPeer = datagram(to: receiver.port, peer: 1)
+        #expect(try send([reply, ofPeer, ofPeer, reply]) == Outbox.Outcome())
+        #expect(try send([reply, reply], usesSegmentation: false) == Outbox.Outcome())
+        #expect(received(by: receiver) == Array(repeating: [100, 0], count: 6))
+    }
+
+    @Test("replies from different addresses of ours leave apart")
+    func sources() throws {
+        let receiver = try receiver()
+        let replies = (1...2).map {
+            datagram(to: receiver.port, source: .v4(IPv4Address(bits: 0x7F00_0000 + $0)))
+        }
+        #expect(try send(replies) == Outbox.Outcome())
+        #expect(received(by: receiver) == [[100, 0], [100, 0]])
+    }
+
+    @Test("the peer whose source was refused is found behind replies that left together")
+    func staleSource() throws {
+        let receiver = try receiver()
+        let receiver6 = try self.receiver(isIPv6: true)
+        // Nobody has these: RFC 5737 and 6666.
+        let stranger = IPAddress.v4(IPv4Address(bits: 0xC000_0201))
+        let stranger6 = IPAddress.v6(IPv6Address(high: 0x0100_0000_0000_0000, low: 1))
+        let replies = Array(repeating: datagram(to: receiver.port), count: 3)
+        let replies6 = Array(repeating: datagram(to: receiver6.port, isIPv6: true), count: 3)
+        let batch =
+            replies + [datagram(to: receiver.port, peer: 5, source: stranger)] + replies6
+            + replies
+            + [datagram(to: receiver6.port, peer: 6, isIPv6: true, source: stranger6)]
+        let stale = [5, 6].map(PeerSlot.init)
+        #expect(try send(batch) == Outbox.Outcome(dropped: 0, staleSources: stale))
+        // Behind a flush.
+        let twice = try send(batch + batch, byteCount: 1200)
+        #expect(twice == Outbox.Outcome(dropped: 0, staleSources: stale + stale))
+    }
+
+    @Test("each datagram of a run that the kernel refuses is counted")
     func refusedTogether() throws {
         let outcome = try send(Array(repeating: datagram(to: 0), count: 100))
         #expect(outcome == Outbox.Outcome(dropped: 100, staleSources: []))
     }
 
+    @Test("where segments are refused, replies leave one by one, and for a while all do")
+    func refusedSegments() throws {
+        let receiver = try receiver()
+        let sockets = try UDPSocketPair.bind(port: 0)
+        let sender = try #require(sockets[0].v4).socket.descriptor.rawValue
+        var outbox = Outbox()
+        let replies = Array(repeating: datagram(to: receiver.port), count: 3)
+        // The kernel segments only what it may checksum.
+        try doWithoutChecksums(sender, true)
+        #expect(send(replies, from: &outbox, through: sockets[0], at: 1) == Outbox.Outcome())
+        try doWithoutChecksums(sender, false)
+        #expect(send(replies, from: &outbox, through: sockets[0], at: 10) == Outbox.Outcome())
+        #expect(received(by: receiver) == Array(repeating: [100, 0], count: 6))
+        #expect(send(replies, from: &outbox, through: sockets[0], at: 11) == Outbox.Outcome())
+        #expect(received(by: receiver) == [[300, 100]])
+    }
+
+    private func doWithoutChecksums(_ socket: Int32, _ isOn: Bool) throws {
+        var value: Int32 = isOn ? 1 : 0
+        let code = unsafe setsockopt(socket, SOL_SOCKET, SO_NO_CHECK, &value, 4)
+        try #require(code == 0)
+    }
+
     @Test("a run of replies that the buffer does not hold is sent in parts")
     func smallBuffer() throws {
-        let receiver = try UDPSocket(.v4, port: 0)
+        let receiver = try receiver()
         let replies = Array(repeating: datagram(to: receiver.port), count: 25)
         #expect(try send(replies, byteCount: 1050) == Outbox.Outcome())
         #expect(received(by: receiver) == [[1000, 100], [1000, 100], [500, 100]])

@@ -19,7 +19,7 @@ package struct Transmit: BitwiseCopyable, Sendable {
     package var peer = PeerSlot(rawValue: 0)
 }
 
-/// A datagram of the control thread: a handshake message, a keepalive or staged packets.
+/// A datagram of the control thread: a handshake message, a cookie reply, a keepalive or a staged packet.
 package struct Datagram: Sendable {
     /// The UDP payload.
     package var bytes: [UInt8]
