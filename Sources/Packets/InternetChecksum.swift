@@ -38,7 +38,7 @@ package struct InternetChecksum: Sendable {
         var first = EndAroundSum()
         var second = EndAroundSum()
         if count >= 64 {
-            var lanes = Lanes()
+            var lanes = SIMDSum()
             while at &+ 192 <= end {
                 lanes.add(unsafe Self.load(bytes, at))
                 lanes.add(unsafe Self.load(bytes, at &+ 64))
@@ -101,7 +101,7 @@ package struct InternetChecksum: Sendable {
         var done = 0
         var sum: UInt64 = 0
         if count >= 64 {
-            var lanes = Lanes()
+            var lanes = SIMDSum()
             while done &+ 128 <= count {
                 let (first, second) = source.loadWordPair(at: offset &+ done)
                 destination.storeWordPair(first, second, at: target &+ done)
@@ -200,7 +200,7 @@ package struct InternetChecksum: Sendable {
 /// Eight 64-bit lanes that sum 32-bit halves with three operations a vector: the words themselves,
 /// modulo 2^64, and their upper halves. The sum of the lower halves follows from the two.
 @usableFromInline
-struct Lanes {
+struct SIMDSum {
     @usableFromInline var total: SIMD8<UInt64>
     @usableFromInline var upper: SIMD8<UInt64>
 

@@ -7,7 +7,7 @@ extension Interface {
     private enum Token {
         static let signal: UInt64 = 0
         static let timer: UInt64 = 1
-        static let bell: UInt64 = 2
+        static let wakeUp: UInt64 = 2
         static let link: UInt64 = 3
         static let routes: UInt64 = 4
         static let listener: UInt64 = 5
@@ -21,7 +21,7 @@ extension Interface {
         defer { end() }
         try epoll.add(signals.descriptor, token: Token.signal)
         try epoll.add(timer.descriptor, token: Token.timer)
-        try epoll.add(bell.event.descriptor, token: Token.bell)
+        try epoll.add(wakeUp.event.descriptor, token: Token.wakeUp)
         try epoll.add(link.descriptor, token: Token.link)
         try epoll.add(routes.descriptor, token: Token.routes)
         try epoll.add(uapi.listener.descriptor, token: Token.listener)
@@ -56,11 +56,11 @@ extension Interface {
             guard let signal = signals.next() else { return }
             finish("signal \(signal)")
         case Token.timer: timer.drain()
-        case Token.bell:
-            if bellRhythm.note(at: Clock.moment().instant), !hasMore {
-                Clock.pause(milliseconds: BellRhythm.pauseMilliseconds)
+        case Token.wakeUp:
+            if wakeUpRate.note(at: Clock.moment().instant), !hasMore {
+                Clock.pause(milliseconds: WakeUpRate.pauseMilliseconds)
             }
-            bell.event.drain()
+            wakeUp.event.drain()
             if workers.contains(where: \.mailbox.hasEnded) { finish("its interface was deleted") }
         case Token.link: handleLinkEvents()
         case Token.routes:

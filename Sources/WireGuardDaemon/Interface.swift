@@ -15,7 +15,7 @@ package final class Interface {
     let workers: [WorkerThread]
     let signals: SignalDescriptor
     let timer: TimerDescriptor
-    let bell: Bell
+    let wakeUp: WakeUp
     let epoll: Epoll
     let routes: RouteMonitor
     var link: LinkMonitor
@@ -34,7 +34,7 @@ package final class Interface {
     var canFitSuperpackets = false
     /// What the timer is set to, so that it is not set again to the same.
     var alarm: Instant?
-    var bellRhythm = BellRhythm()
+    var wakeUpRate = WakeUpRate()
     var isOver = false
 
     /// Makes everything, up to the workers that wait for packets. Nothing is left behind when it
@@ -50,17 +50,17 @@ package final class Interface {
         do throws(SystemError) {
             let signals = try SignalDescriptor(Self.endingSignals)
             let timer = try TimerDescriptor()
-            let bell = try Bell()
+            let wakeUp = try WakeUp()
             let epoll = try Epoll()
             let routes = try RouteMonitor()
             let link = try LinkMonitor(tun)
             let socketWatch: FileWatch? =
                 if let path = listener.path { try FileWatch(path: path) } else { nil }
             let workers = try Self.startWorkers(
-                tun: tun, device: device, bell: bell, settings: settings, log: log)
+                tun: tun, device: device, wakeUp: wakeUp, settings: settings, log: log)
             self.signals = signals
             self.timer = timer
-            self.bell = bell
+            self.wakeUp = wakeUp
             self.epoll = epoll
             self.routes = routes
             self.link = link
@@ -114,7 +114,7 @@ package final class Interface {
     }
 
     private static func startWorkers(
-        tun: borrowing TunDevice, device: Device, bell: Bell, settings: Settings, log: Logger
+        tun: borrowing TunDevice, device: Device, wakeUp: WakeUp, settings: Settings, log: Logger
     ) throws(SystemError) -> [WorkerThread] {
         let wanted = settings.workers ?? min(Thread.processorCount, Settings.maximumWorkers)
         let count = tun.capabilities.isMultiQueue ? wanted : 1
@@ -131,7 +131,7 @@ package final class Interface {
             }
             let mailbox = try Mailbox()
             let worker = try Worker(
-                queue: queue, path: device.path, mailbox: mailbox, control: bell,
+                queue: queue, shared: device.shared, mailbox: mailbox, control: wakeUp,
                 offloads: settings.offloads, log: log, jitterSeed: device.makeSeed())
             workers.append(WorkerThread(mailbox: mailbox, worker: worker))
         }

@@ -112,10 +112,10 @@ extension Worker {
             joiningResumes = nil
             coalescer.coalescing = joined
         }
-        let wakes = inbound.open(
+        let wakes = opener.open(
             messages, count: count, in: &incoming, into: &coalescer, now: now)
         coalescer.finish(in: &incoming)
-        if wakes { control.ring() }
+        if wakes { control.signal() }
         var datagrams = 0
         for index in 0..<coalescer.writeCount {
             write(index, of: &incoming, now: now)
@@ -163,8 +163,8 @@ extension Worker {
     }
 
     private func countRefusedWrites(_ packets: Int) {
-        inbound.countRefusedWrites(packets)
-        if inbound.takeNewsOfDrops() { control.ring() }
+        opener.countRefusedWrites(packets)
+        if opener.takeNewsOfDrops() { control.signal() }
     }
 
     /// Writes the packets of a refused super-packet one by one.

@@ -15,7 +15,7 @@ extension Worker {
         bouncing bounces: inout MutableRawSpan
     ) {
         guard isReadyToRead() else { return }
-        outbound.removeAll()
+        sealer.removeAll()
         var reads = Self.readsPerTurn
         var bytes = 0
         var hasReadDatagrams = false
@@ -27,7 +27,7 @@ extension Worker {
                 failures.empty.end()
                 bytes += count
                 take(count, of: tun, sending: &outgoing, bouncing: &bounces)
-                if outbound.holdsDatagrams { hasReadDatagrams = true }
+                if sealer.holdsDatagrams { hasReadDatagrams = true }
             case .wouldBlock:
                 if reads == Self.readsPerTurn - 1 { failures.noteNothing() }
                 reads = 0
@@ -53,12 +53,12 @@ extension Worker {
     /// given a moment, lest the first packet of all be lost. What an interface that went down has
     /// left is read after that, and dropped.
     private mutating func isReadyToRead() -> Bool {
-        guard !outbound.isUp, waitsForUp < Self.maximumWaitsForUp else {
-            if outbound.isUp { waitsForUp = 0 }
+        guard !sealer.isUp, waitsForUp < Self.maximumWaitsForUp else {
+            if sealer.isUp { waitsForUp = 0 }
             return true
         }
         waitsForUp += 1
-        control.ring()
+        control.signal()
         Clock.pause(milliseconds: 1)
         return false
     }
@@ -79,34 +79,34 @@ extension Worker {
             header = read
             start = VirtioNetHeader.byteCount
         }
-        guard outbound.load(tun.bytes, header: header, at: start, length: count - start)
+        guard sealer.load(tun.bytes, header: header, at: start, length: count - start)
         else { return }
-        while !outbound.cut(from: tun.bytes, into: &outgoing) {
+        while !sealer.cut(from: tun.bytes, into: &outgoing) {
             flush(&outgoing, bouncing: &bounces)
         }
-        if !outbound.hasRoom { flush(&outgoing, bouncing: &bounces) }
+        if !sealer.hasRoom { flush(&outgoing, bouncing: &bounces) }
     }
 
     /// Seals the batch and sends it; what has no peer goes back to the TUN as an ICMP error.
     private mutating func flush(
         _ outgoing: inout MutableRawSpan, bouncing bounces: inout MutableRawSpan
     ) {
-        guard !outbound.isEmpty else {
-            if outbound.takeNewsOfDrops() { control.ring() }
+        guard !sealer.isEmpty else {
+            if sealer.takeNewsOfDrops() { control.signal() }
             return
         }
         let now = Instant(nanoseconds: Clock.boottime())
-        let wakes = outbound.seal(in: &outgoing, bouncing: &bounces, now: now)
-        for index in 0..<outbound.transmitCount { append(outbound.transmits[index]) }
+        let wakes = sealer.seal(in: &outgoing, bouncing: &bounces, now: now)
+        for index in 0..<sealer.transmitCount { append(sealer.transmits[index]) }
         send(outgoing.bytes, now: now)
-        for index in 0..<outbound.bounceCount { bounce(outbound.bounces[index], of: bounces.bytes) }
-        if outbound.hasFoundLoop {
+        for index in 0..<sealer.bounceCount { bounce(sealer.bounces[index], of: bounces.bytes) }
+        if sealer.hasFoundLoop {
             log.error(
                 "the endpoint of a peer is routed into the tunnel to that peer: such datagrams are dropped"
             )
         }
-        outbound.removeAll()
-        if wakes { control.ring() }
+        sealer.removeAll()
+        if wakes { control.signal() }
     }
 
     private mutating func append(_ transmit: Transmit) {
@@ -144,8 +144,8 @@ extension Worker {
     }
 
     private func countRefusedSends(_ datagrams: Int) {
-        outbound.countRefusedSends(datagrams)
-        if outbound.takeNewsOfDrops() { control.ring() }
+        sealer.countRefusedSends(datagrams)
+        if sealer.takeNewsOfDrops() { control.signal() }
     }
 
     /// Learns from a send: a path or a device that cannot take segments, sources that are gone.
@@ -155,9 +155,9 @@ extension Worker {
             let peer = family == .v4 ? peers4[failure.index] : peers6[failure.index]
             if failure.isOfPath {
                 // Its MTU is below what the tunnel's asks for.
-                outbound.stopSegmentation(to: peer, now: now)
+                sealer.stopSegmentation(to: peer, now: now)
             } else {
-                outbound.stopSegmentation(now: now)
+                sealer.stopSegmentation(now: now)
             }
             if !failures.hasSegmentationFailed {
                 failures.hasSegmentationFailed = true
@@ -167,12 +167,12 @@ extension Worker {
             }
         }
         guard outcome.staleSources != 0 else { return }
-        for index in 0..<OutboundPath.maximumPackets where outcome.isSourceStale(index) {
-            outbound.clearSource(of: family == .v4 ? peers4[index] : peers6[index])
+        for index in 0..<Sealer.maximumPackets where outcome.isSourceStale(index) {
+            sealer.clearSource(of: family == .v4 ? peers4[index] : peers6[index])
         }
     }
 
-    private mutating func bounce(_ bounce: OutboundPath.Bounce, of bytes: RawSpan) {
+    private mutating func bounce(_ bounce: Sealer.Bounce, of bytes: RawSpan) {
         let header = queue.capabilities.hasVirtioNetHeader ? VirtioNetHeader.byteCount : 0
         pieces.removeAll()
         pieces.append(offset: bounce.offset - header, length: bounce.length + header)

@@ -5,23 +5,23 @@ import WireGuard
 
 /// A thread of the packet path: one queue of the TUN, one pair of sockets, and what lies between.
 ///
-///     TUN ─read─▶ OutboundPath (cut, route, seal) ─sendmmsg─▶ UDP
-///     TUN ◀writev─ FlowCoalescer ◀─ InboundPath (open, check) ◀─recvmmsg─ UDP
+///     TUN ─read─▶ Sealer (cut, route, seal) ─sendmmsg─▶ UDP
+///     TUN ◀writev─ FlowCoalescer ◀─ Opener (open, check) ◀─recvmmsg─ UDP
 ///
 /// It runs each batch to its end before it takes the next one, and shares nothing with other workers
-/// but what ``DataPath`` guards. All its memory is made at the start.
+/// but what ``SharedState`` guards. All its memory is made at the start.
 struct Worker: ~Copyable, Sendable {
     let queue: TunQueue
     let epoll: Epoll
     let mailbox: Mailbox
-    let control: Bell
+    let control: WakeUp
     let log: Logger
     /// Keeps what is in `socket4` and `socket6`.
     private var sockets: UDPSocketPair?
     private(set) var socket4: HeldSocket?
     private(set) var socket6: HeldSocket?
-    var outbound: OutboundPath
-    var inbound: InboundPath
+    var sealer: Sealer
+    var opener: Opener
     var coalescer: FlowCoalescer
     /// What the TUN takes joined, and when it is tried again after a refusal.
     let joined: FlowCoalescer.Coalescing
@@ -70,22 +70,22 @@ struct Worker: ~Copyable, Sendable {
 
     /// Makes a worker for one queue.
     init(
-        queue: consuming TunQueue, path: DataPath, mailbox: Mailbox, control: Bell,
+        queue: consuming TunQueue, shared: SharedState, mailbox: Mailbox, control: WakeUp,
         offloads: Offloads, log: Logger, jitterSeed: UInt64
     ) throws(SystemError) {
         let epoll = try Epoll()
         try epoll.add(queue.descriptor, token: Token.tun)
-        try epoll.add(mailbox.bell.event.descriptor, token: Token.mailbox)
+        try epoll.add(mailbox.wakeUp.event.descriptor, token: Token.mailbox)
         let granted = queue.capabilities.offloads
-        let gate = path.makeGate()
+        let gate = shared.makeGate()
         self.queue = queue
         self.epoll = epoll
         self.mailbox = mailbox
         self.control = control
         self.log = log
-        outbound = OutboundPath(path: path, gate: gate, jitterSeed: jitterSeed)
-        outbound.usesSegmentation = offloads.udpSegmentation
-        inbound = InboundPath(path: path, gate: gate)
+        sealer = Sealer(shared: shared, gate: gate, jitterSeed: jitterSeed)
+        sealer.usesSegmentation = offloads.udpSegmentation
+        opener = Opener(shared: shared, gate: gate)
         var joined: FlowCoalescer.Coalescing = []
         if granted.contains(.segments) { joined.insert(.tcp) }
         if granted.contains(.datagrams) { joined.insert(.udp) }
@@ -93,12 +93,12 @@ struct Worker: ~Copyable, Sendable {
         coalescer = FlowCoalescer(maximumPackets: Self.maximumPackets, coalescing: joined)
         received = ReceiveBatch(slots: Self.slots)
         messages = FixedArray(repeating: InboundMessage(), count: Self.slots)
-        send4 = SendBatch(capacity: OutboundPath.maximumPackets, family: .v4)
-        send6 = SendBatch(capacity: OutboundPath.maximumPackets, family: .v6)
+        send4 = SendBatch(capacity: Sealer.maximumPackets, family: .v4)
+        send6 = SendBatch(capacity: Sealer.maximumPackets, family: .v6)
         peers4 = FixedArray(
-            repeating: PeerSlot(rawValue: 0), count: OutboundPath.maximumPackets)
+            repeating: PeerSlot(rawValue: 0), count: Sealer.maximumPackets)
         peers6 = FixedArray(
-            repeating: PeerSlot(rawValue: 0), count: OutboundPath.maximumPackets)
+            repeating: PeerSlot(rawValue: 0), count: Sealer.maximumPackets)
         pieces = GatherList(capacity: 1023)
     }
 
@@ -108,8 +108,8 @@ struct Worker: ~Copyable, Sendable {
         // Lent out for the whole life of the worker: a span of a stored property would be an access
         // to all of `self`.
         var tunBuffer = PacketBuffer(byteCount: Self.tunBufferByteCount)
-        var sendBuffer = PacketBuffer(byteCount: OutboundPath.bufferByteCount)
-        var bounceBuffer = PacketBuffer(byteCount: OutboundPath.bounceByteCount)
+        var sendBuffer = PacketBuffer(byteCount: Sealer.bufferByteCount)
+        var bounceBuffer = PacketBuffer(byteCount: Sealer.bounceByteCount)
         var receiveBuffer = PacketBuffer(
             byteCount: ReceiveBatch.bufferByteCount(slots: Self.slots))
         var tun = tunBuffer.mutableBytes
@@ -135,7 +135,7 @@ struct Worker: ~Copyable, Sendable {
         }
         // The sign of a namespace that was deleted with the interface: netlink tells nothing then.
         mailbox.sayDone()
-        control.ring()
+        control.signal()
     }
 
     /// Waits until there is something to do.
@@ -173,7 +173,7 @@ struct Worker: ~Copyable, Sendable {
         socket4 = sockets.v4.map(HeldSocket.init)
         socket6 = sockets.v6.map(HeldSocket.init)
         // A kernel that does not know of segments ignores that they are asked for.
-        if !sockets.hasSegmentation { outbound.usesSegmentation = false }
+        if !sockets.hasSegmentation { sealer.usesSegmentation = false }
         mailbox.confirm(number)
     }
 }

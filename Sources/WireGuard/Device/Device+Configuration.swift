@@ -54,7 +54,7 @@ extension Device {
 
     /// The port that the sockets are bound to now, 0 for none.
     package func setListenPort(_ port: UInt16) {
-        guard path.listenPort.exchange(port, ordering: .relaxed) != port else { return }
+        guard shared.listenPort.exchange(port, ordering: .relaxed) != port else { return }
         clearSources()
     }
 
@@ -75,9 +75,9 @@ extension Device {
             clearHandshake(of: peer)
             // What is under way is still received; nothing more is sent under the old identity.
             for keypair in [peer.keypairs.current, peer.keypairs.next].compactMap(\.self) {
-                path.keypairs[keypair].maySend.store(false, ordering: .relaxed)
+                shared.keypairs[keypair].maySend.store(false, ordering: .relaxed)
             }
-            path.peers[slot].lastHandshakeSent.store(0, ordering: .relaxed)
+            shared.peers[slot].lastHandshakeSent.store(0, ordering: .relaxed)
             if isFirst, isUp {
                 sendStaged(peer, at: moment)
                 schedule(peer)
@@ -106,8 +106,8 @@ extension Device {
         let slot = peer.slot.rawValue
         var isReachable = false
         if let remote = peerChange.endpoint {
-            isReachable = path.peers[slot].endpoint.withLock { $0 == nil }
-            path.peers[slot].move(to: Endpoint(remote: remote, source: nil))
+            isReachable = shared.peers[slot].endpoint.withLock { $0 == nil }
+            shared.peers[slot].move(to: Endpoint(remote: remote, source: nil))
         }
         applyAllowedIPs(peerChange, of: change, to: peer)
         applyKeepalive(peerChange, to: peer, isNewlyReachable: isReachable, at: moment)
@@ -122,18 +122,18 @@ extension Device {
         let slot = peer.slot.rawValue
         let before = persistentKeepalive(of: peer)
         let seconds = change.persistentKeepalive ?? before
-        path.peers[slot].timers.persistentKeepaliveSeconds.store(seconds, ordering: .relaxed)
-        if seconds == 0 { path.peers[slot].timers.persistentKeepaliveStopped() }
+        shared.peers[slot].timers.persistentKeepaliveSeconds.store(seconds, ordering: .relaxed)
+        if seconds == 0 { shared.peers[slot].timers.persistentKeepaliveStopped() }
         guard isUp, seconds > 0, before == 0 || isNewlyReachable else { return }
         sendKeepaliveSoon(to: peer, at: moment)
     }
 
     private func add(_ key: PublicKey) -> Peer {
         var slot: UInt32 = 0
-        path.exclusively { slot = path.peers.insert(PeerPath()) }
+        shared.exclusively { slot = shared.peers.insert(SharedPeer()) }
         let peer = Peer(publicKey: key, slot: PeerSlot(rawValue: slot), serial: nextSerial)
         nextSerial += 1
-        path.peers[slot].timers.isRunning.store(isUp, ordering: .relaxed)
+        shared.peers[slot].timers.isRunning.store(isUp, ordering: .relaxed)
         while peersBySlot.count <= Int(slot) { peersBySlot.append(nil) }
         peersBySlot[Int(slot)] = peer
         peersByKey[key] = peer
@@ -145,11 +145,11 @@ extension Device {
         // While its slot is still known.
         traceDrops()
         removePrefixes(prefixes(of: peer), of: peer)
-        path.exclusively {
-            path.routes.removeAll(ownedBy: peer.slot)
+        shared.exclusively {
+            shared.routes.removeAll(ownedBy: peer.slot)
             // The packet path may have staged more since `stop`; its bytes are to be counted back.
-            _ = path.takeStaged(of: path.peers[peer.slot.rawValue])
-            path.peers.remove(peer.slot.rawValue)
+            _ = shared.takeStaged(of: shared.peers[peer.slot.rawValue])
+            shared.peers.remove(peer.slot.rawValue)
         }
         peersBySlot[Int(peer.slot.rawValue)] = nil
         peersByKey[peer.publicKey] = nil
@@ -170,11 +170,11 @@ extension Device {
         while start < changes.endIndex {
             let end = min(start + Self.prefixesPerPause, changes.endIndex)
             makeRoom(forPrefixes: end - start)
-            path.exclusively {
+            shared.exclusively {
                 for change in changes[start..<end] {
                     switch change.action {
-                    case .add: path.routes.insert(change.prefix, owner: peer.slot)
-                    case .remove: _ = path.routes.remove(change.prefix, ifOwnedBy: peer.slot)
+                    case .add: shared.routes.insert(change.prefix, owner: peer.slot)
+                    case .remove: _ = shared.routes.remove(change.prefix, ifOwnedBy: peer.slot)
                     }
                 }
             }
@@ -186,9 +186,9 @@ extension Device {
     /// Lets the table of prefixes grow while packets are looked up in it: for a million it takes many
     /// milliseconds.
     private func makeRoom(forPrefixes count: Int) {
-        guard path.routes.lacksRoom(for: count) else { return }
-        var room = path.routes.makeRoom(for: count)
-        path.exclusively { path.routes.adopt(&room) }
+        guard shared.routes.lacksRoom(for: count) else { return }
+        var room = shared.routes.makeRoom(for: count)
+        shared.exclusively { shared.routes.adopt(&room) }
     }
 
     private func removePrefixes(_ prefixes: [IPPrefix], of peer: Peer) {
@@ -197,9 +197,9 @@ extension Device {
             let end = min(start + Self.prefixesPerPause, prefixes.count)
             // What is left of a run may move to a shorter one.
             makeRoom(forPrefixes: end - start)
-            path.exclusively {
+            shared.exclusively {
                 for prefix in prefixes[start..<end] {
-                    _ = path.routes.remove(prefix, ifOwnedBy: peer.slot)
+                    _ = shared.routes.remove(prefix, ifOwnedBy: peer.slot)
                 }
             }
             start = end
@@ -208,8 +208,8 @@ extension Device {
 
     private func prefixes(of peer: Peer) -> [IPPrefix] {
         var prefixes: [IPPrefix] = []
-        prefixes.reserveCapacity(path.routes.count(ownedBy: peer.slot))
-        path.routes.forEachPrefix(ownedBy: peer.slot) { prefixes.append($0) }
+        prefixes.reserveCapacity(shared.routes.count(ownedBy: peer.slot))
+        shared.routes.forEachPrefix(ownedBy: peer.slot) { prefixes.append($0) }
         return prefixes
     }
 

@@ -6,7 +6,7 @@ extension Device {
     /// Handles a handshake message or cookie reply that the packet path queued; its length and type
     /// were checked there.
     func handle(_ message: HandshakeQueue.Message, at moment: Moment) {
-        guard isUp else { return path.drop(.interfaceDown, remote: message.remote) }
+        guard isUp else { return shared.drop(.interfaceDown, remote: message.remote) }
         // Bytes have no padding.
         let bytes = unsafe message.bytes.span.bytes
         switch MessageType(datagram: bytes, offset: 0, length: bytes.byteCount) {
@@ -23,7 +23,7 @@ extension Device {
                 try consumeResponse(message, from: &peer, at: moment)
             }
         case .transportData, nil:
-            path.drop(.malformedMessage, remote: message.remote)
+            shared.drop(.malformedMessage, remote: message.remote)
         }
     }
 
@@ -45,7 +45,7 @@ extension Device {
         _ message: HandshakeQueue.Message, _ reason: DropReason, _ error: HandshakeError? = nil,
         from peer: Peer? = nil
     ) {
-        path.drop(
+        shared.drop(
             reason, error, peer: peer?.slot, index: message.namedIndex, remote: message.remote)
     }
 
@@ -114,7 +114,7 @@ extension Device {
             rawValue: bytes.loadLittleEndian(at: CookieReply.receiver, as: UInt32.self))
         let peer =
             handshakes[index]
-            ?? path.indices.lookup(index).flatMap { self.peer(path.keypairs[$0].peer) }
+            ?? shared.indices.lookup(index).flatMap { self.peer(shared.keypairs[$0].peer) }
         guard let peer else { return drop(message, .unknownIndex) }
         guard peer.cookie.consume(reply: bytes, now: moment.instant) else {
             return drop(message, .invalidHandshake, .notAuthentic, from: peer)
@@ -239,18 +239,18 @@ extension Device {
         _ message: HandshakeQueue.Message, from peer: Peer, at moment: Moment
     ) {
         let slot = peer.slot.rawValue
-        let generation = path.sourceGeneration.load(ordering: .relaxed)
-        path.peers[slot].move(
+        let generation = shared.sourceGeneration.load(ordering: .relaxed)
+        shared.peers[slot].move(
             to: Endpoint(
                 remote: message.remote, source: message.source, sourceGeneration: generation))
-        path.peers[slot].receivedBytes.wrappingAdd(
+        shared.peers[slot].receivedBytes.wrappingAdd(
             UInt64(message.bytes.count), ordering: .relaxed)
-        path.peers[slot].timers.anyAuthenticatedPacketReceived()
-        _ = path.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+        shared.peers[slot].timers.anyAuthenticatedPacketReceived()
+        _ = shared.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
     }
 
     private func noteHandshakeComplete(_ peer: Peer, at moment: Moment) {
-        path.peers[peer.slot.rawValue].timers.handshakeComplete()
+        shared.peers[peer.slot.rawValue].timers.handshakeComplete()
         peer.cookie.expectNoReply()
         peer.lastHandshake = moment.wall
     }
@@ -265,17 +265,17 @@ extension Device {
         makeRoomForIndex()
         changeKeypairs(of: peer, adding: keypair) { keypairs, slot in
             guard let slot else { return [] }
-            path.indices.insert(index, keypair: slot)
+            shared.indices.insert(index, keypair: slot)
             return keypairs.insert(slot, role: role)
         }
-        _ = path.peers[peer.slot.rawValue].timers.sessionDerived(now: moment.instant)
+        _ = shared.peers[peer.slot.rawValue].timers.sessionDerived(now: moment.instant)
     }
 
     /// Lets the table of indices grow while messages are looked up in it.
     private func makeRoomForIndex() {
-        guard path.indices.isFull else { return }
-        var larger = path.indices.grown()
-        path.exclusively { swap(&path.indices, &larger) }
+        guard shared.indices.isFull else { return }
+        var larger = shared.indices.grown()
+        shared.exclusively { swap(&shared.indices, &larger) }
     }
 
     /// The first message under the next keypair came: the peer has it (§5.4.5, key confirmation).
@@ -305,36 +305,36 @@ extension Device {
         _ change: (inout Keypairs, UInt32?) -> [UInt32]
     ) {
         var added: Keypair? = keypair
-        let shared = peer.slot.rawValue
+        let peerIndex = peer.slot.rawValue
         let before = peer.keypairs.current
-        path.exclusively {
+        shared.exclusively {
             // What the packet path confirmed since we looked last.
             if let next = peer.keypairs.next,
-                path.peers[shared].current.load(ordering: .acquiring) == next
+                shared.peers[peerIndex].current.load(ordering: .acquiring) == next
             {
                 free(peer.keypairs.confirmNext())
             }
             let slot: UInt32? =
                 switch added.take() {
-                case .some(let keypair): path.keypairs.insert(keypair)
+                case .some(let keypair): shared.keypairs.insert(keypair)
                 case .none: nil
                 }
             free(change(&peer.keypairs, slot))
-            path.peers[shared].current.store(
-                peer.keypairs.current ?? PeerPath.noKeypair, ordering: .releasing)
-            path.peers[shared].next.store(
-                peer.keypairs.next ?? PeerPath.noKeypair, ordering: .releasing)
+            shared.peers[peerIndex].current.store(
+                peer.keypairs.current ?? SharedPeer.noKeypair, ordering: .releasing)
+            shared.peers[peerIndex].next.store(
+                peer.keypairs.next ?? SharedPeer.noKeypair, ordering: .releasing)
         }
         if let current = peer.keypairs.current, current != before {
-            trace(.keypairRotated(peer.publicKey, path.keypairs[current].localIndex))
+            trace(.keypairRotated(peer.publicKey, shared.keypairs[current].localIndex))
         }
     }
 
     /// To be called while the packet path stands still.
     private func free(_ slots: [UInt32]) {
         for slot in slots {
-            path.indices.remove(path.keypairs[slot].localIndex)
-            path.keypairs.remove(slot)
+            shared.indices.remove(shared.keypairs[slot].localIndex)
+            shared.keypairs.remove(slot)
         }
     }
 }

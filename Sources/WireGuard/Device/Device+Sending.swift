@@ -8,15 +8,15 @@ extension Device {
     func initiate(_ peer: Peer, _ cause: InitiationCause, at moment: Moment) {
         let slot = peer.slot.rawValue
         if !cause.isRetry {
-            path.peers[slot].timers.handshakeAttempts.store(0, ordering: .relaxed)
+            shared.peers[slot].timers.handshakeAttempts.store(0, ordering: .relaxed)
         }
-        guard isUp, identity != nil, let endpoint = path.peers[slot].endpoint.withLock({ $0 }),
-            !path.peers[slot].isHandshakeLimited(now: moment.instant)
+        guard isUp, identity != nil, let endpoint = shared.peers[slot].endpoint.withLock({ $0 }),
+            !shared.peers[slot].isHandshakeLimited(now: moment.instant)
         else { return }
         var message = [UInt8](repeating: 0, count: HandshakeInitiation.byteCount)
         guard let index = writeInitiation(to: peer, into: &message, at: moment) else { return }
         noteHandshakeSent(peer, byteCount: message.count, at: moment)
-        _ = path.peers[slot].timers.handshakeInitiated(now: moment.instant, jitter: jitter())
+        _ = shared.peers[slot].timers.handshakeInitiated(now: moment.instant, jitter: jitter())
         trace(.initiationSent(peer.publicKey, index, cause))
         send(datagram(message, to: peer, endpoint, trafficClass: Constants.handshakeTrafficClass))
     }
@@ -69,9 +69,9 @@ extension Device {
     /// Sends an empty packet, or what waits for the peer in its place.
     func sendKeepalive(_ peer: Peer, at moment: Moment) {
         let slot = peer.slot.rawValue
-        guard path.peers[slot].endpoint.withLock({ $0 != nil }) else { return }
-        if path.peers[slot].staged.withLock({ $0.packets.isEmpty }) {
-            path.stage(StagedPacket(copying: RawSpan()), for: peer.slot)
+        guard shared.peers[slot].endpoint.withLock({ $0 != nil }) else { return }
+        if shared.peers[slot].staged.withLock({ $0.packets.isEmpty }) {
+            shared.stage(StagedPacket(copying: RawSpan()), for: peer.slot)
         }
         sendStaged(peer, at: moment)
     }
@@ -80,23 +80,23 @@ extension Device {
     /// once, each of them a handshake, that everything else would wait for them. The peer waits for
     /// nothing but those before it.
     func sendKeepaliveSoon(to peer: Peer, at moment: Moment) {
-        path.peers[peer.slot.rawValue].timers.persistentKeepaliveStarted(now: moment.instant)
+        shared.peers[peer.slot.rawValue].timers.persistentKeepaliveStarted(now: moment.instant)
     }
 
     /// Seals and sends what waits for the peer; without a usable session it goes on waiting, and a
     /// handshake begins.
     func sendStaged(_ peer: Peer, at moment: Moment) {
         let slot = peer.slot.rawValue
-        let packets = path.takeStaged(of: path.peers[slot])
+        let packets = shared.takeStaged(of: shared.peers[slot])
         guard !packets.isEmpty else { return }
-        guard let endpoint = path.peers[slot].endpoint.withLock({ $0 }) else { return }
-        let keypair = path.peers[slot].current.load(ordering: .acquiring)
-        guard keypair != PeerPath.noKeypair,
-            path.keypairs[keypair].maySend.load(ordering: .relaxed),
-            !path.keypairs[keypair].isExpired(now: moment.instant),
-            let first = path.keypairs[keypair].reserveCounters(packets.count)
+        guard let endpoint = shared.peers[slot].endpoint.withLock({ $0 }) else { return }
+        let keypair = shared.peers[slot].current.load(ordering: .acquiring)
+        guard keypair != SharedPeer.noKeypair,
+            shared.keypairs[keypair].maySend.load(ordering: .relaxed),
+            !shared.keypairs[keypair].isExpired(now: moment.instant),
+            let first = shared.keypairs[keypair].reserveCounters(packets.count)
         else {
-            path.restoreStaged(packets, of: path.peers[slot])
+            shared.restoreStaged(packets, of: shared.peers[slot])
             let isData = packets.contains { !$0.isEmpty }
             initiate(peer, isData ? .packetsWait : .keepaliveDue, at: moment)
             return
@@ -113,7 +113,7 @@ extension Device {
     }
 
     private func seal(_ packet: StagedPacket, under keypair: UInt32, counter: UInt64) -> [UInt8] {
-        let mtu = path.mtu.load(ordering: .relaxed)
+        let mtu = shared.mtu.load(ordering: .relaxed)
         let padded = TransportData.paddedLength(packet.byteCount, mtu: mtu)
         var message = [UInt8](repeating: 0, count: TransportData.overhead + padded)
         var span = message.mutableSpan
@@ -121,12 +121,12 @@ extension Device {
         var bytes = unsafe span.mutableBytes
         packet.withBytes { bytes.copy($0, at: TransportData.packet) }
         TransportData.storeHeader(
-            receiver: path.keypairs[keypair].remoteIndex, counter: counter, at: 0, into: &bytes)
+            receiver: shared.keypairs[keypair].remoteIndex, counter: counter, at: 0, into: &bytes)
         let batch = FixedArray(
             repeating: AEADPacket(offset: TransportData.packet, length: padded, counter: counter),
             count: 1)
         ChaCha20Poly1305.seal(
-            batch.prefix(1), in: &bytes, key: path.keypairs[keypair].sending, using: path.aead)
+            batch.prefix(1), in: &bytes, key: shared.keypairs[keypair].sending, using: shared.aead)
         return message
     }
 
@@ -138,13 +138,13 @@ extension Device {
         _ peer: Peer, hasData: Bool, under keypair: UInt32, at moment: Moment
     ) {
         let slot = peer.slot.rawValue
-        path.peers[slot].timers.anyAuthenticatedPacketSent()
-        _ = path.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+        shared.peers[slot].timers.anyAuthenticatedPacketSent()
+        _ = shared.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
         if hasData {
-            _ = path.peers[slot].timers.dataSent(now: moment.instant, jitter: jitter())
+            _ = shared.peers[slot].timers.dataSent(now: moment.instant, jitter: jitter())
         }
         schedule(peer)
-        if path.keypairs[keypair].needsRekeyAfterSending(now: moment.instant) {
+        if shared.keypairs[keypair].needsRekeyAfterSending(now: moment.instant) {
             initiate(peer, .keyIsOld, at: moment)
         }
     }
@@ -153,9 +153,9 @@ extension Device {
     private func datagram(
         _ bytes: [UInt8], to peer: Peer, _ endpoint: Endpoint, trafficClass: UInt8
     ) -> Datagram {
-        path.peers[peer.slot.rawValue].sentBytes.wrappingAdd(
+        shared.peers[peer.slot.rawValue].sentBytes.wrappingAdd(
             UInt64(bytes.count), ordering: .relaxed)
-        let generation = path.sourceGeneration.load(ordering: .relaxed)
+        let generation = shared.sourceGeneration.load(ordering: .relaxed)
         return Datagram(
             bytes: bytes, remote: endpoint.remote,
             source: endpoint.sourceGeneration == generation ? endpoint.source : nil,
@@ -164,7 +164,7 @@ extension Device {
 
     /// Sends a response to a peer.
     func sendResponse(_ bytes: [UInt8], to peer: Peer, at moment: Moment) {
-        guard let endpoint = path.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else {
+        guard let endpoint = shared.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else {
             return
         }
         noteHandshakeSent(peer, byteCount: bytes.count, at: moment)
@@ -173,10 +173,10 @@ extension Device {
 
     private func noteHandshakeSent(_ peer: Peer, byteCount: Int, at moment: Moment) {
         let slot = peer.slot.rawValue
-        path.peers[slot].lastHandshakeSent.store(
+        shared.peers[slot].lastHandshakeSent.store(
             max(moment.instant.nanoseconds, 1), ordering: .relaxed)
-        _ = path.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
-        path.peers[slot].timers.anyAuthenticatedPacketSent()
+        _ = shared.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+        shared.peers[slot].timers.anyAuthenticatedPacketSent()
     }
 
     /// A random interval of at most ``Constants/maximumJitter``.
@@ -194,7 +194,7 @@ extension Device {
     func makeIndex() -> ReceiverIndex {
         while true {
             let index = ReceiverIndex(rawValue: random.nextUInt32())
-            if handshakes[index] == nil, path.indices.lookup(index) == nil { return index }
+            if handshakes[index] == nil, shared.indices.lookup(index) == nil { return index }
         }
     }
 

@@ -7,12 +7,12 @@ extension Device {
     package func write(to writer: inout UAPIWriter) {
         var device = DeviceSnapshot()
         device.privateKey = identity?.privateKey.copy()
-        device.listenPort = path.listenPort.load(ordering: .relaxed)
+        device.listenPort = shared.listenPort.load(ordering: .relaxed)
         device.firewallMark = firewallMark
         writer.append(device)
         for peer in orderedPeers() {
             writer.append(snapshot(of: peer))
-            path.routes.forEachPrefix(ownedBy: peer.slot) { writer.append($0) }
+            shared.routes.forEachPrefix(ownedBy: peer.slot) { writer.append($0) }
         }
         writer.append(errno: 0)
     }
@@ -21,10 +21,10 @@ extension Device {
         let slot = peer.slot.rawValue
         var snapshot = PeerSnapshot(publicKey: peer.publicKey)
         snapshot.presharedKey = peer.presharedKey.copy()
-        snapshot.endpoint = path.peers[slot].endpoint.withLock { $0?.remote }
+        snapshot.endpoint = shared.peers[slot].endpoint.withLock { $0?.remote }
         snapshot.lastHandshake = peer.lastHandshake
-        snapshot.txBytes = path.peers[slot].sentBytes.load(ordering: .relaxed)
-        snapshot.rxBytes = path.peers[slot].receivedBytes.load(ordering: .relaxed)
+        snapshot.txBytes = shared.peers[slot].sentBytes.load(ordering: .relaxed)
+        snapshot.rxBytes = shared.peers[slot].receivedBytes.load(ordering: .relaxed)
         snapshot.persistentKeepalive = persistentKeepalive(of: peer)
         return snapshot
     }

@@ -20,7 +20,7 @@ extension Device {
     /// Does what is due at a peer, which the caller puts on the heap again.
     func handleTimeouts(of peer: Peer, at moment: Moment) {
         let slot = peer.slot.rawValue
-        let expired = path.peers[slot].timers.takeExpired(now: moment.instant)
+        let expired = shared.peers[slot].timers.takeExpired(now: moment.instant)
         if expired.contains(.zeroKeyMaterial) {
             clearHandshake(of: peer)
             clearKeypairs(of: peer)
@@ -34,7 +34,7 @@ extension Device {
         }
         if expired.contains(.sendKeepalive) {
             sendKeepalive(peer, at: moment)
-            _ = path.peers[slot].timers.rearmKeepaliveIfOwed(now: moment.instant)
+            _ = shared.peers[slot].timers.rearmKeepaliveIfOwed(now: moment.instant)
         }
         if expired.contains(.persistentKeepalive), persistentKeepalive(of: peer) > 0 {
             sendKeepalive(peer, at: moment)
@@ -43,20 +43,21 @@ extension Device {
 
     private func retransmit(_ peer: Peer, at moment: Moment) {
         let slot = peer.slot.rawValue
-        let attempts = path.peers[slot].timers.handshakeAttempts.load(ordering: .relaxed)
+        let attempts = shared.peers[slot].timers.handshakeAttempts.load(ordering: .relaxed)
         guard attempts <= Constants.maximumHandshakeAttempts else {
             trace(.handshakeGivenUp(peer.publicKey, attempts: attempts))
             dropStaged(of: peer, .unanswered)
-            _ = path.peers[slot].timers.handshakeGivenUp(now: moment.instant)
+            _ = shared.peers[slot].timers.handshakeGivenUp(now: moment.instant)
             return
         }
         // A response that went out meanwhile holds it back, but must not end it.
-        let last = Instant(nanoseconds: path.peers[slot].lastHandshakeSent.load(ordering: .relaxed))
-        guard !path.peers[slot].isHandshakeLimited(now: moment.instant) else {
-            _ = path.peers[slot].timers.handshakeInitiated(now: last, jitter: jitter())
+        let last = Instant(
+            nanoseconds: shared.peers[slot].lastHandshakeSent.load(ordering: .relaxed))
+        guard !shared.peers[slot].isHandshakeLimited(now: moment.instant) else {
+            _ = shared.peers[slot].timers.handshakeInitiated(now: last, jitter: jitter())
             return
         }
-        path.peers[slot].timers.handshakeAttempts.store(attempts + 1, ordering: .relaxed)
+        shared.peers[slot].timers.handshakeAttempts.store(attempts + 1, ordering: .relaxed)
         clearSource(of: peer.slot)
         initiate(peer, .retry(attempts + 1), at: moment)
     }
@@ -65,13 +66,13 @@ extension Device {
     func schedule(_ peer: Peer) {
         let slot = peer.slot.rawValue
         while true {
-            let deadline = path.peers[slot].timers.nextDeadline
+            let deadline = shared.peers[slot].timers.nextDeadline
             deadlines.set(peer.slot, deadline: deadline)
-            path.peers[slot].timers.wakeUp.store(
+            shared.peers[slot].timers.wakeUp.store(
                 deadline?.nanoseconds ?? .max, ordering: .sequentiallyConsistent)
             // The packet path may have stored an earlier one between our look and our word.
-            guard let again = path.peers[slot].timers.nextDeadline, let deadline else {
-                if deadline != nil || path.peers[slot].timers.nextDeadline == nil { return }
+            guard let again = shared.peers[slot].timers.nextDeadline, let deadline else {
+                if deadline != nil || shared.peers[slot].timers.nextDeadline == nil { return }
                 continue
             }
             if again >= deadline { return }

@@ -4,10 +4,10 @@ import Synchronization
 extension Device {
     /// Whether events are kept for ``takeEvents()``.
     package var isTracing: Bool {
-        get { path.trace.isOn }
+        get { shared.trace.isOn }
         set {
-            path.trace.turn(on: newValue)
-            path.isTraced.store(newValue, ordering: .relaxed)
+            shared.trace.turn(on: newValue)
+            shared.isTraced.store(newValue, ordering: .relaxed)
         }
     }
 
@@ -19,7 +19,7 @@ extension Device {
     /// Makes events of the drops that were written down, by the packet path or by us.
     func traceDrops() {
         guard isTracing else { return }
-        for record in path.trace.take() {
+        for record in shared.trace.take() {
             events.append(.dropped(drop(record)))
             hasTracedDrops = true
         }
@@ -32,7 +32,7 @@ extension Device {
         if hasTracedDrops, traceSecond == nil { traceSecond = now + .seconds(1) }
         guard let second = traceSecond, second <= now else { return }
         hasTracedDrops = false
-        for (kind, count) in path.trace.beginSecond() {
+        for (kind, count) in shared.trace.beginSecond() {
             events.append(.leftOut(count, kind.reason, kind.error))
         }
         traceSecond = nil

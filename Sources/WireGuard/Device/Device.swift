@@ -5,10 +5,10 @@ import WireGuardCrypto
 /// The control side of one interface: identity, peers, handshakes, timers and configuration, without
 /// a socket and without a clock.
 ///
-/// One thread calls it. What the packet path (``OutboundPath``, ``InboundPath``) shares with it lies
+/// One thread calls it. What the packet path (``Sealer``, ``Opener``) shares with it lies
 /// in ``path``. Datagrams that a call produces wait in the outbox until ``takeDatagrams()``.
 package final class Device {
-    package let path: DataPath
+    package let shared: SharedState
     var random: any RandomSource
     var identity: StaticIdentity?
     package internal(set) var firewallMark: UInt32 = 0
@@ -41,7 +41,7 @@ package final class Device {
     ) {
         precondition(aead.obstacle == nil)
         self.random = random
-        path = DataPath(aead: aead)
+        shared = SharedState(aead: aead)
     }
 
     /// Whether the primitives work; nothing may be done before it was asked.
@@ -71,7 +71,7 @@ package final class Device {
         let hasTimeouts = handleTimeouts(at: moment, atMost: Self.peersPerCall)
         let hasRequests = handleRequests(at: moment, atMost: Self.peersPerCall)
         var budget = Self.messagesPerCall
-        while budget > 0, let message = path.handshakes.next() {
+        while budget > 0, let message = shared.handshakes.next() {
             handle(message, at: moment)
             budget -= 1
         }
@@ -86,7 +86,7 @@ package final class Device {
     /// the clock that the caller reads.
     package var nextDeadline: Instant? {
         [deadlines.first?.deadline, traceSecond].compactMap(\.self).min().map {
-            path.clock.reading(at: $0)
+            shared.clock.reading(at: $0)
         }
     }
 
@@ -108,7 +108,7 @@ package final class Device {
 
     @discardableResult
     func steady(_ observed: Instant) -> Instant {
-        path.clock.time(at: observed, for: &clockReader)
+        shared.clock.time(at: observed, for: &clockReader)
     }
 
     func send(_ datagram: Datagram) {
@@ -119,7 +119,7 @@ package final class Device {
         // What came since these were taken rang before the last call returned, if at all.
         let wereLeft = nextRequest < requests.count
         if !wereLeft {
-            requests = path.takeRequests()
+            requests = shared.takeRequests()
             nextRequest = 0
         }
         let end = min(nextRequest + limit, requests.count)
@@ -135,7 +135,7 @@ package final class Device {
         // Its timers first: after a long sleep the one that wipes old keys must not take the handshake
         // along that a request has just begun.
         handleTimeouts(of: peer, at: moment)
-        let requests = path.peers[slot.rawValue].takeRequests()
+        let requests = shared.peers[slot.rawValue].takeRequests()
         if requests.contains(.keyConfirmed) { confirmNextKeypair(of: peer, at: moment) }
         if let cause = requests.cause { initiate(peer, cause, at: moment) }
         schedule(peer)
@@ -148,15 +148,15 @@ package final class Device {
 
     // MARK: Up and down
 
-    package var isUp: Bool { path.isUp.load(ordering: .relaxed) }
+    package var isUp: Bool { shared.isUp.load(ordering: .relaxed) }
 
     /// The interface came up: timers run, and peers with a persistent keepalive are sent to.
     package func bringUp(at observed: Moment) {
         guard !isUp else { return }
         let moment = steady(observed)
-        path.isUp.store(true, ordering: .sequentiallyConsistent)
+        shared.isUp.store(true, ordering: .sequentiallyConsistent)
         for peer in orderedPeers() {
-            path.peers[peer.slot.rawValue].timers.isRunning.store(true, ordering: .relaxed)
+            shared.peers[peer.slot.rawValue].timers.isRunning.store(true, ordering: .relaxed)
             sendStaged(peer, at: moment)
             if persistentKeepalive(of: peer) > 0 { sendKeepaliveSoon(to: peer, at: moment) }
             schedule(peer)
@@ -167,16 +167,16 @@ package final class Device {
     package func bringDown() {
         guard isUp else { return }
         // Under the gates: a batch that is on its way is finished, and the next one sees it.
-        path.exclusively { path.isUp.store(false, ordering: .sequentiallyConsistent) }
+        shared.exclusively { shared.isUp.store(false, ordering: .sequentiallyConsistent) }
         for peer in orderedPeers() {
             stop(peer, dropping: .interfaceDown)
-            path.peers[peer.slot.rawValue].lastHandshakeSent.store(0, ordering: .relaxed)
+            shared.peers[peer.slot.rawValue].lastHandshakeSent.store(0, ordering: .relaxed)
         }
     }
 
     /// The MTU of the tunnel changed.
     package func setMTU(_ mtu: Int) {
-        guard path.mtu.exchange(mtu, ordering: .relaxed) != mtu else { return }
+        guard shared.mtu.exchange(mtu, ordering: .relaxed) != mtu else { return }
         // What is sent now may fit paths that took no segmented sends.
         clearSources()
     }
@@ -184,49 +184,49 @@ package final class Device {
     /// The directed broadcast addresses of the networks that the interface is in; no packet to them
     /// is answered with an ICMP error.
     package func setBroadcastAddresses(_ addresses: [IPv4Address]) {
-        guard addresses != path.broadcastAddresses else { return }
-        path.exclusively { path.broadcastAddresses = addresses }
+        guard addresses != shared.broadcastAddresses else { return }
+        shared.exclusively { shared.broadcastAddresses = addresses }
     }
 
     /// Routes or addresses of the system changed: cached sources may be wrong now, and what was
     /// learnt of paths.
     package func clearSources() {
-        path.sourceGeneration.wrappingAdd(1, ordering: .relaxed)
+        shared.sourceGeneration.wrappingAdd(1, ordering: .relaxed)
     }
 
     /// A send from a peer's cached source failed.
     package func clearSource(of slot: PeerSlot) {
         guard peer(slot) != nil else { return }
-        path.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
+        shared.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
     }
 
     /// Datagrams that ``takeDatagrams()`` gave could not be sent.
     package func countRefusedSends(_ datagrams: Int, at observed: Instant) {
         guard datagrams > 0 else { return }
-        path.drop(.refusedSend, packets: datagrams)
+        shared.drop(.refusedSend, packets: datagrams)
         traceDrops(at: steady(observed))
     }
 
     /// How often packets were dropped for this reason.
     package func drops(_ reason: DropReason) -> UInt64 {
-        path.drops[reason]
+        shared.drops[reason]
     }
 
     /// Handshake, keys, timers and staged packets of a peer go; the peer stays.
     func stop(_ peer: Peer, dropping reason: DropReason) {
         clearHandshake(of: peer)
         clearKeypairs(of: peer)
-        path.peers[peer.slot.rawValue].timers.stopAll()
+        shared.peers[peer.slot.rawValue].timers.stopAll()
         dropStaged(of: peer, reason)
         deadlines.set(peer.slot, deadline: nil)
-        path.peers[peer.slot.rawValue].timers.wakeUp.store(
+        shared.peers[peer.slot.rawValue].timers.wakeUp.store(
             .max, ordering: .sequentiallyConsistent)
     }
 
     /// Packets that wait for a session wait no longer; a keepalive is no packet.
     func dropStaged(of peer: Peer, _ reason: DropReason) {
-        let packets = path.takeStaged(of: path.peers[peer.slot.rawValue])
-        path.drop(reason, packets: packets.count { !$0.isEmpty }, peer: peer.slot)
+        let packets = shared.takeStaged(of: shared.peers[peer.slot.rawValue])
+        shared.drop(reason, packets: packets.count { !$0.isEmpty }, peer: peer.slot)
     }
 
     func orderedPeers() -> [Peer] {
@@ -234,6 +234,6 @@ package final class Device {
     }
 
     func persistentKeepalive(of peer: Peer) -> UInt16 {
-        path.peers[peer.slot.rawValue].timers.persistentKeepaliveSeconds.load(ordering: .relaxed)
+        shared.peers[peer.slot.rawValue].timers.persistentKeepaliveSeconds.load(ordering: .relaxed)
     }
 }

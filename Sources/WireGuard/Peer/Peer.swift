@@ -1,7 +1,7 @@
 import WireGuardCrypto
 
 /// The half of a peer that only the control thread touches: keys, handshake and cookie. The other
-/// half is ``PeerPath``, under the same slot.
+/// half is ``SharedPeer``, under the same slot.
 final class Peer {
     let publicKey: PublicKey
     let slot: PeerSlot

@@ -36,7 +36,7 @@ import WireGuardCrypto
 /// comes in is an error.
 public final class Tunnel {
     let device: Device
-    private var lanes: Lanes
+    private var lanes: SinglePacketPath
     private var datagrams = Outputs<Datagram>()
     private var packets = Outputs<[UInt8]>()
     private var events = Outputs<TraceEvent>()
@@ -72,7 +72,8 @@ public final class Tunnel {
         var random = random
         let seed = random.nextUInt64()
         device = Device(random: random)
-        lanes = Lanes(path: device.path, gate: device.path.makeGate(), jitterSeed: seed)
+        lanes = SinglePacketPath(
+            shared: device.shared, gate: device.shared.makeGate(), jitterSeed: seed)
     }
 
     // MARK: Configuration
@@ -137,14 +138,14 @@ public final class Tunnel {
 
     /// The longest packet, in bytes; longer ones are carried but not padded. 1420 unless set.
     public var mtu: Int {
-        get { device.path.mtu.load(ordering: .relaxed) }
+        get { device.shared.mtu.load(ordering: .relaxed) }
         set { device.setMTU(newValue) }
     }
 
     /// The UDP port that the owner's socket is bound to, 0 for none. A set of `listen_port` changes
     /// it; then it is for the owner to bind that port.
     public var listenPort: UInt16 {
-        get { device.path.listenPort.load(ordering: .relaxed) }
+        get { device.shared.listenPort.load(ordering: .relaxed) }
         set { device.setListenPort(newValue) }
     }
 
@@ -214,7 +215,7 @@ public final class Tunnel {
         device.steady(now.instant)
     }
 
-    private func work(ifNeeded need: Lanes.Need, now: Moment) {
+    private func work(ifNeeded need: SinglePacketPath.Need, now: Moment) {
         if need == .now {
             while device.handleWork(at: now) {}
         }

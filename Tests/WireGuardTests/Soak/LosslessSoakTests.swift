@@ -123,10 +123,10 @@ struct Footprint: Equatable {
     init(_ host: Host) {
         let device = host.tunnel.device
         inUse = [
-            device.path.indices.count, device.path.keypairs.count, device.handshakes.count,
-            device.path.peers.count, device.path.stagedBytes.load(ordering: .relaxed),
+            device.shared.indices.count, device.shared.keypairs.count, device.handshakes.count,
+            device.shared.peers.count, device.shared.stagedBytes.load(ordering: .relaxed),
         ]
-        capacity = [device.path.indices.capacity, device.path.keypairs.capacity]
+        capacity = [device.shared.indices.capacity, device.shared.keypairs.capacity]
     }
 
     /// Looks at both hosts again and again.

@@ -63,8 +63,8 @@ struct NonceTests {
         let pair = network.makePair(.mutualEndpoints)
         pair.connect()
         pair.alice.addPeer(pair.bob.publicKey, allowedIPs: [], persistentKeepalive: 3)
-        let path = pair.alice.tunnel.device.path
-        let gates = (0..<4).map { _ in path.makeGate() }
+        let shared = pair.alice.tunnel.device.shared
+        let gates = (0..<4).map { _ in shared.makeGate() }
         let logs = gates.map { _ in MessageLog() }
         let state = State(time: network.time, threads: gates.count)
         let goal = scaled(
@@ -79,7 +79,7 @@ struct NonceTests {
         }
 
         try withThreads(gates.count) { number in
-            var lane = Lane(path: path, gate: gates[number], seed: UInt64(number))
+            var lane = Lane(shared: shared, gate: gates[number], seed: UInt64(number))
             while logs[number].count < goal || state.hasMore {
                 lane.sealBatch(now: state.now, into: logs[number])
                 if logs[number].isAtLimit { state.sawLimit.store(true, ordering: .relaxed) }
@@ -110,7 +110,8 @@ struct NonceTests {
         #expect(control.count > 0, "the control thread sent as well")
         #expect(Set(runs.map(\.index)).count > 2, "there were rekeys")
         #expect(
-            path.clock.reading(at: network.time) == network.time, "no slow thread moved the clock")
+            shared.clock.reading(at: network.time) == network.time, "no slow thread moved the clock"
+        )
     }
 
     /// What the threads share.
@@ -217,25 +218,25 @@ private final class MessageLog: @unchecked Sendable {
 
 /// One thread's way out, with batches of small packets.
 private struct Lane: ~Copyable {
-    private var outbound: OutboundPath
-    private var buffer = PacketBuffer(byteCount: OutboundPath.bufferByteCount)
-    private var bounceBuffer = PacketBuffer(byteCount: OutboundPath.bounceByteCount)
+    private var sealer: Sealer
+    private var buffer = PacketBuffer(byteCount: Sealer.bufferByteCount)
+    private var bounceBuffer = PacketBuffer(byteCount: Sealer.bounceByteCount)
     private let packet = InnerPacket.udp4(from: 1, to: 2, byteCount: 64)
     private var random: SeededGenerator
 
-    init(path: DataPath, gate: DataPath.Gate, seed: UInt64) {
-        outbound = OutboundPath(path: path, gate: gate, jitterSeed: seed)
+    init(shared: SharedState, gate: SharedState.Gate, seed: UInt64) {
+        sealer = Sealer(shared: shared, gate: gate, jitterSeed: seed)
         random = SeededGenerator(seed: seed)
     }
 
     mutating func sealBatch(now: Instant, into log: MessageLog) {
         let count = Int.random(in: 1...64, using: &random)
-        outbound.seal(
+        sealer.seal(
             packet, times: count, in: &buffer, bouncing: &bounceBuffer, now: now, into: log)
     }
 }
 
-extension OutboundPath {
+extension Sealer {
     fileprivate mutating func seal(
         _ packet: [UInt8], times: Int, in buffer: inout PacketBuffer,
         bouncing bounceBuffer: inout PacketBuffer, now: Instant, into log: MessageLog

@@ -36,7 +36,7 @@ extension Host {
 
     /// The keypairs and handshakes that messages may name.
     var indexCount: Int {
-        tunnel.device.path.indices.count + tunnel.device.handshakes.count
+        tunnel.device.shared.indices.count + tunnel.device.handshakes.count
     }
 
     /// The keypair that sends to a peer.
@@ -45,7 +45,7 @@ extension Host {
             Issue.record("\(name) has no session")
             return
         }
-        body(tunnel.device.path.keypairs[slot])
+        body(tunnel.device.shared.keypairs[slot])
     }
 
     /// Fills the queue of handshake messages with messages that are none, far enough to be under
@@ -55,7 +55,7 @@ extension Host {
         junk[0] = 1
         for _ in 0..<Constants.handshakeQueueLength / 4 {
             withBytes(junk) {
-                _ = tunnel.device.path.handshakes.append(
+                _ = tunnel.device.shared.handshakes.append(
                     $0, offset: 0, length: $0.byteCount,
                     remote: Pair.address(203, 0, 113, 9, port: 9), source: nil)
             }

@@ -23,35 +23,35 @@ struct BatchTests {
     }
 
     func seal(_ packets: [[UInt8]], segmented: Bool = true) -> Sealed {
-        var outbound = makeOutbound()
-        outbound.usesSegmentation = segmented
-        return seal(packets, by: &outbound)
+        var sealer = makeOutbound()
+        sealer.usesSegmentation = segmented
+        return seal(packets, by: &sealer)
     }
 
-    func makeOutbound() -> OutboundPath {
-        let path = pair.alice.tunnel.device.path
-        return OutboundPath(path: path, gate: path.makeGate(), jitterSeed: 1)
+    func makeOutbound() -> Sealer {
+        let shared = pair.alice.tunnel.device.shared
+        return Sealer(shared: shared, gate: shared.makeGate(), jitterSeed: 1)
     }
 
-    func seal(_ packets: [[UInt8]], by outbound: inout OutboundPath) -> Sealed {
+    func seal(_ packets: [[UInt8]], by sealer: inout Sealer) -> Sealed {
         var sealed = Sealed()
-        sealed.bytes = written(OutboundPath.bufferByteCount) { bytes in
+        sealed.bytes = written(Sealer.bufferByteCount) { bytes in
             for packet in packets {
                 withBytes(packet) {
-                    let isLoaded = outbound.load(
+                    let isLoaded = sealer.load(
                         $0, header: VirtioNetHeader(), at: 0, length: $0.byteCount)
-                    let isCut = outbound.cut(from: $0, into: &bytes)
+                    let isCut = sealer.cut(from: $0, into: &bytes)
                     #expect(isLoaded && isCut)
                 }
             }
-            _ = written(OutboundPath.bounceByteCount) { bounces in
-                _ = outbound.seal(
+            _ = written(Sealer.bounceByteCount) { bounces in
+                _ = sealer.seal(
                     in: &bytes, bouncing: &bounces, now: pair.alice.now.instant)
             }
         }
-        sealed.transmits = (0..<outbound.transmitCount).map { outbound.transmits[$0] }
-        sealed.bounces = outbound.bounceCount
-        outbound.removeAll()
+        sealed.transmits = (0..<sealer.transmitCount).map { sealer.transmits[$0] }
+        sealed.bounces = sealer.bounceCount
+        sealer.removeAll()
         return sealed
     }
 
@@ -59,14 +59,14 @@ struct BatchTests {
     func open(
         _ bytes: [UInt8], _ messages: [InboundMessage], room: Int = 256
     ) -> [[UInt8]] {
-        let path = pair.bob.tunnel.device.path
-        var inbound = InboundPath(path: path, gate: path.makeGate())
+        let shared = pair.bob.tunnel.device.shared
+        var opener = Opener(shared: shared, gate: shared.makeGate())
         var coalescer = FlowCoalescer(maximumPackets: room, coalescing: [])
         var buffer = bytes
         var batch = FixedArray(repeating: InboundMessage(), count: max(messages.count, 1))
         for (index, message) in messages.enumerated() { batch[index] = message }
         buffer.edit { bytes in
-            _ = inbound.open(
+            _ = opener.open(
                 batch, count: messages.count, in: &bytes, into: &coalescer,
                 now: pair.bob.now.instant)
             coalescer.finish(in: &bytes)
@@ -113,14 +113,14 @@ struct BatchTests {
 
     @Test("a delivery is known to be UDP", arguments: [UInt8(1), 6, 17, 44])
     func datagrams(protocolNumber: UInt8) {
-        var outbound = makeOutbound()
+        var sealer = makeOutbound()
         for packet in [equal[0], InnerPacket.udp6(from: 1, to: 2)] {
-            _ = seal([packet], by: &outbound)
-            let isOfDatagram = outbound.holdsDatagrams
+            _ = seal([packet], by: &sealer)
+            let isOfDatagram = sealer.holdsDatagrams
             var other = packet
             other[packet[0] >> 4 == 4 ? 9 : 6] = protocolNumber
-            _ = seal([other], by: &outbound)
-            let isOfOther = outbound.holdsDatagrams
+            _ = seal([other], by: &sealer)
+            let isOfOther = sealer.holdsDatagrams
             #expect(isOfDatagram)
             // 44 is a fragment: IPv4 does not use it.
             #expect(isOfOther == (protocolNumber == 17 || protocolNumber == 44))
@@ -129,24 +129,24 @@ struct BatchTests {
 
     @Test("a refusal of segments by a device, or by the path to a peer, counts for ten seconds")
     func refusedSegments() {
-        var outbound = makeOutbound()
-        let peer = seal(equal, by: &outbound).transmits[0].peer
+        var sealer = makeOutbound()
+        let peer = seal(equal, by: &sealer).transmits[0].peer
         for isOfPath in [false, true] {
             let now = pair.alice.now.instant
             if isOfPath {
-                outbound.stopSegmentation(to: peer, now: now)
+                sealer.stopSegmentation(to: peer, now: now)
             } else {
-                outbound.stopSegmentation(now: now)
+                sealer.stopSegmentation(now: now)
             }
-            #expect(seal(equal, by: &outbound).transmits.count == 5)
+            #expect(seal(equal, by: &sealer).transmits.count == 5)
             network.advance(by: .seconds(8))
-            #expect(seal(equal, by: &outbound).transmits.count == 5)
+            #expect(seal(equal, by: &sealer).transmits.count == 5)
             network.advance(by: .seconds(2))
-            #expect(seal(equal, by: &outbound).transmits.count == 1)
+            #expect(seal(equal, by: &sealer).transmits.count == 1)
         }
-        outbound.stopSegmentation(to: peer, now: pair.alice.now.instant)
+        sealer.stopSegmentation(to: peer, now: pair.alice.now.instant)
         pair.alice.tunnel.device.clearSources()
-        #expect(seal(equal, by: &outbound).transmits.count == 1, "another path may take them")
+        #expect(seal(equal, by: &sealer).transmits.count == 1, "another path may take them")
     }
 
     @Test("another mark, another length or another peer begins a new send; nobody's bounces")

@@ -52,8 +52,8 @@ struct ConcurrencyTests {
     @Test("no trap, no race, and packets get through")
     func stress() {
         let device = Device(random: SeededRandom(seed: 1))
-        let shared = Shared(path: device.path)
-        let gates = (0..<4).map { _ in device.path.makeGate() }
+        let shared = Shared(shared: device.shared)
+        let gates = (0..<4).map { _ in device.shared.makeGate() }
         let threads = DispatchGroup()
         for (index, gate) in gates.enumerated() {
             threads.enter()
@@ -71,9 +71,9 @@ struct ConcurrencyTests {
         threads.wait()
         #expect(shared.opened.load(ordering: .relaxed) >= Self.enough)
         device.bringDown()
-        #expect(device.path.keypairs.count == 0)
-        #expect(device.path.indices.count == 0)
-        #expect(device.path.stagedBytes.load(ordering: .relaxed) == 0)
+        #expect(device.shared.keypairs.count == 0)
+        #expect(device.shared.indices.count == 0)
+        #expect(device.shared.stagedBytes.load(ordering: .relaxed) == 0)
     }
 
     /// Packets that have to get through before it ends.
@@ -81,15 +81,15 @@ struct ConcurrencyTests {
 
     /// What all threads have.
     final class Shared: Sendable {
-        let path: DataPath
+        let shared: SharedState
         let time = Time()
         let toBob = Wire()
         let toAlice = Wire()
         let isOver = Atomic<Bool>(false)
         let opened = Atomic<Int>(0)
 
-        init(path: DataPath) {
-            self.path = path
+        init(shared: SharedState) {
+            self.shared = shared
         }
     }
 
@@ -164,18 +164,18 @@ struct ConcurrencyTests {
         while let datagram = tunnel.nextDatagram() { shared.toAlice.send(datagram.bytes) }
     }
 
-    private func runOutbound(_ shared: Shared, _ gate: DataPath.Gate) {
-        var outbound = OutboundPath(path: shared.path, gate: gate, jitterSeed: 3)
-        var buffer = PacketBuffer(byteCount: OutboundPath.bufferByteCount)
-        var bounceBuffer = PacketBuffer(byteCount: OutboundPath.bounceByteCount)
+    private func runOutbound(_ shared: Shared, _ gate: SharedState.Gate) {
+        var sealer = Sealer(shared: shared.shared, gate: gate, jitterSeed: 3)
+        var buffer = PacketBuffer(byteCount: Sealer.bufferByteCount)
+        var bounceBuffer = PacketBuffer(byteCount: Sealer.bounceByteCount)
         let packets = (1...3).map { InnerPacket.udp4(from: 1, to: UInt8($0), byteCount: 200) }
         while !shared.isOver.load(ordering: .relaxed) {
             for index in 0..<8 {
-                outbound.takeOne(packets[index % 3 == 0 ? 2 : 1], into: &buffer)
+                sealer.takeOne(packets[index % 3 == 0 ? 2 : 1], into: &buffer)
             }
-            outbound.sealAll(in: &buffer, bouncing: &bounceBuffer, now: shared.time.now.instant)
-            for index in 0..<outbound.transmitCount {
-                let transmit = outbound.transmits[index]
+            sealer.sealAll(in: &buffer, bouncing: &bounceBuffer, now: shared.time.now.instant)
+            for index in 0..<sealer.transmitCount {
+                let transmit = sealer.transmits[index]
                 let size = transmit.segmentSize == 0 ? transmit.length : transmit.segmentSize
                 for start in stride(from: 0, to: transmit.length, by: size) {
                     let end = min(start + size, transmit.length)
@@ -183,12 +183,12 @@ struct ConcurrencyTests {
                         (start..<end).map { buffer.bytes.byte(at: transmit.offset + $0) })
                 }
             }
-            outbound.removeAll()
+            sealer.removeAll()
         }
     }
 
-    private func runInbound(_ shared: Shared, _ gate: DataPath.Gate) {
-        var lanes = Lanes(path: shared.path, gate: gate, jitterSeed: 4)
+    private func runInbound(_ shared: Shared, _ gate: SharedState.Gate) {
+        var lanes = SinglePacketPath(shared: shared.shared, gate: gate, jitterSeed: 4)
         var packets = Outputs<[UInt8]>()
         var message = InboundMessage()
         message.remote = Self.bob
@@ -207,7 +207,7 @@ struct ConcurrencyTests {
     }
 }
 
-extension OutboundPath {
+extension Sealer {
     fileprivate mutating func takeOne(_ packet: [UInt8], into buffer: inout PacketBuffer) {
         // Bytes have no padding.
         let packet = unsafe packet.span.bytes

@@ -29,7 +29,7 @@ struct ConfigurationTests {
                 PrivateKey(random: &random).publicKey, allowedIPs: [], endpoint: pair.bob.address)
         }
         func ask(_ slot: UInt32) -> Bool {
-            device.path.request(
+            device.shared.request(
                 .handshake, of: PeerSlot(rawValue: slot))
         }
         let slots = (1...100).map(UInt32.init)
@@ -39,7 +39,7 @@ struct ConfigurationTests {
         #expect(ask(100))
         var calls = 0
         while device.handleWork(at: pair.alice.now), calls < 10 { calls += 1 }
-        #expect(device.path.takeRequests() == [])
+        #expect(device.shared.takeRequests() == [])
     }
 
     @Test("a set of what is there already keeps the session and the counters")
@@ -208,7 +208,7 @@ struct ConfigurationTests {
         for _ in 0..<20 {
             pair.alice.takeDown()
             #expect(pair.alice.indexCount == 0 && pair.alice.nextTimeout == nil)
-            #expect(pair.alice.tunnel.device.path.keypairs.count == 0)
+            #expect(pair.alice.tunnel.device.shared.keypairs.count == 0)
             pair.alice.bringUp()
             network.advance(by: .milliseconds(25))
             #expect(pair.isAlive())
@@ -283,9 +283,9 @@ struct ConfigurationTests {
         pair.alice.configure("public_key=\(pair.bob.publicKey.hexadecimal)\nremove=true")
         let device = pair.alice.tunnel.device
         #expect(pair.alice.indexCount == 0 && pair.alice.nextTimeout == nil)
-        #expect(device.path.peers.count == 0 && device.path.keypairs.count == 0)
-        #expect(device.path.routes.count == 0)
-        #expect(device.path.stagedBytes.load(ordering: .relaxed) == 0)
+        #expect(device.shared.peers.count == 0 && device.shared.keypairs.count == 0)
+        #expect(device.shared.routes.count == 0)
+        #expect(device.shared.stagedBytes.load(ordering: .relaxed) == 0)
         network.eve.meddle = { _ in .pass }
         network.advance(by: .seconds(10))
         let before = pair.alice.tunnel.drops(.noPeer)

@@ -87,7 +87,8 @@ struct SessionTests {
         // The data is opened by the packet path, which asks for the confirmation; the control thread
         // is busy with the second initiation until then.
         let device = pair.bob.tunnel.device
-        var lanes = Lanes(path: device.path, gate: device.path.makeGate(), jitterSeed: 1)
+        var lanes = SinglePacketPath(
+            shared: device.shared, gate: device.shared.makeGate(), jitterSeed: 1)
         var packets = Outputs<[UInt8]>()
         var message = InboundMessage()
         message.remote = pair.alice.address
@@ -123,7 +124,7 @@ struct SessionTests {
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 2))
         network.advance(by: .seconds(3))
         #expect(pair.bob.receivedNumbers == [2, 1])
-        #expect(pair.bob.tunnel.device.path.keypairs.count == 2)
+        #expect(pair.bob.tunnel.device.shared.keypairs.count == 2)
     }
 
     @Test(
@@ -240,7 +241,7 @@ struct SessionTests {
             #expect(pair.bob.indexCount <= 4 && pair.alice.indexCount <= 4)
         }
         #expect(network.eve.seen(2).count == 300)
-        #expect(pair.bob.tunnel.device.path.keypairs.count <= 3)
+        #expect(pair.bob.tunnel.device.shared.keypairs.count <= 3)
         network.eve.meddle = { _ in .pass }
         network.advance(by: .seconds(6))
         #expect(pair.isAlive())

@@ -16,7 +16,7 @@ struct StagingTests {
         network.settle()
         #expect(pair.bob.receivedNumbers == Array(max(0, count - 128)..<count))
         #expect(pair.alice.tunnel.drops(.stagedOverflow) == UInt64(max(0, count - 128)))
-        #expect(pair.alice.tunnel.device.path.stagedBytes.load(ordering: .relaxed) == 0)
+        #expect(pair.alice.tunnel.device.shared.stagedBytes.load(ordering: .relaxed) == 0)
         #expect(network.eve.seen.count == 2 + min(count, 128))
     }
 
@@ -46,14 +46,14 @@ struct StagingTests {
                 host.send(InnerPacket.udp4(from: 0, to: UInt8(index), byteCount: 1_400))
             }
         }
-        let staged = host.tunnel.device.path.stagedBytes.load(ordering: .relaxed)
+        let staged = host.tunnel.device.shared.stagedBytes.load(ordering: .relaxed)
         #expect(staged <= Constants.maximumStagedBytes && staged > Constants.maximumStagedBytes / 2)
         // Removing peers and giving up give the bytes back.
         host.configure("public_key=\(PrivateKey(seed: 1).publicKey.hexadecimal)\nremove=true")
         network.advance(by: .seconds(110))
-        #expect(host.tunnel.device.path.stagedBytes.load(ordering: .relaxed) == 0)
+        #expect(host.tunnel.device.shared.stagedBytes.load(ordering: .relaxed) == 0)
         host.configure("replace_peers=true")
-        #expect(host.tunnel.device.path.peers.count == 0)
+        #expect(host.tunnel.device.shared.peers.count == 0)
         #expect(host.nextTimeout == nil)
     }
 
@@ -63,7 +63,7 @@ struct StagingTests {
         network.eve.meddle = { _ in .drop }
         pair.stream(0..<10, every: .milliseconds(1))
         pair.alice.takeDown()
-        #expect(pair.alice.tunnel.device.path.stagedBytes.load(ordering: .relaxed) == 0)
+        #expect(pair.alice.tunnel.device.shared.stagedBytes.load(ordering: .relaxed) == 0)
         network.eve.meddle = { _ in .pass }
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
         #expect(pair.alice.tunnel.drops(.interfaceDown) == 11)
@@ -77,27 +77,27 @@ struct StagingTests {
     func loadedBeforeDown() {
         let pair = network.makePair()
         let device = pair.alice.tunnel.device
-        let gate = device.path.makeGate()
-        var outbound = OutboundPath(path: device.path, gate: gate, jitterSeed: 1)
+        let gate = device.shared.makeGate()
+        var sealer = Sealer(shared: device.shared, gate: gate, jitterSeed: 1)
         let packet = InnerPacket.udp4(from: 1, to: 2)
         var buffer = [UInt8](repeating: 0, count: 4_096)
-        var bounces = [UInt8](repeating: 0, count: OutboundPath.bounceByteCount)
+        var bounces = [UInt8](repeating: 0, count: Sealer.bounceByteCount)
         let isLoaded = withBytes(packet) {
-            outbound.load($0, header: VirtioNetHeader(), at: 0, length: $0.byteCount)
+            sealer.load($0, header: VirtioNetHeader(), at: 0, length: $0.byteCount)
         }
         #expect(isLoaded)
         var span = buffer.mutableSpan
         // Bytes have no padding.
         var bytes = unsafe span.mutableBytes
-        let isCut = unsafe outbound.cut(from: packet.span.bytes, into: &bytes)
+        let isCut = unsafe sealer.cut(from: packet.span.bytes, into: &bytes)
         #expect(isCut)
         pair.alice.takeDown()
         var bounceSpan = bounces.mutableSpan
         // Bytes have no padding.
         var bounceBytes = unsafe bounceSpan.mutableBytes
-        let wakes = outbound.seal(
+        let wakes = sealer.seal(
             in: &bytes, bouncing: &bounceBytes, now: pair.alice.now.instant)
         #expect(wakes == pair.alice.tunnel.isTracing, "only to tell of the drop")
-        #expect(device.path.stagedBytes.load(ordering: .relaxed) == 0)
+        #expect(device.shared.stagedBytes.load(ordering: .relaxed) == 0)
     }
 }

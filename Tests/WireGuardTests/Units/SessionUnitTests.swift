@@ -28,7 +28,7 @@ struct SessionUnitTests {
     func layout() {
         #expect(MemoryLayout<Transmit>.stride <= 80)
         #expect(MemoryLayout<InboundMessage>.stride <= 80)
-        #expect(MemoryLayout<PeerPath>.size <= 256)
+        #expect(MemoryLayout<SharedPeer>.size <= 256)
         // The bits of the replay window are 1 KiB of it.
         #expect(MemoryLayout<Keypair>.size <= 1_200)
     }

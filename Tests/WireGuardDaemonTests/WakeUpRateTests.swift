@@ -3,11 +3,11 @@ import WireGuard
 
 @testable import WireGuardDaemon
 
-@Suite("The rhythm of the bell")
-struct BellRhythmTests {
+@Suite("The rhythm of the wakeUp")
+struct WakeUpRateTests {
     /// Which of so many rings, each so many milliseconds after the one before, are of many.
     private func ofMany(_ count: Int, every milliseconds: UInt64) -> [Bool] {
-        var rhythm = BellRhythm()
+        var rhythm = WakeUpRate()
         return (1...count).map { ring in
             rhythm.note(
                 at: Instant(nanoseconds: 1_000_000_000 + UInt64(ring) * milliseconds * 1_000_000))
@@ -27,7 +27,7 @@ struct BellRhythmTests {
 
     @Test("a pause ends them, and they have to be as many again")
     func ended() {
-        var rhythm = BellRhythm()
+        var rhythm = WakeUpRate()
         let rings: [UInt64] = (100...140).map { $0 } + [150] + (151...190).map { $0 }
         let found = rings.map { rhythm.note(at: Instant(nanoseconds: $0 * 1_000_000)) }
         #expect(found[32...40].allSatisfy { $0 })

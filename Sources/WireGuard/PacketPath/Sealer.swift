@@ -13,7 +13,7 @@ import WireGuardCrypto
 /// 4. The owner sends ``transmits`` and writes the bounces, then calls ``removeAll()``.
 ///
 ///     send buffer: | header 16 | packet | padding | tag 16 | header 16 | packet …
-package struct OutboundPath: ~Copyable {
+package struct Sealer: ~Copyable {
     /// A packet in the send buffer.
     struct Entry: BitwiseCopyable {
         /// Where the room for its header begins.
@@ -43,8 +43,8 @@ package struct OutboundPath: ~Copyable {
     private var segmentationPause = Instant(nanoseconds: 0)
     private var clockReader = SteadyClock.Reader()
 
-    private let path: DataPath
-    private let gate: DataPath.HeldGate
+    private let shared: SharedState
+    private let gate: SharedState.HeldGate
     private var entries: FixedArray<Entry>
     private var entryCount = 0
     private var used = 0
@@ -66,7 +66,7 @@ package struct OutboundPath: ~Copyable {
 
     /// Whether the control thread is to be woken since something was dropped and somebody traces;
     /// true once. ``seal(in:bouncing:now:)`` asks by itself.
-    package func takeNewsOfDrops() -> Bool { path.takeNewsOfDrops() }
+    package func takeNewsOfDrops() -> Bool { shared.takeNewsOfDrops() }
 
     /// Most packets of one batch.
     package static let maximumPackets = 128
@@ -80,9 +80,9 @@ package struct OutboundPath: ~Copyable {
     private static let bounceHeaderRoom = 16
 
     /// Makes the way out of one thread, which holds `gate` while it looks at shared state.
-    package init(path: DataPath, gate: DataPath.Gate, jitterSeed: UInt64) {
-        self.path = path
-        self.gate = DataPath.HeldGate(gate)
+    package init(shared: SharedState, gate: SharedState.Gate, jitterSeed: UInt64) {
+        self.shared = shared
+        self.gate = SharedState.HeldGate(gate)
         entries = FixedArray(repeating: Entry(), count: Self.maximumPackets)
         sealing = FixedArray(
             repeating: AEADPacket(offset: 0, length: 0, counter: 0), count: Self.maximumPackets)
@@ -95,7 +95,7 @@ package struct OutboundPath: ~Copyable {
     package var holdsDatagrams: Bool { planIsUDP }
 
     /// Whether the device is up; what is loaded while it is not is dropped.
-    package var isUp: Bool { path.isUp.load(ordering: .relaxed) }
+    package var isUp: Bool { shared.isUp.load(ordering: .relaxed) }
 
     /// Whether nothing is in the send buffer.
     package var isEmpty: Bool { entryCount == 0 }
@@ -121,19 +121,19 @@ package struct OutboundPath: ~Copyable {
     package mutating func load(
         _ packet: RawSpan, header: VirtioNetHeader, at offset: Int, length: Int
     ) -> Bool {
-        guard path.isUp.load(ordering: .relaxed) else {
-            path.drop(.interfaceDown)
+        guard shared.isUp.load(ordering: .relaxed) else {
+            shared.drop(.interfaceDown)
             return false
         }
         guard let ip = IPHeader(packet, at: offset, length: length) else {
-            path.drop(.malformedPacket)
+            shared.drop(.malformedPacket)
             return false
         }
         do {
             plan = try SegmentPlan(
                 header, packet: packet, offset: offset, length: length)
         } catch {
-            path.drop(.malformedPacket)
+            shared.drop(.malformedPacket)
             return false
         }
         nextSegment = 0
@@ -147,7 +147,7 @@ package struct OutboundPath: ~Copyable {
     /// - Returns: whether all of it is there; else it goes on after the batch was sealed and sent.
     package mutating func cut(from packet: RawSpan, into buffer: inout MutableRawSpan) -> Bool {
         guard let plan else { return true }
-        let mtu = path.mtu.load(ordering: .relaxed)
+        let mtu = shared.mtu.load(ordering: .relaxed)
         while nextSegment < plan.count {
             let length = plan.length(of: nextSegment)
             let padded = TransportData.paddedLength(length, mtu: mtu)
@@ -155,7 +155,7 @@ package struct OutboundPath: ~Copyable {
             guard entryCount < entries.count, used + size <= buffer.byteCount else {
                 // A packet that does not even fit into an empty buffer would be tried for ever.
                 guard entryCount == 0 else { return false }
-                path.drop(.malformedPacket)
+                shared.drop(.malformedPacket)
                 break
             }
             _ = plan.cut(
@@ -178,16 +178,16 @@ package struct OutboundPath: ~Copyable {
         in buffer: inout MutableRawSpan, bouncing bounceBuffer: inout MutableRawSpan,
         now observed: Instant
     ) -> Bool {
-        let now = path.clock.time(at: observed, for: &clockReader)
+        let now = shared.clock.time(at: observed, for: &clockReader)
         let gate = gate
         return gate.withLock {
             // The interface may have gone down since the batch was loaded.
-            guard path.isUp.load(ordering: .relaxed) else {
-                path.drop(.interfaceDown, packets: entryCount)
-                return path.takeNewsOfDrops()
+            guard shared.isUp.load(ordering: .relaxed) else {
+                shared.drop(.interfaceDown, packets: entryCount)
+                return shared.takeNewsOfDrops()
             }
             let wakes = sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
-            return path.takeNewsOfDrops() || wakes
+            return shared.takeNewsOfDrops() || wakes
         }
     }
 
@@ -219,11 +219,11 @@ package struct OutboundPath: ~Copyable {
     /// routes, endpoint or MTU change, or ten seconds have passed, as no word comes of a path whose
     /// MTU was learnt and is forgotten.
     package mutating func stopSegmentation(to slot: PeerSlot, now observed: Instant) {
-        let now = path.clock.time(at: observed, for: &clockReader)
+        let now = shared.clock.time(at: observed, for: &clockReader)
         gate.withLock {
-            guard path.peers.contains(slot.rawValue) else { return }
-            path.peers[slot.rawValue].refuseSegmentation(
-                generation: path.sourceGeneration.load(ordering: .relaxed), now: now)
+            guard shared.peers.contains(slot.rawValue) else { return }
+            shared.peers[slot.rawValue].refuseSegmentation(
+                generation: shared.sourceGeneration.load(ordering: .relaxed), now: now)
         }
     }
 
@@ -231,21 +231,21 @@ package struct OutboundPath: ~Copyable {
     /// datagram by itself. Another route may lead through another device, and trying again costs
     /// one batch at most, which is sent all the same.
     package mutating func stopSegmentation(now observed: Instant) {
-        let now = path.clock.time(at: observed, for: &clockReader)
+        let now = shared.clock.time(at: observed, for: &clockReader)
         segmentationPause = now + Constants.segmentationPause
     }
 
     /// The kernel refused datagrams.
     package func countRefusedSends(_ datagrams: Int) {
-        path.drop(.refusedSend, packets: datagrams)
+        shared.drop(.refusedSend, packets: datagrams)
     }
 
     /// A send from a peer's cached source was refused.
     package func clearSource(of slot: PeerSlot) {
         gate.withLock {
             // The peer may have been removed since its batch was sealed.
-            guard path.peers.contains(slot.rawValue) else { return }
-            path.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
+            guard shared.peers.contains(slot.rawValue) else { return }
+            shared.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
         }
     }
 
@@ -268,23 +268,23 @@ package struct OutboundPath: ~Copyable {
             let destination = IPHeader.destination(
                 in: buffer.bytes, at: start, length: entry.length)
         else {
-            path.drop(.malformedPacket)
+            shared.drop(.malformedPacket)
             return .dropped
         }
-        guard let slot = path.routes.lookup(destination) else {
-            path.drop(.noPeer, inner: destination)
+        guard let slot = shared.routes.lookup(destination) else {
+            shared.drop(.noPeer, inner: destination)
             bounce(entry, to: destination, buffer, &bounceBuffer, now)
             return .dropped
         }
-        let endpoint = path.peers[slot.rawValue].endpoint.withLock { $0?.remote }
+        let endpoint = shared.peers[slot.rawValue].endpoint.withLock { $0?.remote }
         guard let endpoint else {
-            path.drop(.noEndpoint, peer: slot, inner: destination)
+            shared.drop(.noEndpoint, peer: slot, inner: destination)
             bounce(entry, to: destination, buffer, &bounceBuffer, now)
             return .dropped
         }
         if entry.isUDP, isOwnDatagram(entry, to: destination, endpoint, buffer) {
-            path.drop(.routingLoop, peer: slot, inner: destination)
-            if !path.hasLooped.exchange(true, ordering: .relaxed) { hasFoundLoop = true }
+            shared.drop(.routingLoop, peer: slot, inner: destination)
+            if !shared.hasLooped.exchange(true, ordering: .relaxed) { hasFoundLoop = true }
             return .dropped
         }
         return .peer(slot)
@@ -304,7 +304,7 @@ package struct OutboundPath: ~Copyable {
         else { return false }
         let udp = start + offset
         return buffer.loadBigEndian(at: udp, as: UInt16.self)
-            == path.listenPort.load(ordering: .relaxed)
+            == shared.listenPort.load(ordering: .relaxed)
             && buffer.loadBigEndian(at: udp + 2, as: UInt16.self) == endpoint.port
     }
 
@@ -348,7 +348,7 @@ package struct OutboundPath: ~Copyable {
 
     private func isBroadcast(_ destination: IPAddress) -> Bool {
         guard case .v4(let address) = destination else { return false }
-        return path.broadcastAddresses.contains(address)
+        return shared.broadcastAddresses.contains(address)
     }
 
     // MARK: Sealing
@@ -358,12 +358,12 @@ package struct OutboundPath: ~Copyable {
     private mutating func sealRun(
         _ run: Range<Int>, to slot: PeerSlot, in buffer: inout MutableRawSpan, now: Instant
     ) -> Bool {
-        let keypairSlot = path.peers[slot.rawValue].current.load(ordering: .acquiring)
-        guard keypairSlot != PeerPath.noKeypair,
+        let keypairSlot = shared.peers[slot.rawValue].current.load(ordering: .acquiring)
+        guard keypairSlot != SharedPeer.noKeypair,
             let first = firstCounter(keypairSlot, count: run.count, now: now)
         else { return stage(run, for: slot, in: buffer, now: now) }
 
-        let remoteIndex = path.keypairs[keypairSlot].remoteIndex
+        let remoteIndex = shared.keypairs[keypairSlot].remoteIndex
         for index in run {
             let entry = entries[index]
             let packet = entry.offset + TransportData.packet
@@ -375,32 +375,32 @@ package struct OutboundPath: ~Copyable {
                 offset: packet, length: entry.paddedLength, counter: counter)
         }
         ChaCha20Poly1305.seal(
-            sealing.prefix(run.count), in: &buffer, key: path.keypairs[keypairSlot].sending,
-            using: path.aead)
+            sealing.prefix(run.count), in: &buffer, key: shared.keypairs[keypairSlot].sending,
+            using: shared.aead)
         return finishRun(run, to: slot, under: keypairSlot, now: now)
     }
 
     private func firstCounter(_ keypair: UInt32, count: Int, now: Instant) -> UInt64? {
-        guard path.keypairs[keypair].maySend.load(ordering: .relaxed),
-            !path.keypairs[keypair].isExpired(now: now)
+        guard shared.keypairs[keypair].maySend.load(ordering: .relaxed),
+            !shared.keypairs[keypair].isExpired(now: now)
         else { return nil }
-        return path.keypairs[keypair].reserveCounters(count)
+        return shared.keypairs[keypair].reserveCounters(count)
     }
 
     /// Plans the sends of a sealed run, and counts it.
     private mutating func finishRun(
         _ run: Range<Int>, to slot: PeerSlot, under keypair: UInt32, now: Instant
     ) -> Bool {
-        let endpoint = path.peers[slot.rawValue].endpoint.withLock { $0 }
+        let endpoint = shared.peers[slot.rawValue].endpoint.withLock { $0 }
         // Only the control thread removes an endpoint, and it would wait for our gate.
         guard let endpoint else { return false }
-        let generation = path.sourceGeneration.load(ordering: .relaxed)
+        let generation = shared.sourceGeneration.load(ordering: .relaxed)
         let source = endpoint.sourceGeneration == generation ? endpoint.source : nil
         let ecn = entries[run.lowerBound].ecn
         var limits: DatagramRun.Limits =
             if case .v4 = endpoint.remote.address { .v4 } else { .v6 }
         if !usesSegmentation || now < segmentationPause
-            || path.peers[slot.rawValue].refusesSegmentation(generation: generation, now: now)
+            || shared.peers[slot.rawValue].refusesSegmentation(generation: generation, now: now)
         {
             limits.segments = 1
         }
@@ -419,7 +419,7 @@ package struct OutboundPath: ~Copyable {
         }
         if let datagrams { append(datagrams, endpoint.remote, source, ecn, slot) }
 
-        path.peers[slot.rawValue].sentBytes.wrappingAdd(UInt64(byteCount), ordering: .relaxed)
+        shared.peers[slot.rawValue].sentBytes.wrappingAdd(UInt64(byteCount), ordering: .relaxed)
         return noteSent(slot, under: keypair, now: now)
     }
 
@@ -440,13 +440,13 @@ package struct OutboundPath: ~Copyable {
     ) -> Bool {
         var wakes = false
         let jitter = jitter.next()
-        path.peers[slot.rawValue].timers.anyAuthenticatedPacketSent()
-        let traversal = path.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
-        if path.serve(traversal, of: slot) { wakes = true }
-        let sent = path.peers[slot.rawValue].timers.dataSent(now: now, jitter: jitter)
-        if path.serve(sent, of: slot) { wakes = true }
-        if path.keypairs[keypair].needsRekeyAfterSending(now: now),
-            path.requestHandshake(
+        shared.peers[slot.rawValue].timers.anyAuthenticatedPacketSent()
+        let traversal = shared.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
+        if shared.serve(traversal, of: slot) { wakes = true }
+        let sent = shared.peers[slot.rawValue].timers.dataSent(now: now, jitter: jitter)
+        if shared.serve(sent, of: slot) { wakes = true }
+        if shared.keypairs[keypair].needsRekeyAfterSending(now: now),
+            shared.requestHandshake(
                 .rekeyAfterSending, of: slot, now: now)
         {
             wakes = true
@@ -460,10 +460,10 @@ package struct OutboundPath: ~Copyable {
     ) -> Bool {
         for index in run {
             let entry = entries[index]
-            path.stage(
+            shared.stage(
                 buffer.bytes, at: entry.offset + TransportData.packet, length: entry.length,
                 for: slot)
         }
-        return path.requestHandshake(.handshake, of: slot, now: now)
+        return shared.requestHandshake(.handshake, of: slot, now: now)
     }
 }

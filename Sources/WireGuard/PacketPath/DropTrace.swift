@@ -113,7 +113,7 @@ final class DropTrace: Sendable {
     }
 }
 
-extension DataPath {
+extension SharedState {
     /// Counts packets that went no further, and writes them down if somebody traces.
     func drop(
         _ reason: DropReason, _ error: HandshakeError? = nil, packets: Int = 1,

@@ -7,12 +7,12 @@ import WireGuardCrypto
 /// The control thread alone changes it. A thread of the packet path holds its own gate while it works
 /// on a batch, so gates are hardly ever contended; the control thread takes all of them for the
 /// moment of a change. Handshake mathematics, configuration text and system calls happen outside.
-package final class DataPath: @unchecked Sendable {
+package final class SharedState: @unchecked Sendable {
     // Sendable: the four tables are written only in `exclusively` and read only under a gate or by
     // the control thread; everything else is atomic or locked. The gates replace the dynamic
     // exclusivity check, which would be made for every packet.
     @exclusivity(unchecked) private var routesStorage = AllowedIPs()
-    @exclusivity(unchecked) private var peersStorage = Slab<PeerPath>()
+    @exclusivity(unchecked) private var peersStorage = Slab<SharedPeer>()
     @exclusivity(unchecked) private var keypairsStorage = Slab<Keypair>()
     @exclusivity(unchecked) private var indicesStorage = IndexTable()
 
@@ -23,7 +23,7 @@ package final class DataPath: @unchecked Sendable {
     }
 
     /// The peers' shared halves.
-    var peers: Slab<PeerPath> {
+    var peers: Slab<SharedPeer> {
         @inline(__always) _read { yield unsafe peersStorage }
         @inline(__always) _modify { yield unsafe &peersStorage }
     }
@@ -132,7 +132,7 @@ package final class DataPath: @unchecked Sendable {
     }
 
     /// Puts a peer on the control thread's list; true if that thread must be woken.
-    func request(_ requests: PeerPath.Requests, of slot: PeerSlot) -> Bool {
+    func request(_ requests: SharedPeer.Requests, of slot: PeerSlot) -> Bool {
         guard peers[slot.rawValue].request(requests) else { return false }
         return self.requests.withLock { list in
             list.append(slot)
@@ -142,7 +142,7 @@ package final class DataPath: @unchecked Sendable {
 
     /// Asks for an initiation that is no retry, and says why, unless one or a response went out just now.
     func requestHandshake(
-        _ cause: PeerPath.Requests, of slot: PeerSlot, now: Instant
+        _ cause: SharedPeer.Requests, of slot: PeerSlot, now: Instant
     ) -> Bool {
         if peers[slot.rawValue].timers.handshakeAttempts.load(ordering: .relaxed) != 0 {
             peers[slot.rawValue].timers.handshakeAttempts.store(0, ordering: .relaxed)

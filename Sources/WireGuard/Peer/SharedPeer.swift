@@ -5,7 +5,7 @@ import Synchronization
 /// the timers, the counters and the packets that wait.
 ///
 /// All of it is atomic or behind a lock of its own, taken once for a run of packets.
-struct PeerPath: ~Copyable, Sendable {
+struct SharedPeer: ~Copyable, Sendable {
     /// A keypair slot that means "none".
     static let noKeypair = UInt32.max
 
@@ -24,7 +24,7 @@ struct PeerPath: ~Copyable, Sendable {
     let receiveErrors = Atomic<UInt64>(0)
     /// When the last initiation or response went out, in nanoseconds; 0 for not within the limit.
     let lastHandshakeSent = Atomic<UInt64>(0)
-    /// In which ``DataPath/sourceGeneration`` a segmented send to the peer was too large for its path
+    /// In which ``SharedState/sourceGeneration`` a segmented send to the peer was too large for its path
     /// (upper half), and the second up to which that counts (lower half); 0 for never.
     private let segmentationRefusal = Atomic<UInt64>(0)
     /// What the packet path asked of the control thread and it has not looked at yet.

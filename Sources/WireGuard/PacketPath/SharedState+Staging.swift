@@ -1,7 +1,7 @@
 import Packets
 import Synchronization
 
-extension DataPath {
+extension SharedState {
     /// Keeps a copy of a packet until its peer has a session. The peer's oldest packet makes room at
     /// 128, and nothing is kept beyond the bytes that all peers share.
     func stage(
@@ -23,7 +23,7 @@ extension DataPath {
     }
 
     /// Takes all packets that wait for a session with this peer.
-    func takeStaged(of peer: borrowing PeerPath) -> [StagedPacket] {
+    func takeStaged(of peer: borrowing SharedPeer) -> [StagedPacket] {
         let packets = peer.staged.withLock { $0.takeAll() }
         let byteCount = packets.reduce(0) { $0 + $1.byteCount }
         stagedBytes.wrappingSubtract(byteCount, ordering: .relaxed)
@@ -31,7 +31,7 @@ extension DataPath {
     }
 
     /// Puts packets that could not be sent back in front of those that came since.
-    func restoreStaged(_ packets: [StagedPacket], of peer: borrowing PeerPath) {
+    func restoreStaged(_ packets: [StagedPacket], of peer: borrowing SharedPeer) {
         let change = peer.staged.withLock { staged in
             let before = staged.byteCount
             staged.restore(packets)

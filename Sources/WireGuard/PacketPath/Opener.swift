@@ -9,17 +9,17 @@ import WireGuardCrypto
 /// and checked in the kernel's order: key age and counter, tag, replay window, then endpoint and
 /// timers, then what is inside, then whether its source belongs to the peer. What passes is handed to
 /// the coalescer where it lies.
-package struct InboundPath: ~Copyable {
+package struct Opener: ~Copyable {
     /// What messages must share to be opened together.
     struct Run: BitwiseCopyable {
-        var keypair = PeerPath.noKeypair
+        var keypair = SharedPeer.noKeypair
         var remote = SocketAddress(address: .v4(IPv4Address(bits: 0)), port: 0)
         var source: SourceAddress?
         var trafficClass: UInt8 = 0
     }
 
-    private let path: DataPath
-    private let gate: DataPath.HeldGate
+    private let shared: SharedState
+    private let gate: SharedState.HeldGate
     private var packets: FixedArray<AEADPacket>
     private var packetCount = 0
     private var clockReader = SteadyClock.Reader()
@@ -30,9 +30,9 @@ package struct InboundPath: ~Copyable {
     private static let maximumRun = 128
 
     /// Makes the way in of one thread, which holds `gate` while it looks at shared state.
-    package init(path: DataPath, gate: DataPath.Gate) {
-        self.path = path
-        self.gate = DataPath.HeldGate(gate)
+    package init(shared: SharedState, gate: SharedState.Gate) {
+        self.shared = shared
+        self.gate = SharedState.HeldGate(gate)
         packets = FixedArray(
             repeating: AEADPacket(offset: 0, length: 0, counter: 0), count: Self.maximumRun)
     }
@@ -44,7 +44,7 @@ package struct InboundPath: ~Copyable {
         _ messages: borrowing FixedArray<InboundMessage>, count: Int,
         in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer, now observed: Instant
     ) -> Bool {
-        let now = path.clock.time(at: observed, for: &clockReader)
+        let now = shared.clock.time(at: observed, for: &clockReader)
         wakes = false
         let gate = gate
         gate.withLock {
@@ -53,17 +53,17 @@ package struct InboundPath: ~Copyable {
             }
             finishRun(in: &buffer, into: &coalescer, now: now)
         }
-        if path.takeNewsOfDrops() { wakes = true }
+        if shared.takeNewsOfDrops() { wakes = true }
         return wakes
     }
 
     /// Whether the control thread is to be woken since something was dropped and somebody traces;
     /// true once. ``open(_:count:in:into:now:)`` asks by itself.
-    package func takeNewsOfDrops() -> Bool { path.takeNewsOfDrops() }
+    package func takeNewsOfDrops() -> Bool { shared.takeNewsOfDrops() }
 
     /// The TUN refused packets.
     package func countRefusedWrites(_ packets: Int) {
-        path.drop(.refusedWrite, packets: packets)
+        shared.drop(.refusedWrite, packets: packets)
     }
 
     // MARK: Demultiplexing
@@ -73,20 +73,20 @@ package struct InboundPath: ~Copyable {
         into coalescer: inout FlowCoalescer, now: Instant
     ) {
         let segments = DatagramSegments(length: message.length, segmentSize: message.segmentSize)
-        let isUp = path.isUp.load(ordering: .relaxed)
+        let isUp = shared.isUp.load(ordering: .relaxed)
         for index in 0..<segments.count {
             let range = segments[index]
             let offset = message.offset + range.lowerBound
             switch MessageType(datagram: buffer.bytes, offset: offset, length: range.count) {
             case .transportData where !isUp:
-                path.drop(.interfaceDown, remote: message.remote)
+                shared.drop(.interfaceDown, remote: message.remote)
             case .transportData:
                 gather(message, offset, range.count, in: &buffer, into: &coalescer, now)
             case .handshakeInitiation, .handshakeResponse, .cookieReply:
                 // While down too: the control thread may be about to learn that we are up.
                 queue(message, offset, range.count, buffer)
             case nil:
-                path.drop(.malformedMessage, remote: message.remote)
+                shared.drop(.malformedMessage, remote: message.remote)
             }
         }
     }
@@ -94,13 +94,13 @@ package struct InboundPath: ~Copyable {
     private mutating func queue(
         _ message: InboundMessage, _ offset: Int, _ length: Int, _ buffer: borrowing MutableRawSpan
     ) {
-        let outcome = path.handshakes.append(
+        let outcome = shared.handshakes.append(
             buffer.bytes, offset: offset, length: length, remote: message.remote,
             source: message.source)
         switch outcome {
         case .queuedFirst: wakes = true
         case .queued: break
-        case .full: path.drop(.handshakeQueueFull, remote: message.remote)
+        case .full: shared.drop(.handshakeQueueFull, remote: message.remote)
         }
     }
 
@@ -111,15 +111,15 @@ package struct InboundPath: ~Copyable {
         let index = ReceiverIndex(
             rawValue: buffer.loadLittleEndian(
                 at: offset + TransportData.receiver, as: UInt32.self))
-        guard let keypair = path.indices.lookup(index) else {
-            path.drop(.unknownIndex, index: index, remote: message.remote)
+        guard let keypair = shared.indices.lookup(index) else {
+            shared.drop(.unknownIndex, index: index, remote: message.remote)
             return
         }
         let counter = buffer.loadLittleEndian(
             at: offset + TransportData.counter, as: UInt64.self)
         guard counter < Constants.rejectAfterMessages else {
-            path.drop(
-                .expiredKeypair, peer: path.keypairs[keypair].peer, index: index,
+            shared.drop(
+                .expiredKeypair, peer: shared.keypairs[keypair].peer, index: index,
                 remote: message.remote)
             return
         }
@@ -145,15 +145,15 @@ package struct InboundPath: ~Copyable {
     ) {
         guard packetCount > 0 else { return }
         defer { packetCount = 0 }
-        guard !path.keypairs[run.keypair].isExpired(now: now) else {
+        guard !shared.keypairs[run.keypair].isExpired(now: now) else {
             drop(.expiredKeypair, packets: packetCount)
             return
         }
-        Self.open(&packets, packetCount, in: &buffer, path, keypair: run.keypair)
+        Self.open(&packets, packetCount, in: &buffer, shared, keypair: run.keypair)
         let accepted = refuseReplays()
         guard accepted > 0 else { return }
 
-        let slot = path.keypairs[run.keypair].peer
+        let slot = shared.keypairs[run.keypair].peer
         noteReceived(slot, now: now)
         deliver(slot, in: &buffer, into: &coalescer, now: now)
     }
@@ -161,11 +161,11 @@ package struct InboundPath: ~Copyable {
     // Apart, lest a reference to the path be counted: the span is an access to `packets` alone.
     private static func open(
         _ packets: inout FixedArray<AEADPacket>, _ count: Int, in buffer: inout MutableRawSpan,
-        _ path: DataPath, keypair: UInt32
+        _ shared: SharedState, keypair: UInt32
     ) {
         var span = packets.mutablePrefix(count)
         ChaCha20Poly1305.open(
-            &span, in: &buffer, key: path.keypairs[keypair].receiving, using: path.aead)
+            &span, in: &buffer, key: shared.keypairs[keypair].receiving, using: shared.aead)
     }
 
     /// Clears `isAuthentic` of what came before; tells how many are left.
@@ -174,7 +174,7 @@ package struct InboundPath: ~Copyable {
         var forged = 0
         var replayed = 0
         let count = packetCount
-        path.keypairs[run.keypair].replayWindow.withLock { window in
+        shared.keypairs[run.keypair].replayWindow.withLock { window in
             for index in 0..<count {
                 guard packets[index].isAuthentic else {
                     forged += 1
@@ -195,36 +195,36 @@ package struct InboundPath: ~Copyable {
 
     /// Packets of the run go no further.
     private func drop(_ reason: DropReason, packets: Int = 1, inner: IPAddress? = nil) {
-        path.drop(
-            reason, packets: packets, peer: path.keypairs[run.keypair].peer,
-            index: path.keypairs[run.keypair].localIndex, remote: run.remote, inner: inner)
+        shared.drop(
+            reason, packets: packets, peer: shared.keypairs[run.keypair].peer,
+            index: shared.keypairs[run.keypair].localIndex, remote: run.remote, inner: inner)
     }
 
     /// Endpoint, key confirmation, key age and timers, once for a run, as the kernel does for each
     /// authentic packet.
     private mutating func noteReceived(_ slot: PeerSlot, now: Instant) {
-        let generation = path.sourceGeneration.load(ordering: .relaxed)
-        path.peers[slot.rawValue].move(
+        let generation = shared.sourceGeneration.load(ordering: .relaxed)
+        shared.peers[slot.rawValue].move(
             to: Endpoint(
                 remote: run.remote, source: run.source, sourceGeneration: generation))
-        if path.peers[slot.rawValue].confirm(run.keypair) { ask(.keyConfirmed, slot) }
+        if shared.peers[slot.rawValue].confirm(run.keypair) { ask(.keyConfirmed, slot) }
         // It is the key that would send whose age counts (kernel, keep_key_fresh): what still comes
         // in under an old one is no reason.
-        let current = path.peers[slot.rawValue].current.load(ordering: .acquiring)
-        if current != PeerPath.noKeypair,
-            path.keypairs[current].takeRekeyOnReceive(now: now),
-            path.requestHandshake(
+        let current = shared.peers[slot.rawValue].current.load(ordering: .acquiring)
+        if current != SharedPeer.noKeypair,
+            shared.keypairs[current].takeRekeyOnReceive(now: now),
+            shared.requestHandshake(
                 .rekeyAfterReceiving, of: slot, now: now)
         {
             wakes = true
         }
-        path.peers[slot.rawValue].timers.anyAuthenticatedPacketReceived()
-        let demand = path.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
-        if path.serve(demand, of: slot) { wakes = true }
+        shared.peers[slot.rawValue].timers.anyAuthenticatedPacketReceived()
+        let demand = shared.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
+        if shared.serve(demand, of: slot) { wakes = true }
     }
 
-    private mutating func ask(_ request: PeerPath.Requests, _ slot: PeerSlot) {
-        if path.request(request, of: slot) { wakes = true }
+    private mutating func ask(_ request: SharedPeer.Requests, _ slot: PeerSlot) {
+        if shared.request(request, of: slot) { wakes = true }
     }
 
     // MARK: Delivering
@@ -256,7 +256,7 @@ package struct InboundPath: ~Copyable {
                 continue
             }
             if source != known {
-                guard path.routes.lookup(source) == slot else {
+                guard shared.routes.lookup(source) == slot else {
                     drop(.disallowedSource, inner: source)
                     refused += 1
                     continue
@@ -273,14 +273,14 @@ package struct InboundPath: ~Copyable {
                 outer: run.trafficClass, packet: &buffer, at: packet.offset, length: total)
             coalescer.append(offset: packet.offset, length: total, in: buffer.bytes)
         }
-        path.peers[slot.rawValue].receivedBytes.wrappingAdd(
+        shared.peers[slot.rawValue].receivedBytes.wrappingAdd(
             UInt64(byteCount), ordering: .relaxed)
         if refused > 0 {
-            path.peers[slot.rawValue].receiveErrors.wrappingAdd(
+            shared.peers[slot.rawValue].receiveErrors.wrappingAdd(
                 UInt64(refused), ordering: .relaxed)
         }
         guard hasData else { return }
-        let demand = path.peers[slot.rawValue].timers.dataReceived(now: now)
-        if path.serve(demand, of: slot) { wakes = true }
+        let demand = shared.peers[slot.rawValue].timers.dataReceived(now: now)
+        if shared.serve(demand, of: slot) { wakes = true }
     }
 }

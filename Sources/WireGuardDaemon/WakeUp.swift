@@ -3,35 +3,35 @@ import Synchronization
 import WireGuard
 
 /// How a worker wakes the control thread.
-final class Bell: Sendable {
+final class WakeUp: Sendable {
     let event: EventDescriptor
 
     init() throws(SystemError) {
         event = try EventDescriptor()
     }
 
-    func ring() {
+    func signal() {
         event.signal()
     }
 }
 
 /// Whether the bell rings so often that the control thread had better wait a moment and answer several
 /// rings at once: to be woken for each costs a tenth of what it then does.
-struct BellRhythm {
+struct WakeUpRate {
     private var last = Instant(nanoseconds: 0)
-    private var ringsInARow = 0
+    private var signalsInARow = 0
 
     /// How long it waits, and rings that are no further apart than this many come from a crowd. One
     /// peer that makes a session rings a few times, and waits for nothing.
     static let pauseMilliseconds = 2
     private static let spacing = Interval.milliseconds(6)
-    private static let manyRings = 32
+    private static let manySignals = 32
 
     /// Notes a ring; returns whether it is one of many.
     mutating func note(at now: Instant) -> Bool {
-        ringsInARow = now.since(last) <= Self.spacing ? ringsInARow &+ 1 : 0
+        signalsInARow = now.since(last) <= Self.spacing ? signalsInARow &+ 1 : 0
         last = now
-        return ringsInARow >= Self.manyRings
+        return signalsInARow >= Self.manySignals
     }
 }
 
@@ -48,10 +48,10 @@ final class Mailbox: Sendable {
     private let isDone = Atomic<Bool>(false)
     /// The number of the sockets that the worker uses.
     private let used = Atomic<Int>(0)
-    let bell: Bell
+    let wakeUp: WakeUp
 
     init() throws(SystemError) {
-        bell = try Bell()
+        wakeUp = try WakeUp()
     }
 
     /// From now on the worker uses these sockets.
@@ -60,7 +60,7 @@ final class Mailbox: Sendable {
             $0.sockets = sockets
             $0.number += 1
         }
-        bell.ring()
+        wakeUp.signal()
     }
 
     /// Whether the worker still holds sockets that it was to give up.
@@ -84,12 +84,12 @@ final class Mailbox: Sendable {
     /// The worker ends.
     func stop() {
         letter.withLock { $0.isLast = true }
-        bell.ring()
+        wakeUp.signal()
     }
 
     /// Takes what was left: new sockets if there are, with their number, and whether to end.
     func take() -> (sockets: UDPSocketPair?, number: Int, isLast: Bool) {
-        bell.event.drain()
+        wakeUp.event.drain()
         return letter.withLock { letter in
             defer { letter.sockets = nil }
             return (letter.sockets, letter.number, letter.isLast)

@@ -2,12 +2,12 @@ import Packets
 
 /// The two ways of packets through a ``Tunnel``, one packet at a time, with the buffers that they
 /// are sealed and opened in.
-struct Lanes: ~Copyable {
-    private var outbound: OutboundPath
-    private var inbound: InboundPath
+struct SinglePacketPath: ~Copyable {
+    private var sealer: Sealer
+    private var opener: Opener
     private var coalescer = FlowCoalescer(maximumPackets: 1, coalescing: [])
     private var buffer = PacketBuffer(byteCount: Self.bufferByteCount)
-    private var bounceBuffer = PacketBuffer(byteCount: OutboundPath.bounceByteCount)
+    private var bounceBuffer = PacketBuffer(byteCount: Sealer.bounceByteCount)
 
     /// Whether the device has work to do after a packet.
     enum Need {
@@ -22,9 +22,9 @@ struct Lanes: ~Copyable {
     /// Any packet, which is below 64 KiB, and what a message adds to it.
     private static let bufferByteCount = 68 << 10
 
-    init(path: DataPath, gate: DataPath.Gate, jitterSeed: UInt64) {
-        outbound = OutboundPath(path: path, gate: gate, jitterSeed: jitterSeed)
-        inbound = InboundPath(path: path, gate: gate)
+    init(shared: SharedState, gate: SharedState.Gate, jitterSeed: UInt64) {
+        sealer = Sealer(shared: shared, gate: gate, jitterSeed: jitterSeed)
+        opener = Opener(shared: shared, gate: gate)
     }
 
     /// Seals one packet, or answers it with an ICMP error.
@@ -33,20 +33,20 @@ struct Lanes: ~Copyable {
         bouncing packets: inout Outputs<[UInt8]>, now: Instant
     ) -> Need {
         guard
-            outbound.load(packet, header: VirtioNetHeader(), at: 0, length: packet.byteCount)
-        else { return Need(outbound.takeNewsOfDrops()) }
-        defer { outbound.removeAll() }
-        let wakes = outbound.sealOne(packet, in: &buffer, bouncing: &bounceBuffer, now: now)
-        for index in 0..<outbound.transmitCount {
-            let transmit = outbound.transmits[index]
+            sealer.load(packet, header: VirtioNetHeader(), at: 0, length: packet.byteCount)
+        else { return Need(sealer.takeNewsOfDrops()) }
+        defer { sealer.removeAll() }
+        let wakes = sealer.sealOne(packet, in: &buffer, bouncing: &bounceBuffer, now: now)
+        for index in 0..<sealer.transmitCount {
+            let transmit = sealer.transmits[index]
             datagrams.append(
                 Tunnel.Datagram(
                     bytes: buffer.bytes.copied(transmit.offset, transmit.length),
                     remote: transmit.remote, source: transmit.source,
                     trafficClass: transmit.trafficClass))
         }
-        for index in 0..<outbound.bounceCount {
-            let bounce = outbound.bounces[index]
+        for index in 0..<sealer.bounceCount {
+            let bounce = sealer.bounces[index]
             packets.append(bounceBuffer.bytes.copied(bounce.offset, bounce.length))
         }
         return Need(wakes)
@@ -62,7 +62,7 @@ struct Lanes: ~Copyable {
         // has a length of its own.
         message.length = min(datagram.byteCount, buffer.byteCount)
         defer { coalescer.removeAll() }
-        let wakes = inbound.openOne(
+        let wakes = opener.openOne(
             datagram, message, in: &buffer, into: &coalescer, now: now)
         for index in 0..<coalescer.packetCount {
             let piece = coalescer.piece(at: index)
@@ -75,7 +75,7 @@ struct Lanes: ~Copyable {
     }
 }
 
-extension OutboundPath {
+extension Sealer {
     fileprivate mutating func sealOne(
         _ packet: RawSpan, in buffer: inout PacketBuffer,
         bouncing bounceBuffer: inout PacketBuffer, now: Instant
@@ -87,7 +87,7 @@ extension OutboundPath {
     }
 }
 
-extension InboundPath {
+extension Opener {
     fileprivate mutating func openOne(
         _ datagram: RawSpan, _ message: InboundMessage, in buffer: inout PacketBuffer,
         into coalescer: inout FlowCoalescer, now: Instant
