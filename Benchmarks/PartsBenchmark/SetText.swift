@@ -48,7 +48,9 @@ struct SetText {
     /// A tunnel that is configured with it.
     func apply() -> Tunnel {
         let tunnel = Tunnel()
-        precondition(tunnel.configure(text, now: Self.time) == 0)
+        guard (try? tunnel.configure(text, now: Self.time)) != nil else {
+            preconditionFailure("the tunnel refuses the text")
+        }
         return tunnel
     }
 

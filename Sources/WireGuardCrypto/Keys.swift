@@ -47,8 +47,9 @@ public struct PrivateKey: ~Copyable, Sendable {
         self.init(clamping: Secret32(random: &random))
     }
 
-    private init(clamping bytes: consuming Secret32) {
-        var secret = bytes
+    /// Takes over `secret` and clamps it.
+    package init(clamping secret: consuming Secret32) {
+        var secret = secret
         // RFC 7748, §5: a multiple of 8, with bit 254 as its highest.
         var bytes = secret.mutableBytes
         let first = unsafe bytes.unsafeLoad(fromByteOffset: 0, as: UInt8.self)
@@ -97,7 +98,7 @@ public struct PresharedKey: ~Copyable, Sendable {
         secret = Secret32(copying: bytes)
     }
 
-    private init(_ secret: consuming Secret32) {
+    init(_ secret: consuming Secret32) {
         self.secret = secret
     }
 

@@ -4,23 +4,18 @@ import WireGuard
 
 /// What a set changes outside of the device: the sockets.
 extension Interface {
-    /// Applies a set as a whole.
-    ///
-    /// - Returns: 0, or the errno (positive) of what cannot be; nothing has changed then.
-    func apply(_ change: borrowing ConfigurationChange, at now: Moment) -> Int32 {
-        do throws(ConfigurationError) {
-            try device.check(change)
-        } catch {
-            return SystemError.tooBig.code
-        }
+    /// Applies a set completely, or changes nothing and throws.
+    func apply(
+        _ change: borrowing ConfigurationChange, at now: Moment
+    ) throws(ConfigurationError) {
+        try device.check(change)
         do throws(SystemError) {
             try applySockets(change)
         } catch {
             log.error("a set was refused: \(error)")
-            return error.code
+            throw .refusedBySystem(code: error.code)
         }
         device.apply(change, at: now)
-        return 0
     }
 
     /// Binds what a new port asks for, and marks what a new mark asks for. The old sockets work on

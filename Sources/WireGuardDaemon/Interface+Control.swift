@@ -224,11 +224,17 @@ extension Interface {
     ) -> UAPIServer.Sequel {
         switch consume request {
         case .get: device.write(to: &writer)
-        case .set(let change): writer.append(errno: -apply(change, at: now))
-        case .failed(let errno): writer.append(errno: errno)
-        case .lineTooLong:
-            writer.append(errno: -SystemError.invalidArgument.code)
-            return .close
+        case .set(let change):
+            do throws(ConfigurationError) {
+                try apply(change, at: now)
+                writer.finish()
+            } catch {
+                writer.finish(error, of: .set)
+            }
+        case .failed(let error, let kind):
+            writer.finish(error, of: kind)
+            // The parser reads nothing more of this client.
+            if case .lineTooLong = error { return .close }
         }
         return .goOn
     }

@@ -77,23 +77,24 @@ public final class Host {
 
     // MARK: Configuration
 
-    /// Applies a change, which has to be possible.
+    /// Applies a change. Traps if the tunnel refuses it.
     public func configure(_ change: borrowing ConfigurationChange) {
         do throws(ConfigurationError) {
             try tunnel.configure(change, now: now)
         } catch {
-            preconditionFailure("a change of \(name) is impossible")
+            preconditionFailure("\(name) refuses the change: \(error)")
         }
         collect()
     }
 
-    /// Applies lines of the configuration protocol.
-    ///
-    /// - Returns: 0 or a negative errno.
-    @discardableResult
-    public func configure(_ text: String) -> Int32 {
-        defer { collect() }
-        return tunnel.configure(text, now: now)
+    /// Applies lines of the configuration protocol. Traps if the tunnel refuses them.
+    public func configure(_ text: String) {
+        do throws(ConfigurationError) {
+            try tunnel.configure(text, now: now)
+        } catch {
+            preconditionFailure("\(name) refuses the lines: \(error)")
+        }
+        collect()
     }
 
     /// Makes somebody a peer, or changes it; what is nil stays as it is.
@@ -115,8 +116,7 @@ public final class Host {
             lines.append("persistent_keepalive_interval=\(persistentKeepalive)")
         }
         lines += allowedIPs.map { "allowed_ip=\($0)" }
-        let errno = configure(lines.joined(separator: "\n"))
-        precondition(errno == 0, "the peer of \(name) is impossible")
+        configure(lines.joined(separator: "\n"))
     }
 
     /// The interface comes up.
@@ -176,11 +176,6 @@ public final class Host {
             observe(event)
         }
     }
-}
-
-extension PublicKey {
-    /// The 64 digits of the configuration protocol.
-    public var hexadecimal: String { bytes.hexadecimal }
 }
 
 extension RawSpan {

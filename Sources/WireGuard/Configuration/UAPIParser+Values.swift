@@ -1,66 +1,64 @@
 import Packets
 import WireGuardCrypto
 
-/// Values of lines; what is no value of the key is ``UAPIError/invalid``.
-extension UAPIParser {
-    static func number<Number: FixedWidthInteger & UnsignedInteger>(
-        _ value: RawSpan
-    ) throws(UAPIError) -> Number {
-        guard let number = Number(parsing: value, in: 0..<value.byteCount) else { throw .invalid }
-        return number
-    }
-
-    static func require(_ value: RawSpan, _ only: StaticString) throws(UAPIError) {
-        guard value.equals(only) else { throw .invalid }
-    }
-
-    static func publicKey(_ value: RawSpan) throws(UAPIError) -> PublicKey {
-        var key: PublicKey?
-        try withKeyBytes(value) { key = PublicKey(bytes: $0) }
-        guard let key else { throw .invalid }
-        return key
-    }
-
-    static func privateKey(_ value: RawSpan) throws(UAPIError) -> PrivateKeyChange {
-        var key: PrivateKey?
-        try withKeyBytes(value) { bytes in
-            // Zeros stand for no key; clamped they would be one.
-            if !ConstantTime.isZero(bytes) { key = PrivateKey(bytes: bytes) }
+extension ConfigurationError.Key {
+    /// The key with this name. Compares bytes, because a set may have a million lines; the most
+    /// frequent key comes first.
+    init?(parsing name: RawSpan) {
+        if name.equals("allowed_ip") {
+            self = .allowedIP
+        } else if name.equals("public_key") {
+            self = .publicKey
+        } else if name.equals("endpoint") {
+            self = .endpoint
+        } else if name.equals("preshared_key") {
+            self = .presharedKey
+        } else if name.equals("persistent_keepalive_interval") {
+            self = .persistentKeepalive
+        } else if name.equals("replace_allowed_ips") {
+            self = .replaceAllowedIPs
+        } else if name.equals("remove") {
+            self = .remove
+        } else if name.equals("update_only") {
+            self = .updateOnly
+        } else if name.equals("protocol_version") {
+            self = .protocolVersion
+        } else if name.equals("private_key") {
+            self = .privateKey
+        } else if name.equals("listen_port") {
+            self = .listenPort
+        } else if name.equals("fwmark") {
+            self = .firewallMark
+        } else if name.equals("replace_peers") {
+            self = .replacePeers
+        } else {
+            return nil
         }
-        guard let key else { return .cleared }
-        return .set(key)
     }
+}
 
-    static func presharedKey(_ value: RawSpan) throws(UAPIError) -> PresharedKey {
-        var key = PresharedKey()
-        try withKeyBytes(value) { bytes in
-            if let read = PresharedKey(bytes: bytes) { key = read }
+extension PrivateKeyChange {
+    /// Parses 64 hexadecimal digits; nil if `digits` is anything else. Zeros clear the key.
+    init?(hexadecimal digits: RawSpan) {
+        guard let bytes = Secret32(hexadecimal: digits) else { return nil }
+        // Check before clamping, which turns zeros into a valid key.
+        if bytes.isZero {
+            self = .cleared
+        } else {
+            self = .set(PrivateKey(clamping: bytes))
         }
-        return key
     }
+}
 
-    /// Reads the 64 digits of a key, of either case, and wipes what it read.
-    private static func withKeyBytes(
-        _ value: RawSpan, _ body: (RawSpan) -> Void
-    ) throws(UAPIError) {
-        guard value.byteCount == 64 else { throw .invalid }
-        var storage = InlineArray<32, UInt8>(repeating: 0)
-        var span = storage.mutableSpan
-        // Bytes have no padding.
-        var bytes = unsafe span.mutableBytes
-        defer { bytes.wipe() }
-        for offset in 0..<32 {
-            guard let high = value.byte(at: offset * 2).hexadecimalDigit,
-                let low = value.byte(at: offset * 2 + 1).hexadecimalDigit
-            else { throw .invalid }
-            bytes.store(byte: high << 4 | low, at: offset)
-        }
-        body(bytes.bytes)
+extension FixedWidthInteger where Self: UnsignedInteger {
+    /// Parses decimal digits; nil if `text` is anything else or the number does not fit.
+    init?(decimal text: RawSpan) {
+        self.init(parsing: text, in: 0..<text.byteCount)
     }
 }
 
 extension RawSpan {
-    /// The offset of the first `byte` from `start` on.
+    /// The offset of the first `byte` at or after `start`.
     func firstOffset(of byte: UInt8, from start: Int) -> Int? {
         var offset = start
         while offset < byteCount {
@@ -70,7 +68,7 @@ extension RawSpan {
         return nil
     }
 
-    /// Whether the bytes are those of `text`.
+    /// Whether the bytes are the UTF-8 bytes of `text`.
     func equals(_ text: StaticString) -> Bool {
         guard byteCount == text.utf8CodeUnitCount else { return false }
         return text.withUTF8Buffer { text in

@@ -1,47 +1,58 @@
 import Packets
 import WireGuardCrypto
 
-/// Reads one side of a UAPI connection, whatever the pieces in which it arrives.
+/// Parses the requests that a client of the configuration protocol sends, in pieces of any size.
 ///
 ///     get=1                                     set=1
 ///     (blank)         ▶ .get                    private_key=…, listen_port=…, …
-///                                               public_key=…          opens a peer
+///                                               public_key=…          starts a peer
 ///                                               allowed_ip=…, …
 ///                                               (blank)  ▶ .set or .failed
 ///
-/// Dialogues follow each other on one connection. Nothing comes of a dialogue before its blank line:
-/// a set is whole and checked by then, and a client that is still writing is not answered. Blank
-/// lines before a dialogue are skipped.
+/// One connection may carry several requests. A request has no effect before its blank line: only
+/// then is a set complete and checked, and only then is the client answered. Blank lines before a
+/// request are skipped.
 ///
-/// A line is at most ``maximumLineLength`` bytes, and a set names at most ``maximumPeerCount`` peers
-/// and ``maximumAllowedIPCount`` prefixes; after the first error of a dialogue nothing more is kept.
+/// A line has at most ``maximumLineLength`` bytes. A set names at most ``maximumPeerCount`` peers and
+/// ``maximumAllowedIPCount`` prefixes. After the first error in a request the parser keeps nothing of
+/// it.
 public struct UAPIParser: ~Copyable, Sendable {
     /// The start of a line whose end has not arrived.
     private var line = WipedText()
-    private var dialogue = Dialogue.none
+    /// The lines of the current request so far.
+    private var lineCount = 0
+    private var state: State
     /// What the lines so far ask for.
     private var change = ConfigurationChange()
     private var isOverlong = false
 
-    private enum Dialogue {
-        case none
+    private enum State {
+        /// Before the first line of a request.
+        case idle
         case get
         case set
-        /// Reads on to the blank line, only to fail.
-        case failing(errno: Int32)
+        /// Discards lines up to the blank line, then reports the error.
+        case failed(ConfigurationError, UAPIRequest.Kind)
     }
 
     /// Makes a parser at the start of a connection.
-    public init() {}
+    public init() {
+        state = .idle
+    }
 
-    /// Reads on, up to the end of a dialogue.
+    /// Makes a parser of a set without its first line, `set=1`.
+    init(insideSet: Void) {
+        state = .set
+    }
+
+    /// Parses up to the end of the next request.
     ///
     /// - Parameters:
-    ///   - bytes: what the client sent.
-    ///   - offset: where to read; set behind what was read.
-    ///   - resolveScope: gives the index of the interface with a name, for `endpoint=[…%name]:…`.
-    /// - Returns: a dialogue that is complete, or nil if all bytes were read without one. Call again
-    ///   until it is nil.
+    ///   - bytes: the bytes from the client.
+    ///   - offset: where to start; the parser advances it past what it has read.
+    ///   - resolveScope: returns the index of the named interface, for `endpoint=[…%name]:…`.
+    /// - Returns: a complete request, or nil once all bytes are read without one. Call again until it
+    ///   returns nil.
     public mutating func read(
         _ bytes: RawSpan, from offset: inout Int, resolveScope: (String) -> UInt32?
     ) -> UAPIRequest? {
@@ -53,7 +64,7 @@ public struct UAPIParser: ~Copyable, Sendable {
                 isOverlong = true
                 line.removeAll()
                 change = ConfigurationChange()
-                return .lineTooLong
+                return .failed(.lineTooLong(line: lineCount + 1), of: .set)
             }
             offset = piece.upperBound
             guard end != nil else {
@@ -69,7 +80,7 @@ public struct UAPIParser: ~Copyable, Sendable {
         return nil
     }
 
-    /// The longest line, without its end: thrice what any value needs.
+    /// The most bytes of a line without its end: three times what any value needs.
     public static let maximumLineLength = 1024
     /// The most peers in one set.
     public static let maximumPeerCount = 1 << 20
@@ -77,36 +88,32 @@ public struct UAPIParser: ~Copyable, Sendable {
     public static let maximumAllowedIPCount = 1 << 22
 }
 
-/// A dialogue that a client has completed.
+/// A complete request of a client.
 public enum UAPIRequest: ~Copyable, Sendable {
-    /// It wants to know the configuration.
+    /// Asks for the configuration.
     case get
-    /// It wants to change the configuration.
+    /// Changes the configuration.
     case set(ConfigurationChange)
-    /// It asks for what cannot be: the answer is this errno, positive for a get and negative for
-    /// anything else, and nothing has changed.
-    case failed(errno: Int32)
-    /// It sent a line beyond all measure: the answer may be EINVAL (-22), and then the connection is
-    /// to be closed. The parser reads nothing more.
-    case lineTooLong
-}
+    /// Cannot be served: answer with ``UAPIWriter/finish(_:of:)``. After
+    /// ``ConfigurationError/lineTooLong(line:)`` the parser reads nothing more, so close the
+    /// connection once the answer is sent.
+    case failed(ConfigurationError, of: Kind)
 
-/// Why a line of a set is refused, as a number of errno(3).
-enum UAPIError: Int32, Error {
-    /// EINVAL: a key that there is not, not here, or not with this value.
-    case invalid = 22
-    /// EPROTO: no line of a set.
-    case malformed = 71
-    /// E2BIG: more peers or prefixes than anybody has.
-    case tooMany = 7
+    /// What the client asked for.
+    public enum Kind: Hashable, Sendable {
+        /// The first line starts with `get=`.
+        case get
+        /// Any other request.
+        case set
+    }
 }
 
 extension UAPIParser {
-    /// Reads the line that `piece` is the rest of.
+    /// Reads the line that ends with `piece`.
     private mutating func readLine(
         endingWith piece: RawSpan, _ resolveScope: (String) -> UInt32?
     ) -> UAPIRequest? {
-        // As a rule a line arrives in one piece, and is read where it is.
+        // Most lines arrive in one piece and are parsed in place.
         guard line.byteCount > 0 else { return readLine(piece, resolveScope) }
         line.append(piece)
         var whole = WipedText()
@@ -117,38 +124,39 @@ extension UAPIParser {
         return request
     }
 
-    /// Reads a line without its end.
+    /// Reads a line without its newline.
     private mutating func readLine(
         _ text: RawSpan, _ resolveScope: (String) -> UInt32?
     ) -> UAPIRequest? {
         var end = text.byteCount
         if end > 0, text.byte(at: end - 1) == .carriageReturn { end -= 1 }
         let line = text.extracting(0..<end)
-        guard !line.isEmpty else { return endDialogue() }
-        switch dialogue {
-        case .none:
-            dialogue = Self.firstLine(line)
+        guard !line.isEmpty else { return endRequest() }
+        lineCount += 1
+        switch state {
+        case .idle:
+            state = Self.firstLine(line)
         case .get:
-            // A get has no lines.
-            dialogue = .failing(errno: UAPIError.invalid.rawValue)
+            state = .failed(.unexpectedLine(line: lineCount), .get)
         case .set:
-            do throws(UAPIError) {
+            do throws(ConfigurationError) {
                 try readSetLine(line, resolveScope)
             } catch {
-                dialogue = .failing(errno: -error.rawValue)
+                state = .failed(error, .set)
                 change = ConfigurationChange()
             }
-        case .failing:
+        case .failed:
             break
         }
         return nil
     }
 
-    private mutating func endDialogue() -> UAPIRequest? {
-        let ended = dialogue
-        dialogue = .none
+    private mutating func endRequest() -> UAPIRequest? {
+        let ended = state
+        state = .idle
+        lineCount = 0
         switch ended {
-        case .none:
+        case .idle:
             return nil
         case .get:
             return .get
@@ -156,30 +164,31 @@ extension UAPIParser {
             var whole = ConfigurationChange()
             swap(&change, &whole)
             return .set(whole)
-        case .failing(let errno):
-            return .failed(errno: errno)
+        case .failed(let error, let kind):
+            return .failed(error, of: kind)
         }
     }
 
-    private static func firstLine(_ line: RawSpan) -> Dialogue {
+    private static func firstLine(_ line: RawSpan) -> State {
         if line.equals("get=1") { return .get }
         if line.equals("set=1") { return .set }
         let isGet = line.byteCount >= 4 && line.extracting(0..<4).equals("get=")
-        let errno = UAPIError.invalid.rawValue
-        return .failing(errno: isGet ? errno : -errno)
+        return .failed(.unknownRequest, isGet ? .get : .set)
     }
 
     private mutating func readSetLine(
         _ line: RawSpan, _ resolveScope: (String) -> UInt32?
-    ) throws(UAPIError) {
+    ) throws(ConfigurationError) {
         guard let equals = line.firstOffset(of: UInt8(ascii: "="), from: 0) else {
-            throw .malformed
+            throw .malformedLine(line: lineCount)
         }
-        let key = line.extracting(0..<equals)
+        guard let key = ConfigurationError.Key(parsing: line.extracting(0..<equals)) else {
+            throw .unknownKey(line: lineCount)
+        }
         let value = line.extracting((equals + 1)..<line.byteCount)
-        if key.equals("public_key") {
-            guard change.peers.count < Self.maximumPeerCount else { throw .tooMany }
-            change.addPeer(try Self.publicKey(value))
+        if key == .publicKey {
+            guard change.peers.count < Self.maximumPeerCount else { throw .tooManyPeers }
+            change.addPeer(try valid(PublicKey(hexadecimal: value), key))
         } else if change.peers.isEmpty {
             try readDeviceLine(key, value)
         } else {
@@ -188,58 +197,78 @@ extension UAPIParser {
     }
 
     private mutating func readDeviceLine(
-        _ key: RawSpan, _ value: RawSpan
-    ) throws(UAPIError) {
-        if key.equals("private_key") {
-            change.privateKey = try Self.privateKey(value)
-        } else if key.equals("listen_port") {
-            change.listenPort = try Self.number(value)
-        } else if key.equals("fwmark") {
-            change.firewallMark = try Self.number(value)
-        } else if key.equals("replace_peers") {
-            try Self.require(value, "true")
+        _ key: ConfigurationError.Key, _ value: RawSpan
+    ) throws(ConfigurationError) {
+        switch key {
+        case .privateKey:
+            guard let privateKey = PrivateKeyChange(hexadecimal: value) else { throw invalid(key) }
+            change.privateKey = privateKey
+        case .listenPort:
+            change.listenPort = try valid(UInt16(decimal: value), key)
+        case .firewallMark:
+            change.firewallMark = try valid(UInt32(decimal: value), key)
+        case .replacePeers:
+            try require("true", value, key)
             change.replacesPeers = true
-        } else {
-            throw .invalid
+        default:
+            throw .unknownKey(line: lineCount)
         }
     }
 
     private mutating func readPeerLine(
-        _ key: RawSpan, _ value: RawSpan, _ resolveScope: (String) -> UInt32?
-    ) throws(UAPIError) {
-        if key.equals("allowed_ip") {
+        _ key: ConfigurationError.Key, _ value: RawSpan, _ resolveScope: (String) -> UInt32?
+    ) throws(ConfigurationError) {
+        switch key {
+        case .allowedIP:
             try readAllowedIP(value)
-        } else if key.equals("endpoint") {
-            guard let endpoint = SocketAddress(parsing: value, resolveScope: resolveScope) else {
-                throw .invalid
-            }
-            change.withLastPeer { $0.endpoint = endpoint }
-        } else if key.equals("preshared_key") {
-            change.setPresharedKey(try Self.presharedKey(value))
-        } else if key.equals("persistent_keepalive_interval") {
-            let interval: UInt16 = try Self.number(value)
-            change.withLastPeer { $0.persistentKeepalive = interval }
-        } else if key.equals("replace_allowed_ips") {
-            try Self.require(value, "true")
+        case .endpoint:
+            let endpoint = SocketAddress(parsing: value, resolveScope: resolveScope)
+            let address = try valid(endpoint, key)
+            change.withLastPeer { $0.endpoint = address }
+        case .presharedKey:
+            guard let presharedKey = PresharedKey(hexadecimal: value) else { throw invalid(key) }
+            change.setPresharedKey(presharedKey)
+        case .persistentKeepalive:
+            let seconds = try valid(UInt16(decimal: value), key)
+            change.withLastPeer { $0.persistentKeepalive = seconds }
+        case .replaceAllowedIPs:
+            try require("true", value, key)
             change.replaceAllowedIPs()
-        } else if key.equals("remove") {
-            try Self.require(value, "true")
+        case .remove:
+            try require("true", value, key)
             change.withLastPeer { $0.action = .remove }
-        } else if key.equals("update_only") {
-            try Self.require(value, "true")
+        case .updateOnly:
+            try require("true", value, key)
             change.withLastPeer { if $0.action != .remove { $0.action = .updateOnly } }
-        } else if key.equals("protocol_version") {
-            try Self.require(value, "1")
-        } else {
-            throw .invalid
+        case .protocolVersion:
+            try require("1", value, key)
+        default:
+            throw .unknownKey(line: lineCount)
         }
     }
 
-    private mutating func readAllowedIP(_ value: RawSpan) throws(UAPIError) {
+    private mutating func readAllowedIP(_ value: RawSpan) throws(ConfigurationError) {
         let isRemoval = !value.isEmpty && value.byte(at: 0) == UInt8(ascii: "-")
         let text = value.extracting((isRemoval ? 1 : 0)..<value.byteCount)
-        guard let prefix = IPPrefix(parsing: text) else { throw .invalid }
-        guard change.allowedIPCount < Self.maximumAllowedIPCount else { throw .tooMany }
+        let prefix = try valid(IPPrefix(parsing: text), .allowedIP)
+        guard change.allowedIPCount < Self.maximumAllowedIPCount else { throw .tooManyAllowedIPs }
         change.addAllowedIP(prefix, isRemoval ? .remove : .add)
+    }
+
+    private func invalid(_ key: ConfigurationError.Key) -> ConfigurationError {
+        .invalidValue(line: lineCount, key: key)
+    }
+
+    private func valid<Value>(
+        _ value: Value?, _ key: ConfigurationError.Key
+    ) throws(ConfigurationError) -> Value {
+        guard let value else { throw invalid(key) }
+        return value
+    }
+
+    private func require(
+        _ expected: StaticString, _ value: RawSpan, _ key: ConfigurationError.Key
+    ) throws(ConfigurationError) {
+        guard value.equals(expected) else { throw invalid(key) }
     }
 }

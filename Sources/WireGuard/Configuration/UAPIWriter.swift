@@ -66,14 +66,32 @@ public struct UAPIWriter: ~Copyable, Sendable {
         appendLine(name, value)
     }
 
-    /// Ends the answer.
+    /// Ends the answer to a request that was served: `errno=0`.
+    public mutating func finish() {
+        text.append("errno=0\n\n")
+    }
+
+    /// Ends the answer to a request that was refused: `errno=` and a number of errno(3), negative for a
+    /// set and positive for a get.
     ///
-    /// - Parameter errno: 0, a negative number for a set, a positive one for a get.
-    public mutating func append(errno: Int32) {
-        text.append("errno=")
-        if errno < 0 { text.append(UInt8(ascii: "-")) }
-        text.append(decimal: UInt64(errno.magnitude))
+    /// This is the only place where an error becomes such a number.
+    public mutating func finish(_ error: ConfigurationError, of kind: UAPIRequest.Kind) {
+        text.append(kind == .set ? "errno=-" : "errno=")
+        text.append(decimal: UInt64(Self.errno(of: error).magnitude))
         text.append("\n\n")
+    }
+
+    private static func errno(of error: ConfigurationError) -> Int32 {
+        switch error {
+        case .unknownRequest, .unknownKey, .invalidValue, .unexpectedLine, .lineTooLong:
+            22  // EINVAL
+        case .malformedLine:
+            71  // EPROTO
+        case .tooManyPeers, .tooManyAllowedIPs:
+            7  // E2BIG
+        case .refusedBySystem(let code):
+            code
+        }
     }
 
     /// Wipes what was written, and keeps the memory.

@@ -2,15 +2,6 @@ import Packets
 import Synchronization
 import WireGuardCrypto
 
-/// Why a set was refused; nothing has changed then.
-public enum ConfigurationError: Error, Equatable, Sendable {
-    /// There would be more than 2^20 peers.
-    case tooManyPeers
-
-    /// The answer to a set: E2BIG.
-    public var errno: Int32 { -7 }
-}
-
 extension Device {
     /// Whether ``apply(_:at:)`` can do the whole change.
     package func check(_ change: borrowing ConfigurationChange) throws(ConfigurationError) {

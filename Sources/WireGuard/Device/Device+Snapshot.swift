@@ -14,7 +14,7 @@ extension Device {
             writer.append(snapshot(of: peer))
             shared.routes.forEachPrefix(ownedBy: peer.slot) { writer.append($0) }
         }
-        writer.append(errno: 0)
+        writer.finish()
     }
 
     func snapshot(of peer: Peer) -> PeerSnapshot {

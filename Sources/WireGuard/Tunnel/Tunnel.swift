@@ -10,7 +10,7 @@ import WireGuardCrypto
 /// nil, and see to it that ``handleTimeout(now:)`` is called at ``nextTimeout``:
 ///
 ///     let tunnel = Tunnel()
-///     let errno = tunnel.configure(
+///     try tunnel.configure(
 ///         """
 ///         private_key=…64 digits…
 ///         public_key=…64 digits…
@@ -88,32 +88,20 @@ public final class Tunnel {
         work(ifNeeded: .now, now: now)
     }
 
-    /// Applies the lines of a set of the cross-platform configuration protocol, as `wg set` writes
-    /// them, with or without the `set=1` in front.
+    /// Applies the lines of a set of the configuration protocol, as `wg set` sends them, with or without
+    /// `set=1` in front.
     ///
-    /// - Returns: 0, or a negative errno, and then nothing has changed.
-    public func configure(_ text: String, now: Moment) -> Int32 {
-        var bytes = Array(text.utf8)
-        // It may hold keys. What the caller has is the caller's matter.
-        defer { bytes.wipe() }
-        var parser = UAPIParser()
-        if !bytes.starts(with: Self.start.dropLast()) { _ = parser.read(Self.start) }
-        guard let request = parser.read(bytes) ?? parser.read(Self.end) else {
-            return Self.invalidArgument
-        }
-        switch consume request {
-        case .set(let change):
-            do throws(ConfigurationError) {
-                try configure(change, now: now)
-                return 0
-            } catch {
-                return error.errno
-            }
-        case .failed(let errno):
-            return errno
-        default:
-            return Self.invalidArgument
-        }
+    /// A copy of the text is wiped afterwards; the string itself stays in the caller's memory. To be able
+    /// to wipe it, pass its bytes.
+    ///
+    /// - Throws: the first line that is invalid, and why; nothing has changed then.
+    public func configure(_ text: String, now: Moment) throws(ConfigurationError) {
+        try configure(ConfigurationChange(parsing: text), now: now)
+    }
+
+    /// Applies the lines of a set, like ``configure(_:now:)-(String,_)``.
+    public func configure(_ text: RawSpan, now: Moment) throws(ConfigurationError) {
+        try configure(ConfigurationChange(parsing: text), now: now)
     }
 
     /// Writes the configuration, with counters and handshake times, as the answer to a `get=1`.
@@ -279,31 +267,5 @@ public final class Tunnel {
     package var isForcedUnderLoad: Bool {
         get { device.load.isForced }
         set { device.load.isForced = newValue }
-    }
-
-    private static let start = Array("set=1\n".utf8)
-    private static let end = Array("\n\n".utf8)
-    /// EINVAL.
-    private static let invalidArgument: Int32 = -22
-}
-
-extension UAPIParser {
-    /// Reads bytes of which nothing may be left when a dialogue is complete.
-    fileprivate mutating func read(_ bytes: [UInt8]) -> UAPIRequest? {
-        var offset = 0
-        // Bytes have no padding.
-        let request = unsafe read(bytes.span.bytes, from: &offset, resolveScope: { _ in nil })
-        // A blank line in the middle would end the set there, and the rest would be lost.
-        let isWhole = bytes[offset...].allSatisfy { $0 == .newline || $0 == .carriageReturn }
-        return isWhole ? request : .failed(errno: -22)
-    }
-}
-
-extension [UInt8] {
-    fileprivate mutating func wipe() {
-        var span = mutableSpan
-        // Bytes have no padding.
-        var bytes = unsafe span.mutableBytes
-        bytes.wipe()
     }
 }

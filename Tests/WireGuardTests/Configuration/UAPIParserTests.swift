@@ -121,7 +121,9 @@ struct UAPIParserTests {
             "public_key=\(key(1).dropLast())z",
         ])
     func refusedOfDevice(line: String) {
-        #expect(transcript("set=1\nlisten_port=1\n\(line)\n\nget=1\n\n") == ["failed -22", "get"])
+        let keys = ["private_key", "listen_port", "fwmark", "replace_peers", "public_key"]
+        let expected = refusal(of: line, keys: keys, number: 3)
+        #expect(transcript("set=1\nlisten_port=1\n\(line)\n\nget=1\n\n") == [expected, "get"])
     }
 
     @Test(
@@ -159,37 +161,47 @@ struct UAPIParserTests {
         ])
     func refusedOfPeer(line: String) {
         let text = "set=1\nlisten_port=1\npublic_key=\(key(1))\n\(line)\n\nget=1\n\n"
-        #expect(transcript(text) == ["failed -22", "get"])
+        let keys = [
+            "public_key", "remove", "update_only", "preshared_key", "endpoint",
+            "persistent_keepalive_interval", "replace_allowed_ips", "allowed_ip",
+            "protocol_version",
+        ]
+        #expect(transcript(text) == [refusal(of: line, keys: keys, number: 4), "get"])
     }
 
-    @Test("a line without = is EPROTO, and the first error is the one that counts")
+    @Test("a line without = is malformed, and the first error of a set is reported")
     func malformed() {
-        #expect(transcript("set=1\nlisten_port\n\n") == ["failed -71"])
-        #expect(transcript("set=1\n \n\n") == ["failed -71"])
-        #expect(transcript("set=1\n\r\r\n\n") == ["failed -71"])
-        #expect(transcript("set=1\nx\nx=1\n\n") == ["failed -71"])
-        #expect(transcript("set=1\nx=1\nx\n\n") == ["failed -22"])
+        #expect(transcript("set=1\nlisten_port\n\n") == ["set failed: line 2: no '=' found"])
+        #expect(transcript("set=1\n \n\n") == ["set failed: line 2: no '=' found"])
+        #expect(transcript("set=1\n\r\r\n\n") == ["set failed: line 2: no '=' found"])
+        #expect(transcript("set=1\nx\nx=1\n\n") == ["set failed: line 2: no '=' found"])
+        #expect(transcript("set=1\nx=1\nx\n\n") == ["set failed: line 2: unknown or misplaced key"])
         #expect(
-            transcript("set=1\nx=1\npublic_key=\(key(1))\n\nset=1\n\n") == ["failed -22", "set"])
+            transcript("set=1\nfwmark=1\nx=1\npublic_key=\(key(1))\n\nset=1\n\n")
+                == ["set failed: line 3: unknown or misplaced key", "set"])
     }
 
     @Test(
         "first lines that are unknown",
         arguments: [
-            ("get=2", 22), ("get=", 22), ("get=1 ", 22), ("get=11", 22), ("set=2", -22),
-            ("set=", -22),
-            ("set", -22), ("get", -22), ("Get=1", -22), ("private_key=\(key(1))", -22), ("=", -22),
-            ("hello", -22), (" ", -22), ("errno=0", -22), ("\u{0}", -22),
+            ("get=2", "get"), ("get=", "get"), ("get=1 ", "get"), ("get=11", "get"),
+            ("set=2", "set"),
+            ("set=", "set"), ("set", "set"), ("get", "set"), ("Get=1", "set"),
+            ("private_key=\(key(1))", "set"), ("=", "set"), ("hello", "set"), (" ", "set"),
+            ("errno=0", "set"), ("\u{0}", "set"),
         ])
-    func unknownFirstLine(line: String, errno: Int) {
-        #expect(transcript("\(line)\n\nget=1\n\n") == ["failed \(errno)", "get"])
-        #expect(transcript("\(line)\nlisten_port=1\n\n") == ["failed \(errno)"])
+    func unknownFirstLine(line: String, kind: String) {
+        let failure = "\(kind) failed: line 1: neither get=1 nor set=1"
+        #expect(transcript("\(line)\n\nget=1\n\n") == [failure, "get"])
+        #expect(transcript("\n\n\(line)\nlisten_port=1\n\n") == [failure])
         #expect(transcript("\(line)\n") == [])
     }
 
-    @Test("a get with lines fails with a positive errno")
+    @Test("a get with more lines fails as a get")
     func getWithLines() {
-        #expect(transcript("get=1\nlisten_port=1\n\nget=1\n\n") == ["failed 22", "get"])
+        #expect(
+            transcript("get=1\nlisten_port=1\n\nget=1\n\n")
+                == ["get failed: line 2: line after the end of the request", "get"])
     }
 
     @Test(
@@ -206,20 +218,26 @@ struct UAPIParserTests {
     func dialogues() {
         #expect(
             transcript("get=1\n\nset=1\nlisten_port=7\n\nset=1\nfwmark=8\n\nget=1\n\nset=1\nq\n\n")
-                == ["get", "set port=7", "set mark=8", "get", "failed -71"])
+                == [
+                    "get", "set port=7", "set mark=8", "get", "set failed: line 2: no '=' found",
+                ])
     }
 
     @Test("a line has at most 1024 bytes; what is longer ends the connection")
     func lineLength() {
         let most = String(repeating: "x", count: 1024)
-        #expect(transcript("set=1\n\(most)\n\n") == ["failed -71"])
+        #expect(transcript("set=1\n\(most)\n\n") == ["set failed: line 2: no '=' found"])
         #expect(
             transcript("set=1\nlisten_port=" + String(repeating: "0", count: 1012) + "\n\n") == [
                 "set port=0"
             ])
-        #expect(transcript("set=1\n\(most)x\n\nget=1\n\n") == ["line too long"])
-        #expect(transcript("get=1\n\n\(most)x") == ["get", "line too long"])
-        #expect(transcript(String(repeating: "x", count: 100_000)) == ["line too long"])
+        func tooLong(_ line: Int) -> String {
+            "set failed: line \(line): longer than 1024 bytes"
+        }
+        #expect(transcript("set=1\n\(most)x\n\nget=1\n\n") == [tooLong(2)])
+        #expect(transcript("get=1\n\n\(most)x") == ["get", tooLong(1)])
+        #expect(transcript("get=1\n\(most)x") == [tooLong(2)])
+        #expect(transcript(String(repeating: "x", count: 100_000)) == [tooLong(1)])
     }
 
     @Test("every piece size gives the same, with LF and CRLF", arguments: 1...40)
@@ -340,14 +358,21 @@ private func transcript(_ text: [UInt8], pieces: Int) -> [String] {
                 case nil: break reading
                 case .get: events.append("get")
                 case .set(let change): events.append(describe(change))
-                case .failed(let errno): events.append("failed \(errno)")
-                case .lineTooLong: events.append("line too long")
+                case .failed(let error, of: let kind): events.append("\(kind) failed: \(error)")
                 }
             }
             #expect(offset == bytes.byteCount)
         }
     }
     return events
+}
+
+/// How a transcript shows that a set is refused for `line`, its line `number`, where `keys` are valid.
+private func refusal(of line: String, keys: [String], number: Int) -> String {
+    let key = line.prefix { $0 != "=" }
+    return keys.contains { $0 == key }
+        ? "set failed: line \(number): invalid value of \(key)"
+        : "set failed: line \(number): unknown or misplaced key"
 }
 
 private func describe(_ change: borrowing ConfigurationChange) -> String {

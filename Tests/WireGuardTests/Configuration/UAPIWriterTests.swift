@@ -5,20 +5,31 @@ import WireGuardCrypto
 
 @Suite("UAPI writer")
 struct UAPIWriterTests {
-    @Test(
-        "a device without anything is only an errno",
-        arguments: [
-            (0, "errno=0\n\n"), (-22, "errno=-22\n\n"), (22, "errno=22\n\n"),
-            (Int32.min, "errno=-2147483648\n\n"), (Int32.max, "errno=2147483647\n\n"),
-        ] as [(Int32, String)])
-    func empty(errno: Int32, text: String) {
+    @Test("the answer about a device without settings is only errno=0")
+    func empty() {
         var writer = UAPIWriter()
         writer.append(DeviceSnapshot())
-        writer.append(errno: errno)
-        expect(string(writer.bytes), is: text)
-        expect(writer.byteCount, is: text.utf8.count)
+        writer.finish()
+        expect(string(writer.bytes), is: "errno=0\n\n")
+        expect(writer.byteCount, is: 9)
         writer.removeAll()
         expect(writer.byteCount, is: 0)
+    }
+
+    @Test(
+        "each error has its errno, negative for a set and positive for a get",
+        arguments: [
+            (.unknownRequest, 22), (.malformedLine(line: 2), 71), (.unknownKey(line: 2), 22),
+            (.invalidValue(line: 2, key: .endpoint), 22), (.unexpectedLine(line: 2), 22),
+            (.lineTooLong(line: 2), 22), (.tooManyPeers, 7), (.tooManyAllowedIPs, 7),
+            (.refusedBySystem(code: 98), 98), (.refusedBySystem(code: .max), Int(Int32.max)),
+            (.refusedBySystem(code: .min), 1 << 31),
+        ] as [(ConfigurationError, Int)])
+    func errors(error: ConfigurationError, errno: Int) {
+        var writer = UAPIWriter()
+        writer.finish(error, of: .set)
+        writer.finish(error, of: .get)
+        expect(string(writer.bytes), is: "errno=-\(errno)\n\nerrno=\(errno)\n\n")
     }
 
     @Test("everything, in the order that clients know")
@@ -43,7 +54,7 @@ struct UAPIWriterTests {
         writer.append(IPPrefix("::/0"))
         writer.append(PeerSnapshot(publicKey: publicKey(4)))
         writer.append(statistic: "rx_errors", 7)
-        writer.append(errno: 0)
+        writer.finish()
         expect(
             string(writer.bytes),
             is: """

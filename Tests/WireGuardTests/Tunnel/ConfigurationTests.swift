@@ -102,17 +102,18 @@ struct ConfigurationTests {
             "persistent_keepalive_interval=-1", "protocol_version=2",
         ])
     func failingSet(line: String) {
-        let errno = pair.alice.configure(
-            """
-            private_key=\(String(repeating: "1", count: 64))
-            listen_port=1
-            fwmark=5
-            replace_peers=true
-            public_key=\(PrivateKey(seed: 3).publicKey.hexadecimal)
-            allowed_ip=10.0.0.2/32
-            \(line)
-            """)
-        #expect(errno < 0)
+        #expect(throws: ConfigurationError.self) {
+            try pair.alice.tunnel.configure(
+                """
+                private_key=\(String(repeating: "1", count: 64))
+                listen_port=1
+                fwmark=5
+                replace_peers=true
+                public_key=\(PrivateKey(seed: 3).publicKey.hexadecimal)
+                allowed_ip=10.0.0.2/32
+                \(line)
+                """, now: pair.alice.now)
+        }
         #expect(pair.alice.tunnel.peers == [pair.bob.publicKey])
         #expect(pair.alice.tunnel.listenPort == 51820 && pair.alice.tunnel.firewallMark == 0)
         let seen = network.seen { isAlive() }
@@ -122,14 +123,25 @@ struct ConfigurationTests {
     @Test(
         "text with or without its first line and its last, and nothing behind a blank line",
         arguments: [
-            ("fwmark=7", 0), ("fwmark=7\n", 0), ("fwmark=7\n\n", 0), ("set=1\nfwmark=7", 0),
-            ("set=1\r\nfwmark=7\r\n\r\n", 0), ("", 0), ("fwmark=7\n\nfwmark=8\n", -22),
-            ("get=1", -22), ("set=2\nfwmark=7", -22), ("fwmark=8\nx", -71),
-        ])
-    func text(_ text: String, errno: Int32) {
-        #expect(pair.alice.configure(text) == errno)
-        let isSet = errno == 0 && !text.isEmpty
-        #expect(pair.alice.tunnel.firewallMark == (isSet ? 7 : 0))
+            ("fwmark=7", nil), ("fwmark=7\n", nil), ("fwmark=7\n\n", nil), ("set=1\nfwmark=7", nil),
+            ("set=1\r\nfwmark=7\r\n\r\n", nil), ("", nil), ("fwmark=7\r\n\n\n\r\n", nil),
+            ("fwmark=8\n\nfwmark=8\n", .unexpectedLine(line: 3)), ("get=1", .unknownKey(line: 1)),
+            ("\nfwmark=8", .unexpectedLine(line: 2)), ("set=2\nfwmark=8", .unknownKey(line: 1)),
+            ("set=11\nfwmark=8", .unknownRequest), ("fwmark=8\nx", .malformedLine(line: 2)),
+            ("set=1\nfwmark=8\nx=", .unknownKey(line: 3)),
+            ("fwmark=8\nlisten_port=x\nx", .invalidValue(line: 2, key: .listenPort)),
+        ] as [(String, ConfigurationError?)])
+    func text(_ text: String, error: ConfigurationError?) {
+        let tunnel = pair.alice.tunnel
+        var thrown: ConfigurationError?
+        do throws(ConfigurationError) {
+            try tunnel.configure(text, now: pair.alice.now)
+        } catch {
+            thrown = error
+        }
+        #expect(thrown == error)
+        let isSet = error == nil && !text.isEmpty
+        #expect(tunnel.firewallMark == (isSet ? 7 : 0))
     }
 
     @Test("the answer to a get says what was set")
