@@ -12,30 +12,24 @@ package final class Interface {
     let log: Logger
     let tun: TunDevice
     let device: Device
+    let configurator: Configurator
     let workers: [WorkerThread]
     let signals: SignalDescriptor
-    let timer: TimerDescriptor
     let wakeUp: WakeUp
     let epoll: Epoll
     let routes: RouteMonitor
-    var link: LinkMonitor
-    var uapi: UAPIServer
-    /// Tells when the socket's file is deleted; nil for a socket that was handed to us.
+    let listener: UnixListener
+    /// Reports the deletion of the socket's file; nil for a socket that was passed to us.
     let socketWatch: FileWatch?
-    /// The sockets of each worker; empty until a port is bound.
-    var sockets: [UDPSocketPair] = []
-    /// The port that was asked for, 0 for any.
-    var configuredPort: UInt16 = 0
+    var link: LinkMonitor
+    var linkFollower = LinkFollower()
+    var alarm: Alarm
+    var uapi = UAPIServer(.uapi)
     var outbox = Outbox()
     var outboxBuffer = PacketBuffer(byteCount: Outbox.bufferByteCount)
-    /// When a link from which no events arrive is to be looked at again.
-    var nextLook: Instant?
-    /// Whether it is worth another try to fit the size of superpackets.
-    var canFitSuperpackets = false
-    /// What the timer is set to, so that it is not set again to the same.
-    var alarm: Instant?
     var wakeUpRate = WakeUpRate()
-    var isOver = false
+    /// Set once, when the loop must end.
+    var endReason: EndReason?
 
     /// Makes everything, up to the workers that wait for packets. Nothing is left behind when it
     /// throws.
@@ -49,7 +43,7 @@ package final class Interface {
         let listener = try Self.openListener(settings)
         do throws(SystemError) {
             let signals = try SignalDescriptor(Self.endingSignals)
-            let timer = try TimerDescriptor()
+            let alarm = try Alarm()
             let wakeUp = try WakeUp()
             let epoll = try Epoll()
             let routes = try RouteMonitor()
@@ -59,7 +53,7 @@ package final class Interface {
             let workers = try Self.startWorkers(
                 tun: tun, device: device, wakeUp: wakeUp, settings: settings, log: log)
             self.signals = signals
-            self.timer = timer
+            self.alarm = alarm
             self.wakeUp = wakeUp
             self.epoll = epoll
             self.routes = routes
@@ -73,7 +67,13 @@ package final class Interface {
         self.log = log
         self.device = device
         self.tun = tun
-        uapi = UAPIServer(listener: listener)
+        self.listener = listener
+        configurator = Configurator(
+            device: device,
+            provider: WorkerSocketProvider(
+                mailboxes: workers.map(\.mailbox),
+                receiveOffload: settings.offloads.udpReceive ? .enabled : .disabled),
+            log: log)
     }
 
     /// Signals that end the daemon cleanly.
@@ -153,52 +153,5 @@ package final class Interface {
     func end() {
         for worker in workers { worker.stop() }
         device.bringDown()
-    }
-}
-
-/// Why a daemon cannot start: one line that says what, and how to mend it.
-package enum StartError: Error, CustomStringConvertible {
-    case tun(TunDeviceError)
-    case socket(UnixListenerError)
-    case system(SystemError)
-    /// libsodium found no source of randomness.
-    case cryptography
-    /// What `WG_AEAD` asks for cannot be used.
-    case aead(AEADImplementation, AEADImplementation.Obstacle)
-
-    package var description: String {
-        switch self {
-        case .tun(let error): error.description
-        case .socket(let error): error.description
-        case .system(let error): "cannot start: \(error)"
-        case .aead(let implementation, let obstacle):
-            "WG_AEAD=\(implementation.rawValue) cannot be used: \(obstacle); unset WG_AEAD to use what can be"
-        case .cryptography: "the system has no source of random numbers (getrandom, /dev/urandom)"
-        }
-    }
-}
-
-/// A worker and its thread, as the control thread sees them.
-final class WorkerThread {
-    let mailbox: Mailbox
-    private var worker: Worker?
-    private var thread: Thread?
-
-    init(mailbox: Mailbox, worker: consuming Worker) {
-        self.mailbox = mailbox
-        self.worker = consume worker
-    }
-
-    func start() throws(SystemError) {
-        guard let worker = worker.take() else { return }
-        thread = try Thread.start("worker", owning: worker) { worker in
-            var worker = worker
-            worker.run()
-        }
-    }
-
-    func stop() {
-        mailbox.stop()
-        if let thread = thread.take() { thread.join() }
     }
 }

@@ -15,7 +15,7 @@ package enum DaemonOutcome: Equatable, Sendable {
 package func runDaemon(_ settings: Settings) -> DaemonOutcome {
     switch settings.mode {
     case .foreground:
-        let log = makeLogger(settings, target: .standardError)
+        let log = makeLogger(settings, sink: StandardErrorSink())
         do throws(StartError) {
             let interface = try start(settings, log: log)
             return run(interface, log: log)
@@ -40,7 +40,10 @@ private func runInBackground(_ settings: Settings) -> DaemonOutcome {
     }
     // From here on, this is the child; the parent waits for its word.
     if !keepsStreams { SystemLog.open(identity: "swireguard-go") }
-    let log = makeLogger(settings, target: keepsStreams ? .standardError : .systemLog)
+    let log =
+        keepsStreams
+        ? makeLogger(settings, sink: StandardErrorSink())
+        : makeLogger(settings, sink: SystemLogSink())
     let interface: Interface
     do throws(StartError) {
         interface = try start(settings, log: log)
@@ -103,8 +106,8 @@ private func run(_ interface: Interface, log: Logger) -> DaemonOutcome {
     }
 }
 
-private func makeLogger(_ settings: Settings, target: LogTarget) -> Logger {
-    makeLogger(settings.interface, level: settings.logLevel ?? .info, target: target)
+private func makeLogger(_ settings: Settings, sink: some LogSink) -> Logger {
+    Logger(settings.interface, level: settings.logLevel ?? .info, sink: sink)
 }
 
 private func message(_ settings: Settings, _ error: StartError) -> String {

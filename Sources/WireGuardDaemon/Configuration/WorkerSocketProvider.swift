@@ -1,0 +1,30 @@
+import LinuxIO
+
+/// Sockets for the workers of this process.
+struct WorkerSocketProvider: SocketProvider {
+    let mailboxes: [Mailbox]
+    let receiveOffload: UDPSocket.ReceiveOffload
+
+    /// How long to wait for workers to close the sockets before.
+    private static let maximumWaitMilliseconds = 1000
+
+    func bind(port: UInt16, mark: UInt32) throws(SystemError) -> [UDPSocketPair] {
+        // A port that was just left stays bound until the last worker closes its old sockets.
+        var waited = 0
+        while waited < Self.maximumWaitMilliseconds, mailboxes.contains(where: \.holdsOldSockets) {
+            waited += 1
+            Clock.pause(milliseconds: 1)
+        }
+        return try UDPSocketPair.bind(
+            port: port, count: mailboxes.count,
+            options: UDPSocket.Options(mark: mark, receiveOffload: receiveOffload))
+    }
+
+    func set(mark: UInt32, of pair: UDPSocketPair) throws(SystemError) {
+        try pair.set(mark: mark)
+    }
+
+    func deliver(_ pairs: [UDPSocketPair]) {
+        for (mailbox, pair) in zip(mailboxes, pairs) { mailbox.send(pair) }
+    }
+}
