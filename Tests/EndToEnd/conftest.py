@@ -12,9 +12,7 @@ import time
 
 import pytest
 
-import daemon
-import kernel_interface
-import machines
+from swireguard_dev import daemon, kernel_interface, machines, project
 
 # Program: Debian package.
 TOOLS = {
@@ -60,8 +58,8 @@ def pytest_sessionstart(session):
     missing = [] if os.geteuid() == 0 else ["root (scripts/test --no-root leaves these tests out)"]
     missing += [f"{tool} (Debian package {package})" for tool, package in TOOLS.items()
                 if shutil.which(tool) is None]
-    if not os.access(daemon.OURS, os.X_OK):
-        missing.append(f"{daemon.OURS} (swift build -c release, or name it in SWIREGUARD)")
+    if not os.access(project.OURS, os.X_OK):
+        missing.append(f"{project.OURS} (swift build -c release, or name it in SWIREGUARD)")
     if session.config.getoption("--kernel") and not kernel_interface.is_here():
         missing.append("a kernel with WireGuard (scripts/kernel-interop boots one)")
     if not pathlib.Path("/dev/net/tun").is_char_device():
@@ -75,7 +73,7 @@ def pytest_collection_finish(session):
     used = {name for item in session.items for name in vars(item.module)}
     missing = [f"{path} (scripts/fetch-peer, or name it in {name})"
                for name in ("WIREGUARD_GO", "WIREGUARD_GO_2022")
-               if name in used and not os.access(path := getattr(daemon, name), os.X_OK)]
+               if name in used and not os.access(path := getattr(project, name), os.X_OK)]
     if missing:
         pytest.exit("the end-to-end tests need:\n  " + "\n  ".join(missing), returncode=1)
 

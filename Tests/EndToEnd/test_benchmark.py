@@ -13,7 +13,7 @@ import xml.etree.ElementTree
 
 import pytest
 
-from daemon import OURS, ROOT, WIREGUARD_GO
+from swireguard_dev.project import OURS, ROOT, WIREGUARD_GO
 
 SCRIPT = ROOT / "scripts" / "benchmark"
 DAEMONS = ["swireguard-go", "wireguard-go"]

@@ -11,10 +11,11 @@ import subprocess
 
 import pytest
 
-from daemon import OURS, ROOT, Keys
-from machines import TIMEOUT, Machine, connect, wait_until
-from topology import MTU, PORT, Peer
-from traffic import exchange_datagrams, full_ping, send_stream
+from swireguard_dev.daemon import Keys
+from swireguard_dev.machines import TIMEOUT, Machine, connect, wait_until
+from swireguard_dev.project import OURS, ROOT
+from swireguard_dev.topology import MTU, PORT, Peer
+from swireguard_dev.traffic import exchange_datagrams, full_ping, send_stream
 
 TREE = ROOT / ".cache/container-root"
 PACKAGES = ["libsodium23", "libb2-1", "wireguard-tools", "iproute2", "iputils-ping"]
@@ -39,7 +40,7 @@ def make_tree():
     """A minimal Debian of this system's release, from this system's archive."""
     if TREE.exists():
         return
-    archive = subprocess.run([ROOT / "scripts/debian-archive"], check=True, text=True,
+    archive = subprocess.run([ROOT / "scripts/lib/debian-archive"], check=True, text=True,
                              capture_output=True).stdout.strip()
     with open("/etc/os-release") as file:
         release = dict(line.rstrip().split("=", 1) for line in file if "=" in line)

@@ -13,14 +13,15 @@ from dataclasses import replace
 
 import pytest
 
-from paper.cookies import CookieMaker, encoded_source, mac1_of, with_mac1
-from paper.curve import KeyPair
-from paper.fixtures import INNER, open_site  # noqa: F401
-from paper.messages import CookieReply, HandshakeInitiation, HandshakeResponse, TransportData
-from paper.peer import Peer
-from paper.timestamps import tai64n
-from paper.tunnel import Tunnel
-from paper.vectors import LOW_ORDER_POINTS, stream
+from swireguard_dev.paper.cookies import CookieMaker, encoded_source, mac1_of, with_mac1
+from swireguard_dev.paper.curve import KeyPair
+from swireguard_dev.paper.fixtures import INNER, open_site  # noqa: F401
+from swireguard_dev.paper.messages import (CookieReply, HandshakeInitiation, HandshakeResponse,
+    TransportData)
+from swireguard_dev.paper.peer import Peer
+from swireguard_dev.paper.timestamps import tai64n
+from swireguard_dev.paper.tunnel import Tunnel
+from swireguard_dev.paper.vectors import LOW_ORDER_POINTS, stream
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
 

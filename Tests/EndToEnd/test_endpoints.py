@@ -2,8 +2,8 @@
 
 import pytest
 
-from topology import socket_address, two_sites
-from traffic import ping
+from swireguard_dev.topology import socket_address, two_sites
+from swireguard_dev.traffic import ping
 
 
 @pytest.mark.scenario("X6", "a source address that was removed is used no more")

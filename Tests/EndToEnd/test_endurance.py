@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from daemon import OURS, ROOT
+from swireguard_dev.project import OURS, ROOT
 
 
 def run(script, *options):

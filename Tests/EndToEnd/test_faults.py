@@ -10,14 +10,14 @@ import time
 
 import pytest
 
-from capture import Capture, source
-from daemon import belongings, cpu_seconds
-from faults import ERRORS, Faults
-from datagrams import Count, background
-from machines import Machine, connect, wait_until
-from topology import (OUTER, PORT, Site, socket_address, two_machines, two_sites,
+from swireguard_dev.capture import Capture, source
+from swireguard_dev.datagrams import Count, background
+from swireguard_dev.faults import ERRORS, Faults
+from swireguard_dev.machines import Machine, connect, wait_until
+from swireguard_dev.processes import belongings, cpu_seconds
+from swireguard_dev.topology import (OUTER, PORT, Site, socket_address, two_machines, two_sites,
                       wait_for_the_next_initiation)
-from traffic import ping, ping_until_answered, send_stream
+from swireguard_dev.traffic import ping, ping_until_answered, send_stream
 
 
 @contextlib.contextmanager

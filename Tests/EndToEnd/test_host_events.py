@@ -9,11 +9,12 @@ import time
 
 import pytest
 
-from daemon import belongings
-from datagrams import background
-from machines import Machine, wait_until
-from topology import MTU, OUTER, PORT, Site, two_machines, two_sites, wait_for_the_next_initiation
-from traffic import ping, ping_until_answered
+from swireguard_dev.datagrams import background
+from swireguard_dev.machines import Machine, wait_until
+from swireguard_dev.processes import belongings
+from swireguard_dev.topology import (MTU, OUTER, PORT, Site, two_machines, two_sites,
+    wait_for_the_next_initiation)
+from swireguard_dev.traffic import ping, ping_until_answered
 
 
 @pytest.fixture

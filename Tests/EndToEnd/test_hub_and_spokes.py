@@ -16,9 +16,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from machines import Machine, connect, wait_until
-from topology import PORT, Site
-from traffic import full_ping, ping, send_stream
+from swireguard_dev.machines import Machine, connect, wait_until
+from swireguard_dev.topology import PORT, Site
+from swireguard_dev.traffic import full_ping, ping, send_stream
 
 TUNNEL = ["192.168.241.0/24", "fd00::/112"]
 CAMERAS = "192.168.50.0/24"

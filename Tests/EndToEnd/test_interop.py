@@ -4,11 +4,13 @@ from subprocess import DEVNULL
 
 import pytest
 
-from daemon import OURS, WIREGUARD_GO, WIREGUARD_GO_2022, now
-from kernel_interface import KERNEL
-from machines import wait_until
-from topology import MTU, OUTER, socket_address, two_sites
-from traffic import assert_no_answer, exchange_datagrams, full_ping, ping, send_stream
+from swireguard_dev.daemon import now
+from swireguard_dev.kernel_interface import KERNEL
+from swireguard_dev.machines import wait_until
+from swireguard_dev.project import OURS, WIREGUARD_GO, WIREGUARD_GO_2022
+from swireguard_dev.topology import MTU, OUTER, socket_address, two_sites
+from swireguard_dev.traffic import (assert_no_answer, exchange_datagrams, full_ping, ping,
+    send_stream)
 
 CELLS = {  # the initiator, the responder
     "ours with ours": (OURS, OURS),

@@ -15,17 +15,19 @@ import time
 
 import pytest
 
-from capture import Capture, source, traffic_class, udp_payload
-from daemon import OURS, ROOT, Keys, now
-from kernel_interface import KERNEL
-from machines import Machine, connect, wait_until
-from paper.curve import KeyPair
-from paper.messages import CookieReply, HandshakeInitiation, HandshakeResponse, TransportData
-from paper.messages import message_type
-from paper.peer import Peer
+from swireguard_dev.capture import Capture, source, traffic_class, udp_payload
+from swireguard_dev.daemon import Keys, now
+from swireguard_dev.kernel_interface import KERNEL
+from swireguard_dev.machines import Machine, connect, wait_until
+from swireguard_dev.paper.curve import KeyPair
+from swireguard_dev.paper.messages import (CookieReply, HandshakeInitiation, HandshakeResponse,
+    TransportData)
+from swireguard_dev.paper.messages import message_type
+from swireguard_dev.paper.peer import Peer
+from swireguard_dev.project import OURS, ROOT
 from test_interop import KERNEL_CELLS
-from topology import OUTER, socket_address, two_sites, wait_for_the_next_initiation
-from traffic import full_ping, ping, send_stream
+from swireguard_dev.topology import OUTER, socket_address, two_sites, wait_for_the_next_initiation
+from swireguard_dev.traffic import full_ping, ping, send_stream
 
 pytestmark = pytest.mark.kernel
 CELLS = pytest.mark.parametrize("cell", KERNEL_CELLS)

@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from capture import Capture, is_icmp, source
-from machines import Machine, connect, wait_until
-from topology import OUTER, PORT, Site, two_machines, two_sites, wait_for_the_next_initiation
-from traffic import assert_no_answer, family, ping, send_stream
+from swireguard_dev.capture import Capture, is_icmp, source
+from swireguard_dev.machines import Machine, connect, wait_until
+from swireguard_dev.topology import (OUTER, PORT, Site, two_machines, two_sites,
+    wait_for_the_next_initiation)
+from swireguard_dev.traffic import assert_no_answer, family, ping, send_stream
 
 # ICMP errors: a packet that cannot be sent is answered, as on any router.
 

@@ -7,11 +7,12 @@ import time
 
 import pytest
 
-from capture import Capture
-from daemon import cpu_seconds
-from lesser_kernel import LACKS, __file__ as lesser_kernel
-from topology import MTU, PORT, Site, two_machines, two_sites
-from traffic import assert_no_answer, exchange_datagrams, full_ping, ping, send_stream
+from swireguard_dev.capture import Capture
+from swireguard_dev.lesser_kernel import LACKS, __file__ as lesser_kernel
+from swireguard_dev.processes import cpu_seconds
+from swireguard_dev.topology import MTU, PORT, Site, two_machines, two_sites
+from swireguard_dev.traffic import (assert_no_answer, exchange_datagrams, full_ping, ping,
+    send_stream)
 
 
 def lacking(what):

@@ -15,10 +15,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from daemon import cpu_seconds
-from machines import Machine, wait_until
-from topology import MTU, OUTER, PORT, Site, two_machines, wait_for_the_next_initiation
-from traffic import (assert_no_answer, exchange_datagrams, full_ping, ping, send_stream)
+from swireguard_dev.machines import Machine, wait_until
+from swireguard_dev.processes import cpu_seconds
+from swireguard_dev.topology import (MTU, OUTER, PORT, Site, two_machines,
+    wait_for_the_next_initiation)
+from swireguard_dev.traffic import (assert_no_answer, exchange_datagrams, full_ping, ping, send_stream)
 
 PUBLIC = {4: "198.51.100.7", 6: "2001:db8::7"}
 

@@ -12,17 +12,18 @@ from collections.abc import Callable
 
 import pytest
 
-from paper.aead import Forged
-from paper.cookies import CookieMaker, encoded_source
-from paper.curve import KeyPair
-from paper.fixtures import INNER, MTU, base64_of, open_site  # noqa: F401
-from paper.messages import CookieReply, HandshakeInitiation, HandshakeResponse, TransportData
-from paper.noise import NO_PRESHARED_KEY
-from paper.packets import Echo
-from paper.peer import Peer
-from paper.session import REJECT_AFTER_MESSAGES, WINDOW, padded
-from paper.timestamps import unix_nanoseconds
-from paper.tunnel import Datagram, Silence, Tunnel
+from swireguard_dev.paper.aead import Forged
+from swireguard_dev.paper.cookies import CookieMaker, encoded_source
+from swireguard_dev.paper.curve import KeyPair
+from swireguard_dev.paper.fixtures import INNER, MTU, base64_of, open_site  # noqa: F401
+from swireguard_dev.paper.messages import (CookieReply, HandshakeInitiation, HandshakeResponse,
+    TransportData)
+from swireguard_dev.paper.noise import NO_PRESHARED_KEY
+from swireguard_dev.paper.packets import Echo
+from swireguard_dev.paper.peer import Peer
+from swireguard_dev.paper.session import REJECT_AFTER_MESSAGES, WINDOW, padded
+from swireguard_dev.paper.timestamps import unix_nanoseconds
+from swireguard_dev.paper.tunnel import Datagram, Silence, Tunnel
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
 PRESHARED = pytest.mark.parametrize("preshared", [NO_PRESHARED_KEY, os.urandom(32)],

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from capture import Capture, header_and_protocol, source, udp_payload
-from daemon import Daemon
-from machines import wait_until
-from topology import OUTER, two_sites, wait_for_the_next_initiation
-from traffic import family, ping
+from swireguard_dev.capture import Capture, header_and_protocol, source, udp_payload
+from swireguard_dev.daemon import Daemon
+from swireguard_dev.machines import wait_until
+from swireguard_dev.topology import OUTER, two_sites, wait_for_the_next_initiation
+from swireguard_dev.traffic import family, ping
 
 ECHO = 5004
 

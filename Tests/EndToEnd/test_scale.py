@@ -1,8 +1,6 @@
 """Many prefixes and many peers, set and read back."""
 
 import base64
-import importlib.machinery
-import importlib.util
 import ipaddress
 import os
 import random
@@ -10,10 +8,12 @@ import time
 
 import pytest
 
-from daemon import ROOT, Daemon, Keys
-from machines import Machine
-from topology import two_sites
-from traffic import ping
+from swireguard_dev.commands import scale
+from swireguard_dev.daemon import Daemon, Keys
+from swireguard_dev.machines import Machine
+from swireguard_dev.project import ROOT
+from swireguard_dev.topology import two_sites
+from swireguard_dev.traffic import ping
 
 PREFIXES = ([f"{first}.{second}.0.0/16" for first in range(255) for second in range(256)]
             + [f"fd00:{first:x}:{second:x}::1/128" for first in range(255)
@@ -99,20 +99,13 @@ def test_a_tunnel_works_among_130560_prefixes():
         assert a.peer_status(b).latest_handshake == handshake
 
 
-def load_script(name):
-    loader = importlib.machinery.SourceFileLoader(name, str(ROOT / "scripts" / name))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
-    loader.exec_module(module)
-    return module
-
-
 @pytest.mark.limit(150)
 @pytest.mark.parametrize("initiate, seconds", [(False, 5), (True, 0)], ids=["called", "calling"])
 def test_2000_peers_with_sessions(initiate, seconds):
     """The short form of scripts/scale: each of 2000 peers gets a session, and pings come back while
     others renew theirs."""
     crowd = os.environ.get("CROWD", str(ROOT / ".build/release/crowd"))
-    results = load_script("scale").measure(2000, seconds, crowd, initiate=initiate)
+    results = scale.measure(2000, seconds, crowd, initiate=initiate)
     assert results["made"]["handshakes"] >= 2000
     assert results["made"]["unexpected"] == 0
     if seconds:

@@ -2,11 +2,10 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 
-from daemon import ROOT, WIREGUARD_GO
+from swireguard_dev.project import ROOT, WIREGUARD_GO
 
 LACKED = ["S21"]  # by wireguard-go: nobody tells the host that nobody is there
 NOT_LACKED = ["S14", "S20"]  # in the same topology
@@ -15,7 +14,7 @@ NOT_LACKED = ["S14", "S20"]  # in the same topology
 def scenarios(tmp_path, *options):
     """Runs the script; returns its status, what it printed, and the results."""
     file = tmp_path / "results.json"
-    done = subprocess.run([sys.executable, ROOT / "scripts/scenarios", "--json", file, *options],
+    done = subprocess.run([ROOT / "scripts/scenarios", "--json", file, *options],
                           text=True, capture_output=True, timeout=50)
     results = json.loads(file.read_text())["scenarios"] if file.exists() else []
     return done.returncode, done.stdout, results

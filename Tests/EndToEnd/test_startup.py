@@ -11,8 +11,9 @@ import sys
 
 import pytest
 
-from daemon import OURS, Daemon, Keys
-from machines import Machine, wait_until
+from swireguard_dev.daemon import Daemon, Keys
+from swireguard_dev.machines import Machine, wait_until
+from swireguard_dev.project import OURS
 
 SOCKET = "/run/wireguard/wg0.sock"
 

@@ -5,11 +5,11 @@ import socket
 import struct
 import time
 
-from capture import Capture, source, udp_payload
-from daemon import wg_tool
-from machines import wait_until
-from topology import OUTER, two_sites
-from traffic import ping
+from swireguard_dev.capture import Capture, source, udp_payload
+from swireguard_dev.daemon import wg_tool
+from swireguard_dev.machines import wait_until
+from swireguard_dev.topology import OUTER, two_sites
+from swireguard_dev.traffic import ping
 
 
 def name_of(site):

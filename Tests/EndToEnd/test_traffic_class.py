@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from capture import Capture, source, traffic_class, udp_payload
-from topology import OUTER, two_sites
-from traffic import family, ping
+from swireguard_dev.capture import Capture, source, traffic_class, udp_payload
+from swireguard_dev.topology import OUTER, two_sites
+from swireguard_dev.traffic import family, ping
 
 HANDSHAKE = 0x88  # DSCP 34, ECN 0
 NOT_ECT, ECT1, ECT0, CE = range(4)

@@ -5,10 +5,10 @@ import pathlib
 
 import pytest
 
-from daemon import OURS
-from machines import wait_until
-from topology import OUTER, PORT, Site, two_machines
-from traffic import ping, send_stream
+from swireguard_dev.machines import wait_until
+from swireguard_dev.project import OURS
+from swireguard_dev.topology import OUTER, PORT, Site, two_machines
+from swireguard_dev.traffic import ping, send_stream
 
 CONFIGURATION = "/run/wg-quick/wg0.conf"
 

@@ -6,10 +6,11 @@ import threading
 
 import pytest
 
-from daemon import Daemon, Keys, belongings, open_files, to_hex, wg_tool
-from machines import Machine, wait_until
-from topology import two_sites, wait_for_the_next_initiation
-from traffic import flood, ping, send_stream
+from swireguard_dev.daemon import Daemon, Keys, to_hex, wg_tool
+from swireguard_dev.machines import Machine, wait_until
+from swireguard_dev.processes import belongings, open_files
+from swireguard_dev.topology import two_sites, wait_for_the_next_initiation
+from swireguard_dev.traffic import flood, ping, send_stream
 
 NOTHING = "(none)"
 

@@ -14,10 +14,10 @@ import time
 
 import pytest
 
-from capture import SO_RCVBUFFORCE
-from machines import wait_until
-from topology import OUTER, two_sites
-from traffic import ping, send_stream
+from swireguard_dev.capture import SO_RCVBUFFORCE
+from swireguard_dev.machines import wait_until
+from swireguard_dev.topology import OUTER, two_sites
+from swireguard_dev.traffic import ping, send_stream
 
 EVERY_FIFTH_IS_LOST = """
 table inet loss {

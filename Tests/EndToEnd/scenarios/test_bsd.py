@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from capture import Capture, source
-from daemon import Keys, to_hex, wg_tool
-from machines import Machine
-from paper.cookies import encoded_source
-from paper.fixtures import INNER, open_site  # noqa: F401
-from topology import OUTER, two_sites, wait_for_the_next_initiation
-from traffic import assert_no_answer, ping
+from swireguard_dev.capture import Capture, source
+from swireguard_dev.daemon import Keys, to_hex, wg_tool
+from swireguard_dev.machines import Machine
+from swireguard_dev.paper.cookies import encoded_source
+from swireguard_dev.paper.fixtures import INNER, open_site  # noqa: F401
+from swireguard_dev.topology import OUTER, two_sites, wait_for_the_next_initiation
+from swireguard_dev.traffic import assert_no_answer, ping
 
 
 @pytest.mark.scenario("B1", "the other end is under load: a cookie, and the next try succeeds")

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from capture import Capture, source
-from machines import Machine, connect, wait_until
-from topology import Site, socket_address
-from traffic import ping
+from swireguard_dev.capture import Capture, source
+from swireguard_dev.machines import Machine, connect, wait_until
+from swireguard_dev.topology import Site, socket_address
+from swireguard_dev.traffic import ping
 
 OURS = ["10.0.0.1", "10.0.0.2", "fd00:aa::1", "fd00:aa::2"]
 

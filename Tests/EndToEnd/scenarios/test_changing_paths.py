@@ -13,10 +13,10 @@ import time
 
 import pytest
 
-from capture import Capture, source
-from machines import connect
-from topology import OUTER, socket_address, two_sites
-from traffic import ping, send_stream
+from swireguard_dev.capture import Capture, source
+from swireguard_dev.machines import connect
+from swireguard_dev.topology import OUTER, socket_address, two_sites
+from swireguard_dev.traffic import ping, send_stream
 
 SERVICE = "198.51.100.9"
 

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from daemon import NO_KEY, Daemon, Keys, to_hex, wg_tool
-from machines import Machine
+from swireguard_dev.daemon import NO_KEY, Daemon, Keys, to_hex, wg_tool
+from swireguard_dev.machines import Machine
 from test_scale import PREFIXES, canonical
 
 @pytest.fixture

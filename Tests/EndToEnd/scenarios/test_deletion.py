@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from daemon import belongings
-from machines import Machine, connect, wait_until
-from topology import OUTER, Site, two_machines, wait_for_the_next_initiation
-from traffic import ping
+from swireguard_dev.machines import Machine, connect, wait_until
+from swireguard_dev.processes import belongings
+from swireguard_dev.topology import OUTER, Site, two_machines, wait_for_the_next_initiation
+from swireguard_dev.traffic import ping
 
 
 @pytest.fixture

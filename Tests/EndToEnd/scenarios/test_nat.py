@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from machines import Machine, connect
-from topology import Site
-from traffic import flood, ping
+from swireguard_dev.machines import Machine, connect
+from swireguard_dev.topology import Site
+from swireguard_dev.traffic import flood, ping
 
 SOURCE_NAT = """
 table ip nat {{

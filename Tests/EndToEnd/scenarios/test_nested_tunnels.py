@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from daemon import cpu_seconds
-from machines import wait_until
-from topology import OUTER, PORT, Site, two_machines, wait_for_the_next_initiation
-from traffic import full_ping, ping, send_stream
+from swireguard_dev.machines import wait_until
+from swireguard_dev.processes import cpu_seconds
+from swireguard_dev.topology import OUTER, PORT, Site, two_machines, wait_for_the_next_initiation
+from swireguard_dev.traffic import full_ping, ping, send_stream
 
 AROUND = 60  # bytes of outer IPv4, UDP and message
 

@@ -16,11 +16,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from capture import Capture
-from daemon import Keys, wg_tool
-from machines import Machine, wait_until
-from topology import MTU, Site, socket_address
-from traffic import flood, ping
+from swireguard_dev.capture import Capture
+from swireguard_dev.daemon import Keys, wg_tool
+from swireguard_dev.machines import Machine, wait_until
+from swireguard_dev.topology import MTU, Site, socket_address
+from swireguard_dev.traffic import flood, ping
 
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 LARGE_MTU = 34816 - 1500 + MTU

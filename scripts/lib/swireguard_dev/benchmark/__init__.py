@@ -1,0 +1,1 @@
+"""Benchmarks of whole tunnels: the parts of scripts/benchmark."""

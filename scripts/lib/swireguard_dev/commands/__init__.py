@@ -1,0 +1,1 @@
+"""The Python commands of scripts/ and scripts/lib/, one module each."""
