@@ -1,6 +1,6 @@
-"""`scripts/benchmark` measures, adds to what was measured, and leaves nothing behind.
+"""`scripts/benchmark` measures, adds to earlier results, and leaves nothing behind.
 
-Its figures are numbers; how good they are is for a machine that does nothing else to say.
+The test checks that figures are numbers. Judging them needs an idle machine.
 """
 
 import json
@@ -26,7 +26,7 @@ def benchmark(*arguments):
 
 
 def medians_by_title(output):
-    """The cells of the table, by the first one of a line."""
+    """The cells of the table, by the first cell of each row."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")]
             for line in output.splitlines() if line.startswith("|")]
     return {row[0]: row[1:] for row in rows[2:]}
@@ -67,7 +67,7 @@ def test_every_figure_of_a_quick_run_is_a_number(tmp_path):
     (("host",), {}), (("implementations", "veth"), "a cable"), (("figures",), []),
     (("figures", "tcp-1.0", "digits"), "many"), (("figures", "tcp-1.0", "samples", "veth"), []),
     (("figures", "tcp-1.0", "samples", "veth"), ["fast"]), (("failures",), {"tcp-1": {"who": "x"}})])
-def test_a_file_with_wrong_parts_is_refused(tmp_path, path, value):
+def test_a_results_file_with_invalid_parts_is_refused(tmp_path, path, value):
     content = json.loads((ROOT / "Benchmarks/results/tunnels.json").read_text())
     part = content
     for key in path[:-1]:
@@ -94,20 +94,20 @@ def test_figures_of_an_emulated_processor_carry_a_warning(tmp_path):
     assert benchmark("--show", file).stdout == result.stdout
 
 
-def test_a_peer_that_does_not_exist_is_named():
+def test_a_missing_peer_is_named():
     result = benchmark("--peer", "/nowhere/wireguard")
     assert result.returncode == 1
     assert "/nowhere/wireguard" in result.stderr
 
 
-def test_a_peer_that_does_not_start_fails_the_run():
+def test_a_peer_that_fails_to_start_fails_the_run():
     result = benchmark("--quick", "--rows", "ping-idle", "--peer", "/bin/false", "--only",
                        "swireguard-go,false")
     assert result.returncode == 1
     assert "/bin/false does not start" in result.stdout
 
 
-def test_a_benchmark_that_is_stopped_leaves_no_process():
+def test_a_stopped_benchmark_leaves_no_process():
     process = subprocess.Popen([SCRIPT, "--rows", "tcp-8", "--only", "swireguard-go,wireguard-go"],
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                env=ENVIRONMENT)
@@ -129,7 +129,7 @@ def test_a_benchmark_that_is_stopped_leaves_no_process():
 
 
 def descendants(pid):
-    """The command lines of all processes that a process has started, by their pids."""
+    """The command lines of all descendants of a process, by pid."""
     children = {}
     for entry in filter(str.isdecimal, os.listdir("/proc")):
         try:
@@ -147,7 +147,7 @@ def descendants(pid):
 
 
 def is_running(pid, command):
-    """Whether it is still that process; the command line of one that waits to be reaped is empty."""
+    """True if this is still the same process; a zombie's command line is empty."""
     try:
         with open(f"/proc/{pid}/cmdline") as line:
             return line.read() == command != ""

@@ -1,6 +1,6 @@
-"""Two containers with NET_ADMIN and /dev/net/tun and nothing else, and a tunnel between them.
+"""A tunnel between two containers that have NET_ADMIN and /dev/net/tun and nothing else.
 
-The image is made of local files only: a Debian tree (debootstrap, cached in .cache) and the daemon.
+The image consists of local files only: a Debian tree (debootstrap, cached in .cache) and the daemon.
 In one container the daemon is the first process; in the other `wg-quick` starts it.
 """
 
@@ -24,7 +24,7 @@ UNNEEDED = ["dev", "var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/s
 BASE = "localhost/swireguard-go-test-base"
 IMAGE = f"localhost/swireguard-go-test-{os.getpid()}"
 
-# What keeps podman from asking for rights that a test machine may not have itself.
+# Keeps podman from requesting rights that a test machine may lack.
 PODMAN = ["podman", "--cgroup-manager", "cgroupfs", "--runtime", "runc"]
 LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"]
 
@@ -37,7 +37,7 @@ def podman(*arguments, timeout=TIMEOUT, **options):
 
 
 def make_tree():
-    """A minimal Debian of this system's release, from this system's archive."""
+    """A minimal Debian tree of this system's release, from this system's archive."""
     if TREE.exists():
         return
     archive = subprocess.run([ROOT / "scripts/lib/debian-archive"], check=True, text=True,
@@ -55,7 +55,7 @@ def make_tree():
     for directory in UNNEEDED:
         shutil.rmtree(unfinished / directory)
     (unfinished / "dev").mkdir()
-    # podman gives no NET_RAW, and a program that has it in its file may then not be run at all.
+    # podman does not grant NET_RAW, and a program whose file has that capability may fail to start.
     os.removexattr(unfinished / "usr/bin/ping", "security.capability")
     unfinished.rename(TREE)
 
@@ -75,7 +75,7 @@ def image(tmp_path_factory):
 
 
 class Container(Machine):
-    """A machine that podman holds. Commands run inside with `podman exec`, as a user would."""
+    """A machine managed by podman. Commands run inside it with `podman exec`, as a user's would."""
 
     def __init__(self, name, image, *command):
         super().__init__(name)
@@ -103,7 +103,7 @@ class Container(Machine):
                     input=text)
 
     def running(self, program):
-        # By name: the file of a process that keeps its memory to itself is nobody's to read.
+        # By name: the exe link of an undumpable process cannot be read.
         script = f"""for status in /proc/[0-9]*/status; do
             grep -q '^Name:.{program}$' $status && ! grep -q '^State:.Z' $status && echo $status
         done 2>/dev/null; true"""
@@ -121,7 +121,7 @@ def test_two_containers_have_a_tunnel(image):
             Container("bob", image, "sleep", "infinity") as bob:
         connect(alice, "eth0", bob, "eth0", ["10.0.0.1/24"], ["10.0.0.2/24"])
 
-        wait_until(lambda: alice.has_link("wg0"), "the daemon has made its link")
+        wait_until(lambda: alice.has_link("wg0"), "the link exists")
         alice.inside("wg", "setconf", "wg0", "/dev/stdin", input=configuration(
             a, Peer(b.public, ["192.168.241.2/32", "fd00::2/128"])))
         for command in ["address add 192.168.241.1/24 dev wg0", "address add fd00::1/112 dev wg0",
@@ -134,7 +134,7 @@ def test_two_containers_have_a_tunnel(image):
                               endpoint=f"10.0.0.1:{PORT}")).removeprefix("[Interface]\n"))
         bob.inside("env", "WG_QUICK_USERSPACE_IMPLEMENTATION=swireguard-go", "wg-quick", "up",
                    "wg0")
-        assert bob.running("swireguard-go"), "has this kernel the module?"
+        assert bob.running("swireguard-go"), "wg-quick started no daemon: does this kernel have the module?"
 
         for address, other in [("192.168.241.1", "192.168.241.2"), ("fd00::1", "fd00::2")]:
             bob.inside("ping", "-c", 3, "-i", "0.2", "-W", 2, address)
@@ -149,13 +149,13 @@ def test_two_containers_have_a_tunnel(image):
         wait_until(lambda: not bob.running("swireguard-go"), "the daemon ends with its link",
                    within=10)
 
-        # As the first process of a container it gets no signal that it does not ask for.
+        # The first process of a container receives only signals that it handles.
         podman("stop", "--time", 5, alice.id)
         assert alice.inspect("State")["ExitCode"] == 0
 
 
 @pytest.mark.limit(90)
-def test_a_container_without_the_capability_says_so(image):
+def test_a_container_without_the_capability_gets_an_error(image):
     result = subprocess.run(
         [*PODMAN, "run", "--rm", *LIMITS, "--network", "none", "--device", "/dev/net/tun", image,
          "swireguard-go", "wg0"], timeout=TIMEOUT, text=True, capture_output=True)
@@ -164,7 +164,7 @@ def test_a_container_without_the_capability_says_so(image):
 
 
 @pytest.mark.limit(90)
-def test_a_container_without_the_device_says_so(image):
+def test_a_container_without_the_device_gets_an_error(image):
     result = subprocess.run(
         [*PODMAN, "run", "--rm", *LIMITS, "--network", "none", "--cap-add", "NET_ADMIN", image,
          "swireguard-go", "wg0"], timeout=TIMEOUT, text=True, capture_output=True)

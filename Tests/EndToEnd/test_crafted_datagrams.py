@@ -1,6 +1,6 @@
-"""Datagrams that no honest peer sends: the daemon says nothing, and goes on.
+"""Datagrams that no honest peer sends: the daemon stays silent and keeps working.
 
-After each class of them not a byte has left the daemon's namespace, an established session still
+After each class of them, no byte has left the daemon's namespace, an established session still
 carries a ping, and a fresh handshake is answered.
 """
 
@@ -59,7 +59,7 @@ def test_the_longest_datagram(open_site, family):
 
 @FAMILIES
 def test_segments_of_one_offloaded_send(open_site, family):
-    # What the receiver may get coalesced, with lengths that divide nothing.
+    # The receiver may get these coalesced; the lengths have no common divisor.
     with harmless(open_site(family)) as tunnel:
         for size in (1, 31, 32, 33, 92, 148, 149, 1000):
             count = min(60, 60000 // size)
@@ -84,7 +84,7 @@ def test_each_reserved_byte(open_site, family):
             for value in (1, 0x80, 0xFF):
                 for message in honest_messages(site):
                     marked = message[:position] + bytes([value]) + message[position + 1:]
-                    # The macs are right for what they cover: only the reserved byte is wrong.
+                    # The MACs are valid: only the reserved byte is wrong.
                     tunnel.send(resigned(site, marked))
 
 
@@ -93,7 +93,7 @@ def test_honest_messages_with_a_byte_more_or_less(open_site):
     with harmless(site) as tunnel:
         for message in honest_messages(site):
             tunnel.send(message[:-1])
-            # A byte is added in the middle, so that the macs can be right.
+            # Inserts a byte in the middle, so that the MACs can be valid.
             tunnel.send(resigned(site, message[:20] + b"\0" + message[20:]))
 
 
@@ -107,7 +107,7 @@ def test_a_bad_mac1(open_site, family):
             tunnel.send(flipped(tunnel.peer.initiate(), position))
 
 
-def test_a_right_mac1_over_nonsense(open_site):
+def test_a_valid_mac1_over_random_bytes(open_site):
     site = open_site()
     with harmless(site) as tunnel:
         for number in range(20):
@@ -115,15 +115,15 @@ def test_a_right_mac1_over_nonsense(open_site):
             tunnel.send(with_mac1(nonsense, site.daemon.static.public).encode())
 
 
-def test_one_bit_flipped_under_a_right_mac1(open_site):
+def test_one_bit_flipped_under_a_valid_mac1(open_site):
     site = open_site()
     with harmless(site) as tunnel:
-        # The sender's index, 4 to 7, is not under the AEAD: it is left as it is.
+        # Skips the sender's index, bytes 4 to 7: the AEAD does not cover it.
         for position in (8, 39, 40, 71, 72, 87, 88, 99, 100, 115):
             tunnel.send(resigned(site, flipped(tunnel.peer.initiate(), position)))
 
 
-def test_an_initiation_of_a_stranger(open_site):
+def test_an_initiation_of_an_unknown_peer(open_site):
     site = open_site()
     with harmless(site) as tunnel:
         stranger = Peer(KeyPair.of(os.urandom(32)), site.daemon.static.public)
@@ -137,7 +137,7 @@ def test_an_initiation_of_the_daemon_to_itself(open_site):
         tunnel.send(Peer(site.daemon.static, site.daemon.static.public).initiate())
 
 
-def test_an_initiation_whose_ephemeral_is_of_low_order(open_site):
+def test_an_initiation_with_an_ephemeral_of_low_order(open_site):
     site = open_site()
     with harmless(site) as tunnel:
         for point in LOW_ORDER_POINTS:
@@ -160,7 +160,7 @@ def test_a_replayed_initiation(open_site, family):
             elsewhere.send(initiation)
 
 
-def test_an_initiation_whose_timestamp_is_not_after_the_last(open_site):
+def test_an_initiation_whose_timestamp_is_not_newer(open_site):
     site = open_site()
     stamp = tai64n(time.time_ns())
     site.tunnel.send(site.tunnel.peer.initiate(timestamp=stamp))
@@ -196,7 +196,7 @@ def test_forged_responses_leave_the_pending_handshake_alone(open_site, family):
         assert ping.wait(6) == 0
 
 
-def test_a_response_that_comes_twice(open_site):
+def test_a_duplicate_response(open_site):
     site = open_site()
     tunnel = site.tunnel
     with site.daemon.ping(INNER[4][1], "-W", "5") as ping:
@@ -211,7 +211,7 @@ def test_a_response_that_comes_twice(open_site):
     tunnel.ping()
 
 
-def test_responses_that_nobody_asked_for(open_site):
+def test_unsolicited_responses(open_site):
     site = open_site()
     with harmless(site) as tunnel:
         keys = tunnel.peer.current.keys
@@ -222,13 +222,13 @@ def test_responses_that_nobody_asked_for(open_site):
 
 # Cookie replies
 
-def test_cookie_replies_that_nobody_asked_for(open_site):
+def test_unsolicited_cookie_replies(open_site):
     site = open_site()
     with harmless(site) as tunnel:
         keys = tunnel.peer.current.keys
         for receiver in (0, keys.remote_index, keys.local_index, 2**32 - 1):
             tunnel.send(CookieReply(receiver, os.urandom(24), os.urandom(32)).encode())
-        # Rightly sealed, for a mac1 that the daemon never sent.
+        # Sealed correctly, but for a mac1 that the daemon never sent.
         maker = CookieMaker(tunnel.peer.static.public, bytes(32))
         reply = maker.reply(bytes(148), encoded_source("192.0.2.1", 1), os.urandom(24))
         tunnel.send(replace(reply, receiver=keys.remote_index).encode())
@@ -273,7 +273,7 @@ def test_replayed_transport(open_site, family):
             elsewhere.send(message)
 
 
-def test_authentic_packets_that_are_no_ip(open_site):
+def test_authentic_packets_that_are_not_ip(open_site):
     site = open_site()
     with harmless(site) as tunnel:
         written = site.tun_packets()
@@ -284,11 +284,11 @@ def test_authentic_packets_that_are_no_ip(open_site):
                     if version != 4]
         shorts = [bytes([version << 4 | 5]).ljust(length, b"\0")[:length]
                   for version in range(16) for length in range(1, 41)]
-        # Each would make the daemon arm its keepalive, which is due long after this test.
+        # Each arms the daemon's keepalive timer, which expires long after this test.
         zeros = [bytes(length) for length in (1, 16, 80)]
         for plaintext in bad_lengths + versions + shorts + zeros:
             tunnel.send(tunnel.peer.current.seal_exactly(plaintext))
-    # Only the three pings of `harmless` that came after.
+    # Only the three later pings of `harmless`.
     assert site.tun_packets() - written == 3
 
 
@@ -318,14 +318,14 @@ def test_the_daemons_own_messages_sent_back(open_site, family):
             elsewhere.send(message)
 
 
-# Workers
+# Repetition
 
 @pytest.mark.parametrize("kind", ["mac1", "index", "cookie"])
-def test_many_bad_messages_of_one_class_wear_no_worker_out(open_site, kind):
-    # A worker that returned where it should have gone on died of the first one.
+def test_many_bad_messages_of_one_class_stop_no_worker(open_site, kind):
+    # A worker that returns instead of continuing stops at the first one.
     site = open_site()
     with harmless(site) as tunnel:
-        # Fewer than would be load, if they all waited: then cookies came.
+        # Few enough not to cause load even if all wait; load would cause cookies.
         for number in range(16 * min(7, os.cpu_count() or 1)):
             tunnel.send({
                 "mac1": flipped(tunnel.peer.initiate(), 120),
@@ -339,9 +339,9 @@ def test_many_bad_messages_of_one_class_wear_no_worker_out(open_site, kind):
 
 @contextmanager
 def harmless(site, handshake: bool = True) -> Iterator[Tunnel]:
-    """What is sent inside makes no byte come out, and breaks neither session nor handshakes.
+    """Sending `inside` produces no output, and breaks neither the session nor handshakes.
 
-    `handshake` is False where the test has made the session that it is about.
+    `handshake` is False if the test created the session under test.
     """
     if handshake:
         site.tunnel.handshake()
@@ -350,7 +350,7 @@ def harmless(site, handshake: bool = True) -> Iterator[Tunnel]:
         yield site.tunnel
     site.tunnel.ping(4)
     site.tunnel.ping(6)
-    # The pings came after all that was sent: had the daemon been slow, it would show now.
+    # The pings are sent last: a backlog of the daemon would show here.
     assert [packet.udp[0] for packet in site.sent()] == [TransportData.TYPE] * 2
     assert site.endpoint() == site.endpoint_of(site.tunnel)
     site.tunnel.handshake()
@@ -358,7 +358,7 @@ def harmless(site, handshake: bool = True) -> Iterator[Tunnel]:
 
 
 def honest_messages(site) -> list[bytes]:
-    """One of each type that would do something: the daemon must look closely to refuse it."""
+    """One valid message of each type: the daemon must check it fully to refuse it."""
     peer = site.tunnel.peer
     keys = peer.current.keys
     maker = CookieMaker(peer.static.public, bytes(32))
@@ -372,7 +372,7 @@ def honest_messages(site) -> list[bytes]:
 
 
 def resigned(site, message: bytes) -> bytes:
-    """A handshake message of whatever shape with the mac1 that its bytes need; others as is."""
+    """A handshake message of any shape with a mac1 that matches its bytes; other messages unchanged."""
     if message[0] not in (HandshakeInitiation.TYPE, HandshakeResponse.TYPE):
         return message
     return message[:-32] + mac1_of(message, site.daemon.static.public) + message[-16:]

@@ -1,4 +1,4 @@
-"""Where packets go and where they come from, beyond what the kernel's scenarios ask (scenarios/)."""
+"""Endpoints and sources, beyond the kernel's scenarios (scenarios/)."""
 
 import pytest
 
@@ -6,9 +6,9 @@ from swireguard_dev.topology import socket_address, two_sites
 from swireguard_dev.traffic import ping
 
 
-@pytest.mark.scenario("X6", "a source address that was removed is used no more")
-def test_an_address_that_is_gone_is_used_no_more(seen):
-    """The source that a peer was answered from is removed: the next packet has another."""
+@pytest.mark.scenario("X6", "a removed source address is no longer used")
+def test_a_removed_address_is_no_longer_used(seen):
+    """The source that answers used is removed: the next packet has another source."""
     with two_sites() as (a, b):
         b.machine.ip("address add 10.0.0.11/32 dev eth0")
         a.daemon.wg("set", "peer", b.keys.public, "endpoint", f"10.0.0.11:{b.port}")
@@ -21,7 +21,7 @@ def test_an_address_that_is_gone_is_used_no_more(seen):
 
 @pytest.mark.parametrize("old, new", [
     ("10.0.0.1", "10.0.0.21"), ("fd00:aa::1", "fd00:aa::21")], ids=["IPv4", "IPv6"])
-def test_a_changed_address_is_roamed_to(old, new):
+def test_the_daemon_roams_to_a_changed_address(old, new):
     with two_sites(outer=6 if ":" in old else 4) as (a, b):
         ping(a.machine, b.inner[4])
         length = "96" if ":" in old else "24"

@@ -1,4 +1,4 @@
-"""The short forms of what scripts/chaos and scripts/over-rate do for ten minutes."""
+"""Short forms of scripts/chaos and scripts/over-rate, which run for ten minutes by default."""
 
 import subprocess
 
@@ -24,5 +24,5 @@ def test_many_hands_on_one_tunnel():
 
 @pytest.mark.long
 @pytest.mark.limit(120)
-def test_memory_is_bounded_above_the_rate_that_a_daemon_can_take():
+def test_memory_is_bounded_above_the_daemons_capacity():
     assert "found the socket full" in run("over-rate", "--seconds", 10)

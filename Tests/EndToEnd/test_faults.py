@@ -1,7 +1,7 @@
-"""Every errno of every call of the packet path, in a daemon as it ships, under traffic.
+"""Every errno of every system call of the packet path, in the released daemon, under traffic.
 
-One daemon of the tunnel has Tests/CFaults in front of the C library. What is sent through the tunnel
-is counted to the last datagram.
+One daemon runs with Tests/CFaults preloaded. The tests count what the tunnel carries
+to the last datagram.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from swireguard_dev.traffic import ping, ping_until_answered, send_stream
 
 @contextlib.contextmanager
 def faulty_tunnel(outer=4, **daemon_options):
-    """A tunnel over that version of IP whose left end has the faults."""
+    """A tunnel over this IP version whose left end injects faults."""
     faults = Faults()
     with two_machines() as (alice, bob), \
             Site(alice, 1, port=PORT + 1, before=faults.before, **daemon_options) as a, \
@@ -39,15 +39,15 @@ def faulty_tunnel(outer=4, **daemon_options):
 
 
 def direction(call, a, b):
-    """Where packets go that pass such a call of the left end."""
+    """The destination of packets that pass this call at the left end."""
     return (a, b) if call in ("sendmmsg", "read") else (b, a)
 
 
 @pytest.mark.parametrize("runs", [False, True], ids=["datagrams", "runs"])
 @pytest.mark.parametrize("call, outer", [("sendmmsg", 4), ("recvmmsg", 4), ("read", 4),
                                          ("writev", 4), ("sendmmsg", 6), ("recvmmsg", 6)])
-def test_an_error_that_passes_costs_no_packet(call, outer, runs):
-    """At every third message, which in time is every position of a batch, or at each one."""
+def test_a_temporary_error_loses_no_packet(call, outer, runs):
+    """At every third message, which over time is every position of a batch, or at each message."""
     with faulty_tunnel(outer) as (a, b, faults):
         sender, receiver = direction(call, a, b)
         with Count(sender.machine, receiver.machine, receiver.inner[4], runs=runs) as count:
@@ -61,7 +61,7 @@ def test_an_error_that_passes_costs_no_packet(call, outer, runs):
 
 @pytest.mark.parametrize("outer", [4, 6])
 @pytest.mark.parametrize("error", ["EIO", "EINVAL", "EMSGSIZE", "ENOMEM", "ENOBUFS"])
-def test_runs_that_are_always_refused_cost_no_packet(error, outer):
+def test_always_refused_runs_lose_no_packet(error, outer):
     with faulty_tunnel(outer) as (a, b, faults), \
             Count(a.machine, b.machine, b.inner[4], runs=True) as count:
         faults.set("sendmmsg", error, times=1 << 30, period=1, runs_only=True)
@@ -70,7 +70,7 @@ def test_runs_that_are_always_refused_cost_no_packet(error, outer):
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 7])
-def test_a_send_that_takes_only_some_is_followed_by_the_rest(most):
+def test_the_rest_follows_a_partial_send(most):
     with faulty_tunnel() as (a, b, faults), Count(a.machine, b.machine, b.inner[4]) as count:
         faults.set("sendmmsg", None, most=most)
         faults.set("recvmmsg", None, most=most)
@@ -78,31 +78,31 @@ def test_a_send_that_takes_only_some_is_followed_by_the_rest(most):
 
 
 @pytest.mark.parametrize("call", ["sendmmsg", "recvmmsg", "read", "writev"])
-def test_a_call_that_fails_for_a_while_ends_no_reader_and_does_not_spin(call):
-    """A hundred times in a row, then as long as it takes to see a loop that spins."""
+def test_a_call_that_fails_for_a_while_neither_stops_a_reader_nor_spins(call):
+    """A hundred failures in a row, then long enough to detect a spinning loop."""
     errors = [error for error in ERRORS if error != "EINTR"] + ["ECONNREFUSED", "ENETDOWN"]
     with faulty_tunnel() as (a, b, faults):
         held = belongings(a.daemon.pid)
         sender, receiver = direction(call, a, b)
         for error in errors:
-            # Before there is any traffic: a call under way would count itself past the first message.
+            # Before any traffic: a call in progress would count itself past the first message.
             faults.set(call, error, times=100)
             with background((sender.machine, receiver.inner[4])):
                 wait_until(lambda: faults.injected(call) >= 100, f"100 × {error}", within=5)
-                wait_until(lambda: faults.passed(call) > 10, f"it goes on after {error}", within=4)
+                wait_until(lambda: faults.passed(call) > 10, f"work continues after {error}", within=4)
                 faults.set(call, error, times=1 << 30, period=1)
                 before, begun = cpu_seconds(a.daemon.pid), time.monotonic()
                 time.sleep(0.3)
-                # A thread that spins takes all of it. One that rests 1 ms after a hundred calls takes a
-                # part that is larger where calls are slow.
+                # A spinning thread uses a whole core. One that rests 1 ms after a hundred calls uses a
+                # fraction, which is larger where calls are slow.
                 used = cpu_seconds(a.daemon.pid) - before
                 assert used / (time.monotonic() - begun) < 0.75, error
                 faults.clear()
-            # The first may find the queue of the TUN full.
+            # The first ping may find the TUN's queue full.
             ping_until_answered(a.machine, b.inner[4], within=4)
             ping_until_answered(b.machine, a.inner[4], within=4)
         assert belongings(a.daemon.pid) == held
-        # An error is told of once in a while, not once a time.
+        # An error is logged occasionally, not every time.
         assert sum("failed" in line for line in a.daemon.log_text().splitlines()) < 20
 
 
@@ -112,30 +112,30 @@ def times_told(site, words):
 
 @pytest.mark.parametrize("call, words", [("sendmmsg", "the kernel refuses to send it"),
                                          ("writev", "the interface refuses it")])
-def test_what_is_refused_is_told_at_once(call, words):
-    """By a worker, too, that has nothing else to wake the control thread for."""
+def test_refusals_are_logged_immediately(call, words):
+    """Also by a worker that has no other reason to wake the control thread."""
     with faulty_tunnel() as (a, b, faults):
         sender, receiver = direction(call, a, b)
         faults.set(call, "EPERM", times=1 << 30, period=1)
         for number in (1, 2):
             sender.machine.attempt("ping", "-c", 1, "-W", 0.1, receiver.inner[4])
             wait_until(lambda: times_told(a, words) == number, f"drop {number}", within=0.9)
-            time.sleep(1.2)  # until the second is over at whose end drops are looked for
+            time.sleep(1.2)  # until the end of the second after which drops are reported
 
 
-def test_a_handshake_that_cannot_be_sent_is_told():
+def test_a_handshake_that_cannot_be_sent_is_logged():
     with faulty_tunnel() as (a, b, faults):
         a.go_down_and_up()
         wait_for_the_next_initiation()
         faults.set("sendmmsg", "EPERM", times=1 << 30, period=1)
         a.machine.attempt("ping", "-c", 1, "-W", 0.1, b.inner[4])
-        wait_until(lambda: times_told(a, "the kernel refuses to send it") == 1, "the drop", within=4)
+        wait_until(lambda: times_told(a, "the kernel refuses to send it") == 1, "the drop is logged", within=4)
         faults.clear()
         ping(a.machine, b.inner[4], within=7)
 
 
 @pytest.mark.parametrize("call", ["sendmmsg", "recvmmsg", "read", "writev"])
-def test_interruptions_by_the_thousand_cost_nothing(call):
+def test_thousands_of_interruptions_lose_nothing(call):
     with faulty_tunnel() as (a, b, faults):
         sender, receiver = direction(call, a, b)
         with Count(sender.machine, receiver.machine, receiver.inner[4]) as count:
@@ -159,7 +159,7 @@ def test_a_hundred_thousand_signals_interrupt_nothing():
 
 
 def largest_send(sender, receiver, cable="eth0"):
-    """Of a stream, in bytes, before the device cuts it; not of what is acknowledged, which is small."""
+    """The longest send of a stream, in bytes, before the device cuts it; acknowledgements are short."""
     with Capture(sender.machine, cable) as capture:
         send_stream(sender.machine, receiver.machine, receiver.inner[4], size=2_000_000)
         return max(len(packet) for packet in capture.packets()
@@ -167,18 +167,18 @@ def largest_send(sender, receiver, cable="eth0"):
 
 
 @pytest.mark.long
-def test_refused_runs_are_tried_again_after_a_while():
+def test_segmentation_is_retried_after_a_refusal():
     with faulty_tunnel() as (a, b, faults):
         faults.set("sendmmsg", "EINVAL", times=1 << 30, period=1, runs_only=True)
         assert largest_send(a, b) <= 1500
         faults.clear()
         assert largest_send(a, b) <= 1500
-        wait_until(lambda: largest_send(a, b) > 5000, "sends are segmented again", within=15)
+        wait_until(lambda: largest_send(a, b) > 5000, "segmented sends resume", within=15)
 
 
 @pytest.mark.parametrize("error, is_of_path", [("EMSGSIZE", True), ("EINVAL", True), ("EIO", False)])
-def test_what_one_path_refuses_goes_on_to_other_peers(error, is_of_path):
-    """With one worker, which sends to both."""
+def test_a_refusal_of_one_path_does_not_affect_other_peers(error, is_of_path):
+    """With one worker, which sends to both peers."""
     with faulty_tunnel(environment={"WG_WORKERS": "1"}) as (a, b, faults), \
             Machine("carol") as carol, Site(carol, 3, port=PORT + 3) as c:
         connect(a.machine, "eth1", carol, "eth0", ["10.1.0.1/24"], ["10.1.0.2/24"])
@@ -195,7 +195,7 @@ def test_what_one_path_refuses_goes_on_to_other_peers(error, is_of_path):
 
 
 @pytest.mark.parametrize("outer", [4, 6])
-def test_a_path_of_1280_bytes_loses_nothing_of_a_tunnel_of_1420(outer):
+def test_a_path_of_1280_bytes_loses_nothing_of_a_tunnel_with_mtu_1420(outer):
     with two_sites(outer=outer, cable_mtu=1280) as (a, b):
         ping(a.machine, b.inner[4])
         for sender, receiver in [(a, b), (b, a)]:

@@ -1,6 +1,6 @@
-"""What happens to a host, again and again under load: a ping passes within a second.
+"""Repeated events on the host under load: a ping succeeds within a second.
 
-Ten times each, and a hundred with --long.
+Ten repetitions each, a hundred with --long.
 """
 
 import signal
@@ -24,7 +24,7 @@ def times(request):
 
 @pytest.fixture
 def sites():
-    """Both ends know each other's endpoint, so that each finds back to the other."""
+    """Both ends know each other's endpoint, so that either can reach the other again."""
     with two_machines() as (alice, bob), Site(alice, 1, port=PORT + 1) as a, \
             Site(bob, 2, port=PORT + 2) as b:
         a.configure(b.as_peer(endpoint=f"{OUTER[4][2]}:{b.port}"))
@@ -37,7 +37,7 @@ def sites():
 
 @pytest.fixture
 def under_load(sites):
-    """Traffic both ways; at the end the daemons have the descriptors and threads that they had."""
+    """Traffic in both directions; afterwards the daemons have their initial descriptors and threads."""
     a, b = sites
     before = [belongings(site.daemon.pid) for site in sites]
     with background((a.machine, b.inner[4]), (b.machine, a.inner[4]), (a.machine, b.inner[6])):
@@ -47,18 +47,18 @@ def under_load(sites):
 
 @pytest.fixture(autouse=True)
 def waits():
-    """How long each answer took: all but a few a second at the most, when the host itself was busy."""
+    """How long each answer took: at most a second, except for a few when the host itself is busy."""
     WAITS.clear()
     yield
     late = [wait for wait in WAITS if wait > 1]
-    assert len(late) <= len(WAITS) // 20, f"of {len(WAITS)} these took more than 1 s: {late}"
+    assert len(late) <= len(WAITS) // 20, f"more than 1 s, out of {len(WAITS)}: {late}"
 
 
 WAITS = []
 
 
 def find(machine, address, **options):
-    """Pings until there is an answer: sooner than the next initiation, which would be 5 s later."""
+    """Pings until an answer arrives, before the next initiation, which would follow 5 s later."""
     begun = time.monotonic()
     ping_until_answered(machine, address, within=4, **options)
     WAITS.append(time.monotonic() - begun)
@@ -92,7 +92,7 @@ def test_every_mtu(under_load, times):
 
 
 @pytest.mark.limit(120)
-def test_inner_addresses_go_and_come(under_load, times):
+def test_inner_addresses_are_removed_and_added(under_load, times):
     a, b = under_load
     for _ in times:
         a.machine.ip(f"address flush dev wg0\naddress add {a.inner[4]}/24 dev wg0\n"
@@ -101,8 +101,8 @@ def test_inner_addresses_go_and_come(under_load, times):
 
 
 @pytest.mark.limit(120)
-def test_outer_addresses_go_and_others_come(under_load, times):
-    """The source that was in use leaves the host, and with it the endpoint that the other end has."""
+def test_outer_addresses_are_replaced(under_load, times):
+    """Removes the source in use, and with it the endpoint that the other end knows."""
     a, b = under_load
     for number in times:
         a.machine.ip(f"address flush dev eth0 scope global\n"
@@ -113,11 +113,11 @@ def test_outer_addresses_go_and_others_come(under_load, times):
 
 
 @pytest.mark.limit(120)
-def test_the_cable_is_pulled_and_plugged(under_load, times):
+def test_the_cable_is_unplugged_and_plugged(under_load, times):
     a, b = under_load
     for _ in times:
         a.machine.ip("link set eth0 down\nlink set eth0 up")
-        ping_until_answered(a.machine, OUTER[4][2], within=5)  # until the kernel sees that the cable is there
+        ping_until_answered(a.machine, OUTER[4][2], within=5)  # until the kernel sees the carrier
         assert_both_find_each_other(a, b)
 
 
@@ -143,7 +143,7 @@ def test_moves_between_namespaces(sites, times):
 
 
 @pytest.mark.limit(120)
-def test_the_other_end_sleeps_and_wakes(under_load, times):
+def test_the_other_end_suspends_and_resumes(under_load, times):
     a, b = under_load
     for _ in times:
         b.daemon.process.send_signal(signal.SIGSTOP)
@@ -153,8 +153,8 @@ def test_the_other_end_sleeps_and_wakes(under_load, times):
 
 
 @pytest.mark.limit(120)
-def test_namespaces_deleted_in_use_leave_nothing(times):
-    """S39 and S40, with packets on their way."""
+def test_deleting_namespaces_in_use_leaves_nothing(times):
+    """S39 and S40, with packets in flight."""
     for _ in times[::5]:
         with Machine("jail") as jail, Machine("cell") as cell, two_sites() as (a, b):
             homes = [site.machine for site in (a, b)]

@@ -1,4 +1,4 @@
-"""A hub with a public address, a spoke behind a NAT, and a spoke that travels.
+"""A hub with a public address, a spoke behind a NAT, and a roaming spoke.
 
     camera ── alice ── nat ──┐
     192.168.50.9  │          │          hub      203.0.113.1     wg0 192.168.241.1
@@ -6,7 +6,7 @@
                              │          alice    192.168.1.100   wg0 192.168.241.2
      bob: wifi or mobile ────┘          bob      192.0.2.1 or .129, wg0 192.168.241.3
 
-The camera does not know the tunnel: alice masquerades what goes to it.
+The camera is unaware of the tunnel: alice masquerades packets to it.
 """
 
 import contextlib
@@ -78,7 +78,7 @@ def dig_tunnels(world):
     for machine in (world.hub, world.bob):
         machine.ip(f"route add {CAMERAS} dev wg0")
     for site in (alice, bob):
-        wait_until(lambda: hub.peer_status(site).latest_handshake, "the spoke has dialled in")
+        wait_until(lambda: hub.peer_status(site).latest_handshake, "the spoke has a handshake")
 
 
 def test_spokes_reach_each_other_through_the_hub(world):
@@ -95,7 +95,7 @@ def test_spokes_reach_each_other_through_the_hub(world):
 
 @pytest.mark.scenario("K9", "a hub sends no ICMP redirects")
 def test_the_hub_sends_no_redirects(world, seen):
-    """What comes in by the tunnel and leaves by it would make a router send one a packet."""
+    """A router sends one redirect for each packet that leaves by the interface it came in on."""
     ping(world.bob, world.alice_site.inner[4], count=20)
     ping(world.bob, world.alice_site.inner[6], count=20)
     with open(f"/proc/{world.hub.pid}/net/snmp") as file:
@@ -108,15 +108,15 @@ def test_the_hub_sends_no_redirects(world, seen):
     seen("none for 40 pings between two spokes")
 
 
-def test_keepalives_hold_the_mapping_of_the_nat(world):
-    """S15: the NAT forgets after 2 s; it is asked after 3 s without any traffic."""
+def test_keepalives_preserve_the_nat_mapping(world):
+    """S15: the NAT's mappings expire after 2 s; the test waits 3 s without other traffic."""
     time.sleep(3)
     ping(world.hub, world.alice_site.inner[4], within=4)
     ping(world.bob, world.alice_site.inner[4], within=4)
 
 
-def test_the_nat_forgets_without_keepalives(world):
-    """The control of the test above: the topology does what it says."""
+def test_the_nat_mapping_expires_without_keepalives(world):
+    """Control for the test above: shows that the topology behaves as described."""
     world.alice_site.daemon.wg("set", "peer", world.hub_site.keys.public,
                                "persistent-keepalive", "0")
     ping(world.hub, world.alice_site.inner[4])
@@ -130,8 +130,8 @@ def test_cameras_behind_a_spoke_are_reached_from_the_other(world):
     ping(world.hub, CAMERA)
 
 
-def test_a_camera_is_out_of_reach_for_whom_it_is_not_allowed(world):
-    """The hub drops what alice sends from an address that is not hers."""
+def test_a_camera_is_unreachable_for_a_peer_without_the_allowed_ip(world):
+    """The hub drops packets that alice sends from an address she does not own."""
     world.hub_site.daemon.wg("set", "peer", world.alice_site.keys.public, "allowed-ips",
                              ",".join(world.alice_site.host_routes))
     result = world.bob.attempt("ping", "-n", "-c", 3, "-i", 0.2, "-W", 0.6, CAMERA)
@@ -139,8 +139,8 @@ def test_a_camera_is_out_of_reach_for_whom_it_is_not_allowed(world):
     ping(world.bob, world.alice_site.inner[4])
 
 
-def test_a_download_survives_a_change_of_networks(world):
-    """Bob leaves the wifi for the mobile network; the hub learns it from his next packet."""
+def test_a_download_survives_a_change_of_network(world):
+    """Bob moves from wifi to the mobile network; the hub learns the endpoint from his next packet."""
     bob, hub = world.bob_site, world.hub_site
 
     def leave_the_wifi():
@@ -154,13 +154,13 @@ def test_a_download_survives_a_change_of_networks(world):
     leaving.start()
     took = send_stream(world.alice, world.bob, bob.inner[4], size=8_000_000, pace=4_000_000)
     leaving.join()
-    assert took > 1.5, "it was over before Bob left"
+    assert took > 1.5, "the download ended before Bob moved"
     wait_until(lambda: hub.peer_status(bob).endpoint == f"192.0.2.129:{PORT}", "Bob is followed")
     ping(world.alice, bob.inner[4])
 
 
-def test_a_spoke_comes_back_when_the_nat_gives_it_another_address(world):
-    """The router gets a new public address; alice's mappings are gone with the old one."""
+def test_a_spoke_recovers_when_the_nat_changes_its_address(world):
+    """The router gets a new public address, and alice's mappings are lost with the old one."""
     world.nat.ip("""
         address del 198.51.100.1/24 dev wan
         address add 198.51.100.2/24 dev wan
@@ -168,5 +168,5 @@ def test_a_spoke_comes_back_when_the_nat_gives_it_another_address(world):
     world.nat.run("nft", "flush", "ruleset")
     world.nat.nft(MASQUERADE.format(outside="wan"))
     wait_until(lambda: world.hub_site.peer_status(world.alice_site).endpoint.startswith(
-        "198.51.100.2:"), "the hub sees the new address", within=10)
+        "198.51.100.2:"), "the hub learns the new address", within=10)
     ping(world.bob, world.alice_site.inner[4])

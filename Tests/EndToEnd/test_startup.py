@@ -1,4 +1,4 @@
-"""How the daemon starts, how it refuses to, and how it ends."""
+"""How the daemon starts, refuses to start, and ends."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ def machine():
 
 
 def lacks_instructions(name):
-    """Whether this processor cannot run what WG_AEAD may be."""
+    """True if this processor lacks the instructions for a value of WG_AEAD."""
     needed = {"lanes": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512ifma", "avx512_vbmi2"},
               "lanes-avx2": {"avx2", "bmi2"}}
     flags = pathlib.Path("/proc/cpuinfo").read_text().split()
@@ -50,15 +50,15 @@ def start(machine, *arguments, before=(), without=("LOG_LEVEL",), **options):
 
 
 def assert_refused(machine, result, *words, one_line=True):
-    """Non-zero, a message on standard error, nothing made."""
+    """A non-zero status, a message on stderr, and no interface or socket."""
     assert result.returncode not in (0, -signal.SIGABRT, -signal.SIGILL, -signal.SIGTRAP), result
     assert result.stdout == "", result.stdout
-    assert result.stderr.strip(), "not a word on standard error"
+    assert result.stderr.strip(), "nothing on stderr"
     if one_line:
         assert len(result.stderr.strip().splitlines()) == 1, result.stderr
     for word in words:
         assert word.lower() in result.stderr.lower(), result.stderr
-    wait_until(lambda: not machine.processes(OURS), "no process is left", within=10)
+    wait_until(lambda: not machine.processes(OURS), "all processes ended", within=10)
 
 
 # Starting.
@@ -70,7 +70,7 @@ def assert_refused(machine, result, *words, one_line=True):
 def test_it_starts(machine, arguments, environment):
     if environment is None:
         assert start(machine, *arguments).returncode == 0
-        # At once: `wg-quick` configures as soon as the parent has returned.
+        # Immediately: `wg-quick` configures as soon as the parent returns.
         assert machine.has_link("wg0") and os.path.exists(machine.path(SOCKET))
         assert "interface: wg0" in machine.run("wg", "show", "wg0")
         return
@@ -83,7 +83,7 @@ def test_it_starts(machine, arguments, environment):
 @pytest.mark.parametrize("arguments", [["wg0"], ["--socket-directory", "/run/wireguard", "wg0"]])
 @pytest.mark.parametrize("aead", ["", "lanes", "sodium"])
 def test_the_keys_of_a_daemon_are_in_locked_memory(machine, arguments, aead):
-    """A lock is not inherited: what the parent put there before would be unlocked in the daemon."""
+    """Locks are not inherited: memory that the parent locked is unlocked in the daemon."""
     assert start(machine, *arguments, before=("env", f"WG_AEAD={aead}")).returncode == 0
     (pid,) = machine.processes(OURS)
     machine.run("wg", "set", "wg0", "private-key", "/dev/stdin", input=Keys().private)
@@ -92,11 +92,11 @@ def test_the_keys_of_a_daemon_are_in_locked_memory(machine, arguments, aead):
 
 
 def test_a_daemon_survives_its_terminal(machine):
-    """It is in a session of its own, and without our descriptors."""
+    """It has its own session and none of the caller's descriptors."""
     assert start(machine, "wg0", stdin=subprocess.DEVNULL).returncode == 0
     (pid,) = machine.processes(OURS)
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    assert fields[3] != str(os.getsid(0)), "it is in our session"
+    assert fields[3] != str(os.getsid(0)), "it is in the caller's session"
     for number in (0, 1, 2):
         assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"
     os.kill(pid, signal.SIGTERM)
@@ -104,7 +104,7 @@ def test_a_daemon_survives_its_terminal(machine):
     assert links(machine) == ["lo"] and sockets(machine) == []
 
 
-def test_with_a_log_level_a_daemon_keeps_its_standard_output(machine):
+def test_with_a_log_level_a_daemon_keeps_its_stderr(machine):
     log = pathlib.Path(machine.path("/run/log"))
     command = f"LOG_LEVEL=verbose {OURS} wg0 >/run/log 2>&1"
     assert machine.attempt("sh", "-c", command, leaves_processes=True).returncode == 0
@@ -115,8 +115,8 @@ def test_with_a_log_level_a_daemon_keeps_its_standard_output(machine):
 
 
 def test_without_a_log_level_a_daemon_logs_to_syslog(machine):
-    """/dev/log is a socket of ours; the messages arrive with the program's name."""
-    # A private /dev with what the daemon needs, so that nothing of the host's is touched.
+    """The test listens on /dev/log; the messages carry the program's name."""
+    # A private /dev with what the daemon needs, so that the host's stays untouched.
     script = ("mkdir -p /run/dev/net && mount --bind /dev /run/dev && mount -t tmpfs tmpfs /dev && "
               "mkdir /dev/net && for f in null zero full random urandom tty net/tun; do "
               "touch /dev/$f && mount --bind /run/dev/$f /dev/$f; done")
@@ -132,7 +132,7 @@ def test_without_a_log_level_a_daemon_logs_to_syslog(machine):
 
 
 @pytest.mark.parametrize("name", ["sodium", "ipsec-mb", "lanes", "lanes-avx2"])
-def test_what_seals_packets_can_be_chosen(machine, name):
+def test_the_aead_can_be_chosen(machine, name):
     if name != "sodium" and os.uname().machine != "x86_64":
         result = start(machine, "-f", "wg0", before=("env", f"WG_AEAD={name}"))
         return assert_refused(machine, result, "WG_AEAD", "x86-64")
@@ -144,7 +144,7 @@ def test_what_seals_packets_can_be_chosen(machine, name):
         assert f"packets are sealed by {sealer} " in daemon.log_text()
 
 
-def test_a_choice_that_does_not_exist_is_refused(machine):
+def test_an_unknown_aead_is_refused(machine):
     result = start(machine, "wg0", before=("env", "WG_AEAD=rot13"))
     assert_refused(machine, result, "WG_AEAD", "rot13", one_line=False)
 
@@ -161,19 +161,19 @@ def test_log_levels(machine, level, says_something):
         assert bool(daemon.log_text()) == says_something, daemon.log_text()
 
 
-def test_a_word_of_other_programs_in_log_level_keeps_nobody_from_starting(machine):
+def test_an_unknown_log_level_does_not_prevent_a_start(machine):
     with Daemon(machine, environment={"LOG_LEVEL": "WARN"}):
         assert machine.has_link("wg0")
 
 
-def test_a_silent_daemon_lets_go_of_its_standard_output(machine):
-    """Whoever collects its output sees the end of it, as with wireguard-go."""
+def test_a_silent_daemon_closes_its_standard_output(machine):
+    """A program that reads its output sees end of file, as with wireguard-go."""
     assert start(machine, "wg0", environment={"LOG_LEVEL": "silent"}, without=()).returncode == 0
     (pid,) = machine.processes(OURS)
     assert os.readlink(f"/proc/{pid}/fd/1") == "/dev/null"
 
 
-def test_a_relative_directory_is_that_of_the_caller(machine):
+def test_a_relative_directory_is_relative_to_the_caller(machine):
     command = f"mkdir -p /run/here && cd /run/here && env -u LOG_LEVEL {OURS} " \
               "--socket-directory sockets wg0"
     assert machine.attempt("sh", "-c", command, leaves_processes=True).returncode == 0
@@ -195,24 +195,24 @@ QUEUES = ONE_QUEUE | 0x0100  # IFF_MULTI_QUEUE
 
 
 def with_tun(name="wg0", flags=ONE_QUEUE, then="true"):
-    """What comes before the daemon so that it is given a TUN; `then` is run in between."""
+    """A command prefix that passes the daemon a TUN descriptor; `then` runs in between."""
     return [sys.executable, "-c", MAKE_TUN, name, flags, then]
 
 
 @pytest.mark.parametrize("flags", [0x1001, 0x1101, ONE_QUEUE, QUEUES],
                          ids=["plain", "queues", "virtio", "virtio, queues"])
-def test_a_tun_that_was_made_beforehand_is_used(machine, flags):
-    """WG_TUN_FD: the descriptor of a TUN."""
+def test_a_passed_tun_is_used(machine, flags):
+    """WG_TUN_FD: a TUN descriptor."""
     with Daemon(machine, before=with_tun(flags=flags)) as daemon:
         assert "interface: wg0" in machine.run("wg", "show", "wg0")
         assert machine.has_link("wg0")
         assert "mtu 1420" in machine.run("ip", "link", "show", "dev", "wg0")
         machine.ip("link set wg0 up")
-        wait_until(lambda: "is up" in daemon.log_text(), "it follows the link")
+        wait_until(lambda: "is up" in daemon.log_text(), "the daemon sees the link go up")
 
 
-def test_a_tun_that_was_made_beforehand_keeps_its_name(machine):
-    """The tools look for the socket by the name of the interface."""
+def test_a_passed_tun_keeps_its_name(machine):
+    """The tools look for a socket with the interface's name."""
     machine.popen(*with_tun(name="mine"), OURS, "-f", "wg0")
     wait_until(lambda: sockets(machine), "it listens")
     assert sockets(machine) == ["mine.sock"] and "mine" in links(machine)
@@ -220,17 +220,17 @@ def test_a_tun_that_was_made_beforehand_keeps_its_name(machine):
 
 
 @pytest.mark.parametrize("flags", [ONE_QUEUE, QUEUES])
-def test_a_tun_in_another_network_is_used_there(machine, flags):
-    """Its queues are attached by name: here, that would make a second interface."""
+def test_a_passed_tun_in_another_namespace_is_used_there(machine, flags):
+    """The daemon attaches queues by name, which would create a second interface here."""
     with Machine("jail") as jail:
         before = with_tun(flags=flags, then=f"ip link set wg0 netns {jail.pid}")
         with Daemon(machine, before=before) as daemon:
             assert links(machine) == ["lo"]
             jail.ip("link set wg0 up")
-            wait_until(lambda: "is up" in daemon.log_text(), "it follows the link")
+            wait_until(lambda: "is up" in daemon.log_text(), "the daemon sees the link go up")
 
 
-def test_a_listening_socket_that_was_made_beforehand_is_used(machine):
+def test_a_passed_listening_socket_is_used(machine):
     """WG_UAPI_FD."""
     directory = pathlib.Path(machine.path("/run/wireguard"))
     directory.mkdir(mode=0o755)
@@ -239,13 +239,13 @@ def test_a_listening_socket_that_was_made_beforehand_is_used(machine):
         listener.listen()
         process = machine.popen(OURS, "-f", "wg0", pass_fds=[listener.fileno()],
                                 environment={"WG_UAPI_FD": str(listener.fileno())})
-        wait_until(lambda: machine.has_link("wg0"), "the link is there")
+        wait_until(lambda: machine.has_link("wg0"), "the link exists")
         assert "interface: wg0" in machine.run("wg", "show", "wg0")
         process.send_signal(signal.SIGTERM)
         assert process.wait(2) == 0
 
 
-def test_the_version_is_told(machine):
+def test_the_version_is_printed(machine):
     result = start(machine, "--version")
     assert result.returncode == 0
     assert result.stdout.startswith("swireguard-go ")
@@ -255,7 +255,7 @@ def test_the_version_is_told(machine):
     assert links(machine) == ["lo"]
 
 
-def test_help_is_told(machine):
+def test_help_is_printed(machine):
     result = start(machine, "--help")
     assert result.returncode == 0
     for word in ("usage", "INTERFACE", "--foreground", "--version", "LOG_LEVEL"):
@@ -264,7 +264,7 @@ def test_help_is_told(machine):
 
 
 def niceness(machine):
-    """Of each thread by its name; both workers have one."""
+    """The nice value of each thread, by name; both workers share one."""
     pid, = machine.processes(OURS)
     found = {}
     for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
@@ -278,10 +278,10 @@ def niceness(machine):
     (["nice", "-n", "7"], 4, -1),
     (["setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice"], 5, 0),
 ], ids=["allowed", "started-nicer", "not-allowed"])
-def test_packets_go_before_programs_where_that_is_allowed(machine, before, main, worker):
+def test_packet_threads_get_priority_if_permitted(machine, before, main, worker):
     assert start(machine, "wg0", before=before).returncode == 0
     wait_until(lambda: niceness(machine) == {"swireguard-go": {main}, "worker": {worker}},
-               "the threads have their niceness", within=10)
+               "the threads have their nice values", within=10)
 
 
 def test_the_longest_name_works(machine):
@@ -289,7 +289,7 @@ def test_the_longest_name_works(machine):
         assert daemon.show().peers == {}
 
 
-def test_odd_names_that_linux_takes_work(machine):
+def test_unusual_names_that_linux_accepts_work(machine):
     for name in ("0", "wg.0", "wg_0-a", "wg+0=a", "Ä"):
         with Daemon(machine, name=name) as daemon:
             assert "errno=0" in daemon.ask("get=1\n\n")
@@ -313,7 +313,7 @@ def test_a_name_that_linux_refuses_is_refused(machine, name, flags):
     [], ["-f"], ["--unknown", "wg0"], ["-x", "wg0"], ["wg0", "wg1"], ["-f", "wg0", "extra"],
     ["--foreground=yes", "wg0"],
 ], ids=lambda arguments: " ".join(arguments) or "nothing")
-def test_arguments_that_make_no_sense_are_refused(machine, arguments):
+def test_invalid_arguments_are_refused(machine, arguments):
     assert_refused(machine, start(machine, *arguments), "usage", one_line=False)
     assert links(machine) == ["lo"] and sockets(machine) == []
 
@@ -327,7 +327,7 @@ def test_without_the_capability_it_is_refused(machine, flags):
 
 
 def let_everybody_have(machine):
-    """The daemon where everybody may run it, and a TUN device that everybody may open."""
+    """A daemon that every user can execute, and a TUN device that every user can open."""
     pathlib.Path(machine.path("/run/swireguard-go")).write_bytes(pathlib.Path(OURS).read_bytes())
     os.chmod(machine.path("/run/swireguard-go"), 0o755)
     machine.run("sh", "-c", "mount -t tmpfs tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200")
@@ -343,7 +343,7 @@ def test_as_an_ordinary_user_it_is_refused(machine):
     assert links(machine) == ["lo"] and sockets(machine) == []
 
 
-def test_with_the_capability_but_not_root_it_says_who_must_own_the_directory(machine):
+def test_with_the_capability_but_not_root_it_names_the_owner_the_directory_needs(machine):
     let_everybody_have(machine)
     before = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
               "--inh-caps", "+net_admin", "--ambient-caps", "+net_admin"]
@@ -361,7 +361,7 @@ def test_without_the_tun_device_it_is_refused(machine, flags):
 
 
 @pytest.mark.parametrize("kind", ["veth peer name wg1", "bridge"])
-def test_a_name_of_another_kind_of_link_is_refused(machine, kind):
+def test_the_name_of_another_kind_of_link_is_refused(machine, kind):
     machine.run("ip", "link", "add", "wg0", "type", *kind.split())
     before = links(machine)
     assert_refused(machine, start(machine, "wg0"), "wg0")
@@ -369,7 +369,7 @@ def test_a_name_of_another_kind_of_link_is_refused(machine, kind):
 
 
 @pytest.mark.parametrize("flags", [[], ["-f"]], ids=["daemonised", "foreground"])
-def test_a_name_of_a_live_daemon_is_refused(machine, flags):
+def test_the_name_of_a_live_daemon_is_refused(machine, flags):
     with Daemon(machine) as first:
         first.wg("set", "listen-port", "4321")
         result = start(machine, *flags, "wg0")
@@ -380,8 +380,8 @@ def test_a_name_of_a_live_daemon_is_refused(machine, flags):
         assert sockets(machine) == ["wg0.sock"]
 
 
-def test_a_name_of_a_live_daemon_in_another_network_is_refused(machine):
-    """The socket's path is shared by all network namespaces: the first must keep it."""
+def test_the_name_of_a_live_daemon_in_another_namespace_is_refused(machine):
+    """All network namespaces share the socket's path; the first daemon keeps it."""
     with Daemon(machine) as first:
         first.wg("set", "listen-port", "4321")
         result = start(machine, "-f", "wg0", before=["unshare", "--net"])
@@ -396,7 +396,7 @@ def test_a_stale_socket_file_is_replaced(machine, flags):
     first.kill()
     first.wait(5)
     assert os.path.exists(machine.path(SOCKET))
-    wait_until(lambda: not machine.has_link("wg0"), "its link is gone")
+    wait_until(lambda: not machine.has_link("wg0"), "the link is deleted")
     if flags:
         with Daemon(machine) as second:
             assert second.show().peers == {}
@@ -405,14 +405,14 @@ def test_a_stale_socket_file_is_replaced(machine, flags):
         assert "interface: wg0" in machine.run("wg", "show", "wg0")
 
 
-def test_what_is_no_socket_is_not_replaced_by_accident(machine):
-    """A directory in the socket's place: an error, and it stays."""
+def test_a_file_that_is_not_a_socket_is_not_replaced(machine):
+    """A directory at the socket's path causes an error and is kept."""
     os.makedirs(machine.path(SOCKET))
     assert_refused(machine, start(machine, "wg0"), SOCKET.rpartition("/")[2])
     assert links(machine) == ["lo"] and sockets(machine) == ["wg0.sock"]
 
 
-# Ending.
+# Exit.
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(machine, number):
@@ -421,14 +421,14 @@ def test_a_signal_ends_it_cleanly(machine, number):
     assert links(machine) == ["lo"] and sockets(machine) == []
 
 
-def test_the_deletion_of_its_link_ends_it(machine):
+def test_deleting_its_link_ends_it(machine):
     with Daemon(machine) as daemon:
         machine.ip("link set wg0 up")
         machine.ip("link del wg0")
         daemon.assert_ends_cleanly(within=10)
 
 
-def test_the_deletion_of_its_socket_ends_it(machine):
+def test_deleting_its_socket_ends_it(machine):
     with Daemon(machine) as daemon:
         os.unlink(daemon.socket_path)
         daemon.assert_ends_cleanly(within=10)

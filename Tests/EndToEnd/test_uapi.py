@@ -1,4 +1,4 @@
-"""The configuration protocol on the socket itself, byte by byte."""
+"""The configuration protocol on the socket, byte by byte."""
 
 import contextlib
 import errno
@@ -21,7 +21,7 @@ KEY = "1122334455667788" * 4
 OTHER = "99aabbccddeeff00" * 4
 PRIVATE = "40" + "55" * 30 + "40"  # already clamped
 OK = "errno=0\n\n"
-AT_ONCE = 5  # seconds: who waits for a client that stalls waits 15
+AT_ONCE = 5  # seconds: a client that waits for a stalled one waits 15
 
 
 def answer_of(number):
@@ -36,7 +36,7 @@ def running():
 
 @pytest.fixture
 def daemon(running):
-    """One daemon for all tests, in a known state."""
+    """One daemon for all tests, reset to a known state."""
     assert running.ask(
         f"set=1\nprivate_key={PRIVATE}\nlisten_port=7777\nfwmark=5\nreplace_peers=true\n"
         f"public_key={KEY}\nendpoint=192.0.2.1:51820\npersistent_keepalive_interval=0\n"
@@ -45,7 +45,7 @@ def daemon(running):
 
 
 def peers(daemon):
-    """Each peer's pairs, in order, by its key."""
+    """The key-value pairs of each peer, in order, by public key."""
     found = {}
     for key, value in daemon.get():
         if key == "public_key":
@@ -61,7 +61,7 @@ def prefixes(daemon, key=KEY):
 
 # The socket.
 
-def test_the_socket_is_for_its_owner_only(daemon):
+def test_only_the_owner_can_open_the_socket(daemon):
     assert stat.S_IMODE(os.stat(daemon.socket_path).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(os.path.dirname(daemon.socket_path)).st_mode) == 0o755
     assert os.listdir(os.path.dirname(daemon.socket_path)) == ["wg0.sock"]
@@ -79,7 +79,7 @@ def test_get_answers_in_order(daemon):
         "allowed_ip=10.0.0.0/8\nallowed_ip=fd00::/16\nerrno=0\n\n")
 
 
-def test_get_leaves_out_what_is_zero(daemon):
+def test_get_omits_zero_values(daemon):
     assert daemon.ask(f"set=1\nprivate_key={'0' * 64}\nfwmark=0\nreplace_peers=true\n"
                       f"public_key={KEY}\n\n") == OK
     pairs = daemon.get()
@@ -90,14 +90,14 @@ def test_get_leaves_out_what_is_zero(daemon):
     assert ("preshared_key", "0" * 64) in pairs
 
 
-def test_a_get_with_lines_after_it_is_answered_once(daemon):
+def test_a_get_followed_by_more_lines_is_answered_once(daemon):
     assert daemon.ask("get=1\n\n").count("errno=") == 1
 
 
 # Dialogues.
 
 def test_an_answer_to_a_set_is_one_write(daemon):
-    """Clients read it with a single short read."""
+    """Some clients read the answer with a single short read."""
     for _ in range(20):
         with daemon.dial() as client:
             client.sendall(f"set=1\npublic_key={KEY}\n\n".encode())
@@ -126,12 +126,12 @@ def test_two_dialogues_in_one_write_are_both_answered(daemon):
     assert answer.startswith(OK) and "fwmark=17\n" in answer
 
 
-def test_carriage_returns_are_dropped(daemon):
+def test_carriage_returns_are_ignored(daemon):
     assert daemon.ask("set=1\r\nfwmark=9\r\n\r\n") == OK
     assert ("fwmark", "9") in daemon.get()
 
 
-def test_single_bytes_are_enough(daemon):
+def test_single_bytes_are_accepted(daemon):
     text = f"set=1\nfwmark=33\npublic_key={OTHER}\nallowed_ip=172.16.0.0/12\n\n"
     with daemon.dial() as client:
         for byte in text.encode():
@@ -151,14 +151,14 @@ def test_an_unfinished_set_is_not_applied(daemon):
 
 
 def test_an_error_is_answered_after_the_blank_line(daemon):
-    """All that was sent has been read: else the client sees a reset instead of the answer."""
+    """The daemon reads all input first; otherwise the client sees a reset instead of the answer."""
     lines = "".join(f"allowed_ip=10.{n // 256}.{n % 256}.0/24\n" for n in range(20000))
     with daemon.dial() as client:
         client.sendall(f"set=1\nnonsense\n{lines}\n".encode())
         assert read_answer(client) == answer_of(errno.EPROTO)
 
 
-# set: what changes and what does not.
+# set: what it changes and what it keeps.
 
 def test_keys_are_clamped(daemon):
     assert daemon.ask(f"set=1\nprivate_key={'ff' * 32}\n\n") == OK
@@ -170,7 +170,7 @@ def test_upper_case_keys_come_back_in_lower_case(daemon):
     assert OTHER in peers(daemon)
 
 
-def test_update_only_makes_no_peer(daemon):
+def test_update_only_creates_no_peer(daemon):
     before = daemon.get()
     assert daemon.ask(f"set=1\npublic_key={OTHER}\nupdate_only=true\nallowed_ip=10.0.0.0/8\n"
                       "endpoint=192.0.2.9:9\n\n") == OK
@@ -187,7 +187,7 @@ def test_a_removed_peer_is_gone_whatever_follows(daemon):
     assert peers(daemon) == {}
 
 
-def test_replace_peers_removes_those_not_named(daemon):
+def test_replace_peers_removes_all_others(daemon):
     assert daemon.ask(f"set=1\nreplace_peers=true\npublic_key={OTHER}\n\n") == OK
     assert list(peers(daemon)) == [OTHER]
 
@@ -200,12 +200,12 @@ def test_replace_allowed_ips(daemon):
     assert prefixes(daemon) == {"10.1.0.0/16", "fd01::/64", "192.168.1.1/32"}
 
 
-def test_a_prefix_moves_to_the_peer_that_names_it_last(daemon):
+def test_a_prefix_moves_to_the_last_peer_that_lists_it(daemon):
     assert daemon.ask(f"set=1\npublic_key={OTHER}\nallowed_ip=10.0.0.1/8\n\n") == OK
     assert (prefixes(daemon), prefixes(daemon, OTHER)) == ({"fd00::/16"}, {"10.0.0.0/8"})
 
 
-def test_a_minus_takes_only_what_the_peer_owns(daemon):
+def test_a_minus_removes_only_the_peers_own_prefixes(daemon):
     assert daemon.ask(f"set=1\npublic_key={OTHER}\nallowed_ip=-10.0.0.0/8\n\n") == OK
     assert prefixes(daemon) == {"10.0.0.0/8", "fd00::/16"}
     assert daemon.ask(f"set=1\npublic_key={KEY}\nallowed_ip=-10.0.0.0/9\n"
@@ -227,7 +227,7 @@ def test_six_of_394_prefixes_are_removed(daemon):
     assert len(prefixes(daemon)) == 388
 
 
-def test_our_own_public_key_is_accepted_and_ignored(daemon):
+def test_the_devices_own_public_key_is_accepted_and_ignored(daemon):
     own = Keys()
     assert daemon.ask(f"set=1\nprivate_key={to_hex(own.private)}\npublic_key={to_hex(own.public)}\n"
                       f"allowed_ip=10.0.0.0/8\npublic_key={OTHER}\n\n") == OK
@@ -242,12 +242,12 @@ def test_one_set_may_name_a_peer_twice(daemon):
 
 
 @pytest.mark.parametrize("endpoint", ["192.0.2.1:1", "[2001:db8::1]:65535", "[fe80::1%1]:5"])
-def test_endpoints_are_printed_as_they_are_read(daemon, endpoint):
+def test_endpoints_are_printed_in_canonical_form(daemon, endpoint):
     assert daemon.ask(f"set=1\npublic_key={KEY}\nendpoint={endpoint}\n\n") == OK
     assert ("endpoint", endpoint) in daemon.get()
 
 
-# Bad input.
+# Invalid input.
 
 BAD_FIRST_LINES = ["", "set=2", "get=2", "set", "get", "put=1", "set=1 ", " set=1", "=1", "SET=1"]
 
@@ -262,7 +262,7 @@ def test_an_unknown_operation_is_refused(daemon, line):
 
 EINVAL, EPROTO = errno.EINVAL, errno.EPROTO
 
-# What follows `set=1`, before a peer is named.
+# Lines after `set=1`, before the first peer.
 BAD_DEVICE_LINES = [
     ("private_key=" + "a" * 63, EINVAL), ("private_key=" + "a" * 65, EINVAL),
     ("private_key=" + "g" * 64, EINVAL), ("private_key=", EINVAL), ("private_key", EPROTO),
@@ -280,7 +280,7 @@ BAD_DEVICE_LINES = [
     ("get=1", EINVAL), ("set=1", EINVAL), ("errno=0", EINVAL),
 ]
 
-# What follows `public_key=`.
+# Lines after `public_key=`.
 BAD_PEER_LINES = [
     ("preshared_key=" + "a" * 63, EINVAL), ("preshared_key=" + "-" * 64, EINVAL),
     ("preshared_key=", EINVAL), ("preshared_key", EPROTO),
@@ -305,7 +305,7 @@ BAD_PEER_LINES = [
     ("replace_allowed_ips=false", EINVAL), ("replace_allowed_ips=", EINVAL),
     ("protocol_version=2", EINVAL), ("protocol_version=", EINVAL), ("protocol_version=0", EINVAL),
     ("unknown=1", EINVAL), ("nonsense", EPROTO), ("=", EINVAL),
-    # The device's keys come before the first peer.
+    # The device's keys must precede the first peer.
     (f"private_key={PRIVATE}", EINVAL), ("listen_port=1", EINVAL), ("fwmark=1", EINVAL),
     ("replace_peers=true", EINVAL),
     ("public_key=abc", EINVAL),
@@ -329,7 +329,7 @@ def test_a_bad_line_for_a_peer_changes_nothing(daemon, line, number):
     assert daemon.get() == before
 
 
-def test_bad_lines_after_an_unknown_or_removed_peer_are_still_refused(daemon):
+def test_bad_lines_after_an_unknown_or_removed_peer_are_refused_too(daemon):
     before = daemon.get()
     for verb in ("remove=true", "update_only=true"):
         text = f"set=1\npublic_key={OTHER}\n{verb}\nallowed_ip=nonsense\n\n"
@@ -349,7 +349,7 @@ def test_random_text_never_changes_anything(daemon):
 # Ports.
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_a_port_in_use_is_refused_and_the_old_sockets_still_work(version):
+def test_a_port_in_use_is_refused_and_the_old_sockets_keep_working(version):
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         before = a.daemon.get()
@@ -370,10 +370,10 @@ def test_a_port_in_use_is_refused_and_the_old_sockets_still_work(version):
         assert b.peer_status(a).endpoint == "10.0.0.1:4444"
 
 
-def test_a_port_that_was_just_left_is_free():
+def test_a_port_can_be_bound_again_immediately():
     with two_sites() as (a, b):
         def listens(port):
-            """False only where a worker was put aside for longer than the daemon waits for it."""
+            """False only if a worker was preempted for longer than the daemon waits for it."""
             begun = time.monotonic()
             answer = a.daemon.ask(f"set=1\nlisten_port={port}\n\n", timeout=20)
             assert answer == OK or time.monotonic() - begun > 1, answer
@@ -384,11 +384,11 @@ def test_a_port_that_was_just_left_is_free():
         flood.setblocking(False)
         with flood:
             for number in range(300):
-                for _ in range(50):  # so that the workers have something else to do
+                for _ in range(50):  # keeps the workers busy
                     with contextlib.suppress(BlockingIOError):
                         flood.sendto(bytes(60_000), (b.inner[4], 9))
-                wait_until(lambda: listens(4444 + number % 2), "the port is free", within=20)
-        # The first ones are lost behind the flood.
+                wait_until(lambda: listens(4444 + number % 2), "the port is bound again", within=20)
+        # The first pings are lost behind the flood.
         wait_until(lambda: a.machine.attempt("ping", "-c1", "-W1", b.inner[4]).returncode == 0,
                    "the tunnel works", within=20)
 
@@ -402,14 +402,14 @@ def test_a_port_in_use_is_refused_while_the_link_is_down(daemon):
     assert ("listen_port", "7777") in daemon.get()
 
 
-def test_port_zero_is_a_port_of_the_kernels_choice(daemon):
+def test_port_zero_lets_the_kernel_choose(daemon):
     assert daemon.ask("set=1\nlisten_port=0\n\n") == OK
     port = int(dict(daemon.get())["listen_port"])
     assert port not in (0, 7777)
     daemon.machine.ip("link set wg0 up")
     assert int(dict(daemon.get())["listen_port"]) == port
     daemon.machine.ip("link set wg0 down")
-    assert int(dict(daemon.get())["listen_port"]) == port  # kept for the next up
+    assert int(dict(daemon.get())["listen_port"]) == port  # it survives down and up
 
 
 def test_the_mark_is_on_what_is_sent():
@@ -424,15 +424,15 @@ def test_the_mark_is_on_what_is_sent():
         """)
         assert_no_answer(a.machine, b.inner[4])
         assert a.daemon.ask("set=1\nfwmark=42\n\n") == OK
-        a.go_down_and_up()  # or the next handshake waits its 5 s
+        a.go_down_and_up()  # otherwise the next handshake waits 5 s
         ping(a.machine, b.inner[4], count=3)
         assert a.daemon.ask("set=1\nfwmark=0\n\n") == OK
         assert_no_answer(a.machine, b.inner[4])
 
 
-# Abuse.
+# Hostile clients.
 
-def test_stalled_clients_delay_nobody(daemon):
+def test_stalled_clients_delay_no_other_client(daemon):
     with contextlib.ExitStack() as stalled:
         for number in range(100):
             client = stalled.enter_context(daemon.dial())
@@ -445,7 +445,7 @@ def test_stalled_clients_delay_nobody(daemon):
     assert ("fwmark", "5") in daemon.get()
 
 
-def test_a_client_that_does_not_read_delays_nobody(daemon):
+def test_a_client_that_does_not_read_delays_no_other_client(daemon):
     lines = "".join(f"allowed_ip=10.{n // 256}.{n % 256}.0/24\n" for n in range(30000))
     assert daemon.ask(f"set=1\npublic_key={KEY}\n{lines}\n") == OK
     with daemon.dial() as deaf:
@@ -456,8 +456,8 @@ def test_a_client_that_does_not_read_delays_nobody(daemon):
     assert daemon.ask("get=1\n\n").endswith(OK)
 
 
-def test_questions_wait_until_the_answers_before_them_are_read(daemon):
-    """9000 of them in one piece, each with an answer of half a megabyte: all come, one at a time."""
+def test_requests_wait_until_earlier_answers_are_read(daemon):
+    """9000 requests in one write, each with an answer of half a megabyte, are answered one at a time."""
     lines = "".join(f"allowed_ip=10.{n // 256}.{n % 256}.0/24\n" for n in range(20000))
     assert daemon.ask(f"set=1\npublic_key={KEY}\n{lines}\n") == OK
     length = len(daemon.ask("get=1\n\n"))
@@ -478,23 +478,23 @@ def test_questions_wait_until_the_answers_before_them_are_read(daemon):
 
 
 @pytest.mark.long
-def test_who_stalls_is_put_out(daemon):
+def test_stalled_clients_are_disconnected(daemon):
     lines = "".join(f"allowed_ip=10.{n // 256}.{n % 256}.0/24\n" for n in range(30000))
     assert daemon.ask(f"set=1\npublic_key={KEY}\n{lines}\n") == OK
     with daemon.dial() as silent:
         silent.sendall(b"get=1\n\n")
         assert read_answer(silent).endswith(OK)
-        files = open_files(daemon.pid)  # with this client, and without those before it
+        files = open_files(daemon.pid)  # includes this client, excludes earlier ones
         with daemon.dial() as reader, daemon.dial() as writer:
             reader.sendall(b"get=1\n\n" * 3)
             writer.sendall(b"set=1\nfwm")
             wait_until(lambda: open_files(daemon.pid) == files + 2, "all are served")
-            wait_until(lambda: open_files(daemon.pid) == files, "two are put out", within=20)
-        silent.sendall(b"get=1\n\n")  # between two dialogues one may be silent as long as one likes
+            wait_until(lambda: open_files(daemon.pid) == files, "two clients are disconnected", within=20)
+        silent.sendall(b"get=1\n\n")  # a client may be idle between two dialogues for any time
         assert read_answer(silent).endswith(OK)
 
 
-def test_an_endless_line_is_ended_and_costs_no_memory(daemon):
+def test_an_endless_line_is_rejected_and_uses_no_memory(daemon):
     before = resident(daemon.pid)
     with daemon.dial() as client:
         sent = 0
@@ -508,7 +508,7 @@ def test_an_endless_line_is_ended_and_costs_no_memory(daemon):
     assert ("fwmark", "5") in daemon.get()
 
 
-def test_connections_that_come_and_go_leave_nothing_behind(daemon):
+def test_short_lived_connections_leave_nothing_behind(daemon):
     daemon.get()
     files = open_files(daemon.pid)
     for number in range(10_000):
@@ -518,7 +518,7 @@ def test_connections_that_come_and_go_leave_nothing_behind(daemon):
     assert daemon.ask("get=1\n\n").endswith(OK)
 
 
-def test_without_a_descriptor_for_a_client_it_does_not_spin(daemon):
+def test_without_free_descriptors_it_does_not_spin(daemon):
     daemon.get()
     limit = open_files(daemon.pid) - 1
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, limit))
