@@ -66,9 +66,9 @@ extension Device {
             clearHandshake(of: peer)
             // What is under way is still received; nothing more is sent under the old identity.
             for keypair in [peer.keypairs.current, peer.keypairs.next].compactMap(\.self) {
-                shared.keypairs[keypair].maySend.store(false, ordering: .relaxed)
+                tables.keypairs[keypair].maySend.store(false, ordering: .relaxed)
             }
-            shared.peers[slot].lastHandshakeSent.store(0, ordering: .relaxed)
+            tables.peers[slot].lastHandshakeSent.store(0, ordering: .relaxed)
             if isFirst, isUp {
                 sendStaged(peer, at: moment)
                 schedule(peer)
@@ -97,8 +97,8 @@ extension Device {
         let slot = peer.slot.rawValue
         var isReachable = false
         if let remote = peerChange.endpoint {
-            isReachable = shared.peers[slot].endpoint.withLock { $0 == nil }
-            shared.peers[slot].move(to: Endpoint(remote: remote, source: nil))
+            isReachable = tables.peers[slot].endpoint.withLock { $0 == nil }
+            tables.peers[slot].move(to: Endpoint(remote: remote, source: nil))
         }
         applyAllowedIPs(peerChange, of: change, to: peer)
         applyKeepalive(peerChange, to: peer, isNewlyReachable: isReachable, at: moment)
@@ -113,18 +113,18 @@ extension Device {
         let slot = peer.slot.rawValue
         let before = persistentKeepalive(of: peer)
         let seconds = change.persistentKeepalive ?? before
-        shared.peers[slot].timers.persistentKeepaliveSeconds.store(seconds, ordering: .relaxed)
-        if seconds == 0 { shared.peers[slot].timers.persistentKeepaliveStopped() }
+        tables.peers[slot].timers.persistentKeepaliveSeconds.store(seconds, ordering: .relaxed)
+        if seconds == 0 { tables.peers[slot].timers.persistentKeepaliveStopped() }
         guard isUp, seconds > 0, before == 0 || isNewlyReachable else { return }
         sendKeepaliveSoon(to: peer, at: moment)
     }
 
     private func add(_ key: PublicKey) -> Peer {
         var slot: UInt32 = 0
-        shared.exclusively { slot = shared.peers.insert(SharedPeer()) }
+        control.exclusively { tables in slot = tables.peers.insert(SharedPeer()) }
         let peer = Peer(publicKey: key, slot: PeerSlot(rawValue: slot), serial: nextSerial)
         nextSerial += 1
-        shared.peers[slot].timers.isRunning.store(isUp, ordering: .relaxed)
+        tables.peers[slot].timers.isRunning.store(isUp, ordering: .relaxed)
         while peersBySlot.count <= Int(slot) { peersBySlot.append(nil) }
         peersBySlot[Int(slot)] = peer
         peersByKey[key] = peer
@@ -136,11 +136,11 @@ extension Device {
         // While its slot is still known.
         traceDrops()
         removePrefixes(prefixes(of: peer), of: peer)
-        shared.exclusively {
-            shared.routes.removeAll(ownedBy: peer.slot)
+        control.exclusively { tables in
+            tables.routes.removeAll(ownedBy: peer.slot)
             // The packet path may have staged more since `stop`; its bytes are to be counted back.
-            _ = shared.takeStaged(of: shared.peers[peer.slot.rawValue])
-            shared.peers.remove(peer.slot.rawValue)
+            _ = shared.takeStaged(of: tables.peers[peer.slot.rawValue])
+            tables.peers.remove(peer.slot.rawValue)
         }
         peersBySlot[Int(peer.slot.rawValue)] = nil
         peersByKey[peer.publicKey] = nil
@@ -161,11 +161,11 @@ extension Device {
         while start < changes.endIndex {
             let end = min(start + Self.prefixesPerPause, changes.endIndex)
             makeRoom(forPrefixes: end - start)
-            shared.exclusively {
+            control.exclusively { tables in
                 for change in changes[start..<end] {
                     switch change.action {
-                    case .add: shared.routes.insert(change.prefix, owner: peer.slot)
-                    case .remove: _ = shared.routes.remove(change.prefix, ifOwnedBy: peer.slot)
+                    case .add: tables.routes.insert(change.prefix, owner: peer.slot)
+                    case .remove: _ = tables.routes.remove(change.prefix, ifOwnedBy: peer.slot)
                     }
                 }
             }
@@ -177,9 +177,9 @@ extension Device {
     /// Lets the table of prefixes grow while packets are looked up in it: for a million it takes many
     /// milliseconds.
     private func makeRoom(forPrefixes count: Int) {
-        guard shared.routes.lacksRoom(for: count) else { return }
-        var room = shared.routes.makeRoom(for: count)
-        shared.exclusively { shared.routes.adopt(&room) }
+        guard tables.routes.lacksRoom(for: count) else { return }
+        var room = tables.routes.makeRoom(for: count)
+        control.exclusively { tables in tables.routes.adopt(&room) }
     }
 
     private func removePrefixes(_ prefixes: [IPPrefix], of peer: Peer) {
@@ -188,9 +188,9 @@ extension Device {
             let end = min(start + Self.prefixesPerPause, prefixes.count)
             // What is left of a run may move to a shorter one.
             makeRoom(forPrefixes: end - start)
-            shared.exclusively {
+            control.exclusively { tables in
                 for prefix in prefixes[start..<end] {
-                    _ = shared.routes.remove(prefix, ifOwnedBy: peer.slot)
+                    _ = tables.routes.remove(prefix, ifOwnedBy: peer.slot)
                 }
             }
             start = end
@@ -199,8 +199,8 @@ extension Device {
 
     private func prefixes(of peer: Peer) -> [IPPrefix] {
         var prefixes: [IPPrefix] = []
-        prefixes.reserveCapacity(shared.routes.count(ownedBy: peer.slot))
-        shared.routes.forEachPrefix(ownedBy: peer.slot) { prefixes.append($0) }
+        prefixes.reserveCapacity(tables.routes.count(ownedBy: peer.slot))
+        tables.routes.forEachPrefix(ownedBy: peer.slot) { prefixes.append($0) }
         return prefixes
     }
 

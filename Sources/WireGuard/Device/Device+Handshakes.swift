@@ -114,7 +114,7 @@ extension Device {
             rawValue: bytes.loadLittleEndian(at: CookieReply.receiver, as: UInt32.self))
         let peer =
             handshakes[index]
-            ?? shared.indices.lookup(index).flatMap { self.peer(shared.keypairs[$0].peer) }
+            ?? tables.indices.lookup(index).flatMap { self.peer(tables.keypairs[$0].peer) }
         guard let peer else { return drop(message, .unknownIndex) }
         guard peer.cookie.consume(reply: bytes, now: moment.instant) else {
             return drop(message, .invalidHandshake, .notAuthentic, from: peer)
@@ -239,18 +239,18 @@ extension Device {
         _ message: HandshakeQueue.Message, from peer: Peer, at moment: Moment
     ) {
         let slot = peer.slot.rawValue
-        let generation = shared.sourceGeneration.load(ordering: .relaxed)
-        shared.peers[slot].move(
+        let generation = tables.sourceGeneration.load(ordering: .relaxed)
+        tables.peers[slot].move(
             to: Endpoint(
                 remote: message.remote, source: message.source, sourceGeneration: generation))
-        shared.peers[slot].receivedBytes.wrappingAdd(
+        tables.peers[slot].receivedBytes.wrappingAdd(
             UInt64(message.bytes.count), ordering: .relaxed)
-        shared.peers[slot].timers.anyAuthenticatedPacketReceived()
-        _ = shared.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+        tables.peers[slot].timers.anyAuthenticatedPacketReceived()
+        _ = tables.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
     }
 
     private func noteHandshakeComplete(_ peer: Peer, at moment: Moment) {
-        shared.peers[peer.slot.rawValue].timers.handshakeComplete()
+        tables.peers[peer.slot.rawValue].timers.handshakeComplete()
         peer.cookie.expectNoReply()
         peer.lastHandshake = moment.wall
     }
@@ -263,25 +263,25 @@ extension Device {
         let index = keys.localIndex
         let keypair = keys.makeKeypair(peer: peer.slot, created: moment.instant)
         makeRoomForIndex()
-        changeKeypairs(of: peer, adding: keypair) { keypairs, slot in
+        changeKeypairs(of: peer, adding: keypair) { keypairs, slot, tables in
             guard let slot else { return [] }
-            shared.indices.insert(index, keypair: slot)
+            tables.indices.insert(index, keypair: slot)
             return keypairs.insert(slot, role: role)
         }
-        _ = shared.peers[peer.slot.rawValue].timers.sessionDerived(now: moment.instant)
+        _ = tables.peers[peer.slot.rawValue].timers.sessionDerived(now: moment.instant)
     }
 
     /// Lets the table of indices grow while messages are looked up in it.
     private func makeRoomForIndex() {
-        guard shared.indices.isFull else { return }
-        var larger = shared.indices.grown()
-        shared.exclusively { swap(&shared.indices, &larger) }
+        guard tables.indices.isFull else { return }
+        var larger = tables.indices.grown()
+        control.exclusively { tables in swap(&tables.indices, &larger) }
     }
 
     /// The first message under the next keypair came: the peer has it (§5.4.5, key confirmation).
     /// The packet path sends under it already.
     func confirmNextKeypair(of peer: Peer, at moment: Moment) {
-        changeKeypairs(of: peer, adding: nil) { _, _ in [] }
+        changeKeypairs(of: peer, adding: nil) { _, _, _ in [] }
         // An initiation of ours that crossed the peer's is not needed any more.
         clearHandshake(of: peer)
         noteHandshakeComplete(peer, at: moment)
@@ -290,7 +290,7 @@ extension Device {
 
     func clearKeypairs(of peer: Peer) {
         guard !peer.keypairs.all.isEmpty else { return }
-        changeKeypairs(of: peer, adding: nil) { keypairs, _ in keypairs.removeAll() }
+        changeKeypairs(of: peer, adding: nil) { keypairs, _, _ in keypairs.removeAll() }
     }
 
     func clearHandshake(of peer: Peer) {
@@ -302,39 +302,39 @@ extension Device {
     /// the packet path which one sends.
     private func changeKeypairs(
         of peer: Peer, adding keypair: consuming Keypair?,
-        _ change: (inout Keypairs, UInt32?) -> [UInt32]
+        _ change: (inout Keypairs, UInt32?, inout SharedTables) -> [UInt32]
     ) {
         var added: Keypair? = keypair
         let peerIndex = peer.slot.rawValue
         let before = peer.keypairs.current
-        shared.exclusively {
+        control.exclusively { tables in
             // What the packet path confirmed since we looked last.
             if let next = peer.keypairs.next,
-                shared.peers[peerIndex].current.load(ordering: .acquiring) == next
+                tables.peers[peerIndex].current.load(ordering: .acquiring) == next
             {
-                free(peer.keypairs.confirmNext())
+                free(peer.keypairs.confirmNext(), in: &tables)
             }
             let slot: UInt32? =
                 switch added.take() {
-                case .some(let keypair): shared.keypairs.insert(keypair)
+                case .some(let keypair): tables.keypairs.insert(keypair)
                 case .none: nil
                 }
-            free(change(&peer.keypairs, slot))
-            shared.peers[peerIndex].current.store(
+            free(change(&peer.keypairs, slot, &tables), in: &tables)
+            tables.peers[peerIndex].current.store(
                 peer.keypairs.current ?? SharedPeer.noKeypair, ordering: .releasing)
-            shared.peers[peerIndex].next.store(
+            tables.peers[peerIndex].next.store(
                 peer.keypairs.next ?? SharedPeer.noKeypair, ordering: .releasing)
         }
         if let current = peer.keypairs.current, current != before {
-            trace(.keypairRotated(peer.publicKey, shared.keypairs[current].localIndex))
+            trace(.keypairRotated(peer.publicKey, tables.keypairs[current].localIndex))
         }
     }
 
     /// To be called while the packet path stands still.
-    private func free(_ slots: [UInt32]) {
+    private func free(_ slots: [UInt32], in tables: inout SharedTables) {
         for slot in slots {
-            shared.indices.remove(shared.keypairs[slot].localIndex)
-            shared.keypairs.remove(slot)
+            tables.indices.remove(tables.keypairs[slot].localIndex)
+            tables.keypairs.remove(slot)
         }
     }
 }

@@ -8,15 +8,15 @@ extension Device {
     func initiate(_ peer: Peer, _ cause: InitiationCause, at moment: Moment) {
         let slot = peer.slot.rawValue
         if !cause.isRetry {
-            shared.peers[slot].timers.handshakeAttempts.store(0, ordering: .relaxed)
+            tables.peers[slot].timers.handshakeAttempts.store(0, ordering: .relaxed)
         }
-        guard isUp, identity != nil, let endpoint = shared.peers[slot].endpoint.withLock({ $0 }),
-            !shared.peers[slot].isHandshakeLimited(now: moment.instant)
+        guard isUp, identity != nil, let endpoint = tables.peers[slot].endpoint.withLock({ $0 }),
+            !tables.peers[slot].isHandshakeLimited(now: moment.instant)
         else { return }
         var message = [UInt8](repeating: 0, count: HandshakeInitiation.byteCount)
         guard let index = writeInitiation(to: peer, into: &message, at: moment) else { return }
         noteHandshakeSent(peer, byteCount: message.count, at: moment)
-        _ = shared.peers[slot].timers.handshakeInitiated(now: moment.instant, jitter: jitter())
+        _ = tables.peers[slot].timers.handshakeInitiated(now: moment.instant, jitter: jitter())
         trace(.initiationSent(peer.publicKey, index, cause))
         send(datagram(message, to: peer, endpoint, trafficClass: Constants.handshakeTrafficClass))
     }
@@ -69,9 +69,9 @@ extension Device {
     /// Sends an empty packet, or what waits for the peer in its place.
     func sendKeepalive(_ peer: Peer, at moment: Moment) {
         let slot = peer.slot.rawValue
-        guard shared.peers[slot].endpoint.withLock({ $0 != nil }) else { return }
-        if shared.peers[slot].staged.withLock({ $0.packets.isEmpty }) {
-            shared.stage(StagedPacket(copying: RawSpan()), for: peer.slot)
+        guard tables.peers[slot].endpoint.withLock({ $0 != nil }) else { return }
+        if tables.peers[slot].staged.withLock({ $0.packets.isEmpty }) {
+            shared.stage(StagedPacket(copying: RawSpan()), for: peer.slot, in: tables)
         }
         sendStaged(peer, at: moment)
     }
@@ -80,23 +80,23 @@ extension Device {
     /// once, each of them a handshake, that everything else would wait for them. The peer waits for
     /// nothing but those before it.
     func sendKeepaliveSoon(to peer: Peer, at moment: Moment) {
-        shared.peers[peer.slot.rawValue].timers.persistentKeepaliveStarted(now: moment.instant)
+        tables.peers[peer.slot.rawValue].timers.persistentKeepaliveStarted(now: moment.instant)
     }
 
     /// Seals and sends what waits for the peer; without a usable session it goes on waiting, and a
     /// handshake begins.
     func sendStaged(_ peer: Peer, at moment: Moment) {
         let slot = peer.slot.rawValue
-        let packets = shared.takeStaged(of: shared.peers[slot])
+        let packets = shared.takeStaged(of: tables.peers[slot])
         guard !packets.isEmpty else { return }
-        guard let endpoint = shared.peers[slot].endpoint.withLock({ $0 }) else { return }
-        let keypair = shared.peers[slot].current.load(ordering: .acquiring)
+        guard let endpoint = tables.peers[slot].endpoint.withLock({ $0 }) else { return }
+        let keypair = tables.peers[slot].current.load(ordering: .acquiring)
         guard keypair != SharedPeer.noKeypair,
-            shared.keypairs[keypair].maySend.load(ordering: .relaxed),
-            !shared.keypairs[keypair].isExpired(now: moment.instant),
-            let first = shared.keypairs[keypair].reserveCounters(packets.count)
+            tables.keypairs[keypair].maySend.load(ordering: .relaxed),
+            !tables.keypairs[keypair].isExpired(now: moment.instant),
+            let first = tables.keypairs[keypair].reserveCounters(packets.count)
         else {
-            shared.restoreStaged(packets, of: shared.peers[slot])
+            shared.restoreStaged(packets, of: tables.peers[slot])
             let isData = packets.contains { !$0.isEmpty }
             initiate(peer, isData ? .packetsWait : .keepaliveDue, at: moment)
             return
@@ -121,12 +121,12 @@ extension Device {
         var bytes = unsafe span.mutableBytes
         packet.withBytes { bytes.copy($0, at: TransportData.packet) }
         TransportData.storeHeader(
-            receiver: shared.keypairs[keypair].remoteIndex, counter: counter, at: 0, into: &bytes)
+            receiver: tables.keypairs[keypair].remoteIndex, counter: counter, at: 0, into: &bytes)
         let batch = FixedArray(
             repeating: AEADPacket(offset: TransportData.packet, length: padded, counter: counter),
             count: 1)
         ChaCha20Poly1305.seal(
-            batch.prefix(1), in: &bytes, key: shared.keypairs[keypair].sending, using: shared.aead)
+            batch.prefix(1), in: &bytes, key: tables.keypairs[keypair].sending, using: shared.aead)
         return message
     }
 
@@ -138,13 +138,13 @@ extension Device {
         _ peer: Peer, hasData: Bool, under keypair: UInt32, at moment: Moment
     ) {
         let slot = peer.slot.rawValue
-        shared.peers[slot].timers.anyAuthenticatedPacketSent()
-        _ = shared.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+        tables.peers[slot].timers.anyAuthenticatedPacketSent()
+        _ = tables.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
         if hasData {
-            _ = shared.peers[slot].timers.dataSent(now: moment.instant, jitter: jitter())
+            _ = tables.peers[slot].timers.dataSent(now: moment.instant, jitter: jitter())
         }
         schedule(peer)
-        if shared.keypairs[keypair].needsRekeyAfterSending(now: moment.instant) {
+        if tables.keypairs[keypair].needsRekeyAfterSending(now: moment.instant) {
             initiate(peer, .keyIsOld, at: moment)
         }
     }
@@ -153,9 +153,9 @@ extension Device {
     private func datagram(
         _ bytes: [UInt8], to peer: Peer, _ endpoint: Endpoint, trafficClass: UInt8
     ) -> Datagram {
-        shared.peers[peer.slot.rawValue].sentBytes.wrappingAdd(
+        tables.peers[peer.slot.rawValue].sentBytes.wrappingAdd(
             UInt64(bytes.count), ordering: .relaxed)
-        let generation = shared.sourceGeneration.load(ordering: .relaxed)
+        let generation = tables.sourceGeneration.load(ordering: .relaxed)
         return Datagram(
             bytes: bytes, remote: endpoint.remote,
             source: endpoint.sourceGeneration == generation ? endpoint.source : nil,
@@ -164,7 +164,7 @@ extension Device {
 
     /// Sends a response to a peer.
     func sendResponse(_ bytes: [UInt8], to peer: Peer, at moment: Moment) {
-        guard let endpoint = shared.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else {
+        guard let endpoint = tables.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else {
             return
         }
         noteHandshakeSent(peer, byteCount: bytes.count, at: moment)
@@ -173,10 +173,10 @@ extension Device {
 
     private func noteHandshakeSent(_ peer: Peer, byteCount: Int, at moment: Moment) {
         let slot = peer.slot.rawValue
-        shared.peers[slot].lastHandshakeSent.store(
+        tables.peers[slot].lastHandshakeSent.store(
             max(moment.instant.nanoseconds, 1), ordering: .relaxed)
-        _ = shared.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
-        shared.peers[slot].timers.anyAuthenticatedPacketSent()
+        _ = tables.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+        tables.peers[slot].timers.anyAuthenticatedPacketSent()
     }
 
     /// A random interval of at most ``Constants/maximumJitter``.
@@ -194,7 +194,7 @@ extension Device {
     func makeIndex() -> ReceiverIndex {
         while true {
             let index = ReceiverIndex(rawValue: random.nextUInt32())
-            if handshakes[index] == nil, shared.indices.lookup(index) == nil { return index }
+            if handshakes[index] == nil, tables.indices.lookup(index) == nil { return index }
         }
     }
 

@@ -12,7 +12,7 @@ extension Device {
         writer.append(device)
         for peer in orderedPeers() {
             writer.append(snapshot(of: peer))
-            shared.routes.forEachPrefix(ownedBy: peer.slot) { writer.append($0) }
+            tables.routes.forEachPrefix(ownedBy: peer.slot) { writer.append($0) }
         }
         writer.finish()
     }
@@ -21,10 +21,10 @@ extension Device {
         let slot = peer.slot.rawValue
         var snapshot = PeerSnapshot(publicKey: peer.publicKey)
         snapshot.presharedKey = peer.presharedKey.copy()
-        snapshot.endpoint = shared.peers[slot].endpoint.withLock { $0?.remote }
+        snapshot.endpoint = tables.peers[slot].endpoint.withLock { $0?.remote }
         snapshot.lastHandshake = peer.lastHandshake
-        snapshot.txBytes = shared.peers[slot].sentBytes.load(ordering: .relaxed)
-        snapshot.rxBytes = shared.peers[slot].receivedBytes.load(ordering: .relaxed)
+        snapshot.txBytes = tables.peers[slot].sentBytes.load(ordering: .relaxed)
+        snapshot.rxBytes = tables.peers[slot].receivedBytes.load(ordering: .relaxed)
         snapshot.persistentKeepalive = persistentKeepalive(of: peer)
         return snapshot
     }

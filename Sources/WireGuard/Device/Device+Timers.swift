@@ -20,7 +20,7 @@ extension Device {
     /// Does what is due at a peer, which the caller puts on the heap again.
     func handleTimeouts(of peer: Peer, at moment: Moment) {
         let slot = peer.slot.rawValue
-        let expired = shared.peers[slot].timers.takeExpired(now: moment.instant)
+        let expired = tables.peers[slot].timers.takeExpired(now: moment.instant)
         if expired.contains(.zeroKeyMaterial) {
             clearHandshake(of: peer)
             clearKeypairs(of: peer)
@@ -34,7 +34,7 @@ extension Device {
         }
         if expired.contains(.sendKeepalive) {
             sendKeepalive(peer, at: moment)
-            _ = shared.peers[slot].timers.rearmKeepaliveIfOwed(now: moment.instant)
+            _ = tables.peers[slot].timers.rearmKeepaliveIfOwed(now: moment.instant)
         }
         if expired.contains(.persistentKeepalive), persistentKeepalive(of: peer) > 0 {
             sendKeepalive(peer, at: moment)
@@ -43,21 +43,21 @@ extension Device {
 
     private func retransmit(_ peer: Peer, at moment: Moment) {
         let slot = peer.slot.rawValue
-        let attempts = shared.peers[slot].timers.handshakeAttempts.load(ordering: .relaxed)
+        let attempts = tables.peers[slot].timers.handshakeAttempts.load(ordering: .relaxed)
         guard attempts <= Constants.maximumHandshakeAttempts else {
             trace(.handshakeGivenUp(peer.publicKey, attempts: attempts))
             dropStaged(of: peer, .unanswered)
-            _ = shared.peers[slot].timers.handshakeGivenUp(now: moment.instant)
+            _ = tables.peers[slot].timers.handshakeGivenUp(now: moment.instant)
             return
         }
         // A response that went out meanwhile holds it back, but must not end it.
         let last = Instant(
-            nanoseconds: shared.peers[slot].lastHandshakeSent.load(ordering: .relaxed))
-        guard !shared.peers[slot].isHandshakeLimited(now: moment.instant) else {
-            _ = shared.peers[slot].timers.handshakeInitiated(now: last, jitter: jitter())
+            nanoseconds: tables.peers[slot].lastHandshakeSent.load(ordering: .relaxed))
+        guard !tables.peers[slot].isHandshakeLimited(now: moment.instant) else {
+            _ = tables.peers[slot].timers.handshakeInitiated(now: last, jitter: jitter())
             return
         }
-        shared.peers[slot].timers.handshakeAttempts.store(attempts + 1, ordering: .relaxed)
+        tables.peers[slot].timers.handshakeAttempts.store(attempts + 1, ordering: .relaxed)
         clearSource(of: peer.slot)
         initiate(peer, .retry(attempts + 1), at: moment)
     }
@@ -66,13 +66,13 @@ extension Device {
     func schedule(_ peer: Peer) {
         let slot = peer.slot.rawValue
         while true {
-            let deadline = shared.peers[slot].timers.nextDeadline
+            let deadline = tables.peers[slot].timers.nextDeadline
             deadlines.set(peer.slot, deadline: deadline)
-            shared.peers[slot].timers.wakeUp.store(
+            tables.peers[slot].timers.wakeUp.store(
                 deadline?.nanoseconds ?? .max, ordering: .sequentiallyConsistent)
             // The packet path may have stored an earlier one between our look and our word.
-            guard let again = shared.peers[slot].timers.nextDeadline, let deadline else {
-                if deadline != nil || shared.peers[slot].timers.nextDeadline == nil { return }
+            guard let again = tables.peers[slot].timers.nextDeadline, let deadline else {
+                if deadline != nil || tables.peers[slot].timers.nextDeadline == nil { return }
                 continue
             }
             if again >= deadline { return }

@@ -9,6 +9,11 @@ import WireGuardCrypto
 /// in ``path``. Datagrams that a call produces wait in the outbox until ``takeDatagrams()``.
 package final class Device {
     package let shared: SharedState
+    let control: ControlAccess
+    /// The shared tables, to read. The control thread is their only writer.
+    var tables: SharedTables {
+        @inline(__always) _read { yield control.tables }
+    }
     var random: any RandomSource
     var identity: StaticIdentity?
     package internal(set) var firewallMark: UInt32 = 0
@@ -41,7 +46,8 @@ package final class Device {
     ) {
         precondition(aead.obstacle == nil)
         self.random = random
-        shared = SharedState(aead: aead)
+        control = ControlAccess(aead: aead)
+        shared = control.shared
     }
 
     /// Whether the primitives work; nothing may be done before it was asked.
@@ -135,7 +141,7 @@ package final class Device {
         // Its timers first: after a long sleep the one that wipes old keys must not take the handshake
         // along that a request has just begun.
         handleTimeouts(of: peer, at: moment)
-        let requests = shared.peers[slot.rawValue].takeRequests()
+        let requests = tables.peers[slot.rawValue].takeRequests()
         if requests.contains(.keyConfirmed) { confirmNextKeypair(of: peer, at: moment) }
         if let cause = requests.cause { initiate(peer, cause, at: moment) }
         schedule(peer)
@@ -156,7 +162,7 @@ package final class Device {
         let moment = steady(observed)
         shared.isUp.store(true, ordering: .sequentiallyConsistent)
         for peer in orderedPeers() {
-            shared.peers[peer.slot.rawValue].timers.isRunning.store(true, ordering: .relaxed)
+            tables.peers[peer.slot.rawValue].timers.isRunning.store(true, ordering: .relaxed)
             sendStaged(peer, at: moment)
             if persistentKeepalive(of: peer) > 0 { sendKeepaliveSoon(to: peer, at: moment) }
             schedule(peer)
@@ -167,10 +173,10 @@ package final class Device {
     package func bringDown() {
         guard isUp else { return }
         // Under the gates: a batch that is on its way is finished, and the next one sees it.
-        shared.exclusively { shared.isUp.store(false, ordering: .sequentiallyConsistent) }
+        control.exclusively { _ in shared.isUp.store(false, ordering: .sequentiallyConsistent) }
         for peer in orderedPeers() {
             stop(peer, dropping: .interfaceDown)
-            shared.peers[peer.slot.rawValue].lastHandshakeSent.store(0, ordering: .relaxed)
+            tables.peers[peer.slot.rawValue].lastHandshakeSent.store(0, ordering: .relaxed)
         }
     }
 
@@ -184,20 +190,20 @@ package final class Device {
     /// The directed broadcast addresses of the networks that the interface is in; no packet to them
     /// is answered with an ICMP error.
     package func setBroadcastAddresses(_ addresses: [IPv4Address]) {
-        guard addresses != shared.broadcastAddresses else { return }
-        shared.exclusively { shared.broadcastAddresses = addresses }
+        guard addresses != tables.broadcastAddresses else { return }
+        control.exclusively { tables in tables.broadcastAddresses = addresses }
     }
 
     /// Routes or addresses of the system changed: cached sources may be wrong now, and what was
     /// learnt of paths.
     package func clearSources() {
-        shared.sourceGeneration.wrappingAdd(1, ordering: .relaxed)
+        tables.sourceGeneration.wrappingAdd(1, ordering: .relaxed)
     }
 
     /// A send from a peer's cached source failed.
     package func clearSource(of slot: PeerSlot) {
         guard peer(slot) != nil else { return }
-        shared.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
+        tables.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
     }
 
     /// Datagrams that ``takeDatagrams()`` gave could not be sent.
@@ -216,16 +222,16 @@ package final class Device {
     func stop(_ peer: Peer, dropping reason: DropReason) {
         clearHandshake(of: peer)
         clearKeypairs(of: peer)
-        shared.peers[peer.slot.rawValue].timers.stopAll()
+        tables.peers[peer.slot.rawValue].timers.stopAll()
         dropStaged(of: peer, reason)
         deadlines.set(peer.slot, deadline: nil)
-        shared.peers[peer.slot.rawValue].timers.wakeUp.store(
+        tables.peers[peer.slot.rawValue].timers.wakeUp.store(
             .max, ordering: .sequentiallyConsistent)
     }
 
     /// Packets that wait for a session wait no longer; a keepalive is no packet.
     func dropStaged(of peer: Peer, _ reason: DropReason) {
-        let packets = shared.takeStaged(of: shared.peers[peer.slot.rawValue])
+        let packets = shared.takeStaged(of: tables.peers[peer.slot.rawValue])
         shared.drop(reason, packets: packets.count { !$0.isEmpty }, peer: peer.slot)
     }
 
@@ -234,6 +240,6 @@ package final class Device {
     }
 
     func persistentKeepalive(of peer: Peer) -> UInt16 {
-        shared.peers[peer.slot.rawValue].timers.persistentKeepaliveSeconds.load(ordering: .relaxed)
+        tables.peers[peer.slot.rawValue].timers.persistentKeepaliveSeconds.load(ordering: .relaxed)
     }
 }

@@ -47,11 +47,11 @@ package struct Opener: ~Copyable {
         let now = shared.clock.time(at: observed, for: &clockReader)
         wakes = false
         let gate = gate
-        gate.withLock {
+        gate.withTables { tables in
             for index in 0..<count {
-                demultiplex(messages[index], in: &buffer, into: &coalescer, now: now)
+                demultiplex(messages[index], in: &buffer, into: &coalescer, tables, now: now)
             }
-            finishRun(in: &buffer, into: &coalescer, now: now)
+            finishRun(in: &buffer, into: &coalescer, tables, now: now)
         }
         if shared.takeNewsOfDrops() { wakes = true }
         return wakes
@@ -70,7 +70,7 @@ package struct Opener: ~Copyable {
 
     private mutating func demultiplex(
         _ message: InboundMessage, in buffer: inout MutableRawSpan,
-        into coalescer: inout FlowCoalescer, now: Instant
+        into coalescer: inout FlowCoalescer, _ tables: borrowing SharedTables, now: Instant
     ) {
         let segments = DatagramSegments(length: message.length, segmentSize: message.segmentSize)
         let isUp = shared.isUp.load(ordering: .relaxed)
@@ -81,7 +81,7 @@ package struct Opener: ~Copyable {
             case .transportData where !isUp:
                 shared.drop(.interfaceDown, remote: message.remote)
             case .transportData:
-                gather(message, offset, range.count, in: &buffer, into: &coalescer, now)
+                gather(message, offset, range.count, in: &buffer, into: &coalescer, tables, now)
             case .handshakeInitiation, .handshakeResponse, .cookieReply:
                 // While down too: the control thread may be about to learn that we are up.
                 queue(message, offset, range.count, buffer)
@@ -106,12 +106,12 @@ package struct Opener: ~Copyable {
 
     private mutating func gather(
         _ message: InboundMessage, _ offset: Int, _ length: Int, in buffer: inout MutableRawSpan,
-        into coalescer: inout FlowCoalescer, _ now: Instant
+        into coalescer: inout FlowCoalescer, _ tables: borrowing SharedTables, _ now: Instant
     ) {
         let index = ReceiverIndex(
             rawValue: buffer.loadLittleEndian(
                 at: offset + TransportData.receiver, as: UInt32.self))
-        guard let keypair = shared.indices.lookup(index) else {
+        guard let keypair = tables.indices.lookup(index) else {
             shared.drop(.unknownIndex, index: index, remote: message.remote)
             return
         }
@@ -119,7 +119,7 @@ package struct Opener: ~Copyable {
             at: offset + TransportData.counter, as: UInt64.self)
         guard counter < Constants.rejectAfterMessages else {
             shared.drop(
-                .expiredKeypair, peer: shared.keypairs[keypair].peer, index: index,
+                .expiredKeypair, peer: tables.keypairs[keypair].peer, index: index,
                 remote: message.remote)
             return
         }
@@ -127,7 +127,7 @@ package struct Opener: ~Copyable {
             || message.remote != run.remote || message.source != run.source
             || message.trafficClass != run.trafficClass
         {
-            finishRun(in: &buffer, into: &coalescer, now: now)
+            finishRun(in: &buffer, into: &coalescer, tables, now: now)
             run = Run(
                 keypair: keypair, remote: message.remote, source: message.source,
                 trafficClass: message.trafficClass)
@@ -141,40 +141,41 @@ package struct Opener: ~Copyable {
     // MARK: Opening
 
     private mutating func finishRun(
-        in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer, now: Instant
+        in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer,
+        _ tables: borrowing SharedTables, now: Instant
     ) {
         guard packetCount > 0 else { return }
         defer { packetCount = 0 }
-        guard !shared.keypairs[run.keypair].isExpired(now: now) else {
-            drop(.expiredKeypair, packets: packetCount)
+        guard !tables.keypairs[run.keypair].isExpired(now: now) else {
+            drop(.expiredKeypair, packets: packetCount, tables)
             return
         }
-        Self.open(&packets, packetCount, in: &buffer, shared, keypair: run.keypair)
-        let accepted = refuseReplays()
+        Self.open(&packets, packetCount, in: &buffer, shared.aead, tables, keypair: run.keypair)
+        let accepted = refuseReplays(tables)
         guard accepted > 0 else { return }
 
-        let slot = shared.keypairs[run.keypair].peer
-        noteReceived(slot, now: now)
-        deliver(slot, in: &buffer, into: &coalescer, now: now)
+        let slot = tables.keypairs[run.keypair].peer
+        noteReceived(slot, tables, now: now)
+        deliver(slot, in: &buffer, into: &coalescer, tables, now: now)
     }
 
     // Apart, lest a reference to the path be counted: the span is an access to `packets` alone.
     private static func open(
         _ packets: inout FixedArray<AEADPacket>, _ count: Int, in buffer: inout MutableRawSpan,
-        _ shared: SharedState, keypair: UInt32
+        _ aead: AEADImplementation, _ tables: borrowing SharedTables, keypair: UInt32
     ) {
         var span = packets.mutablePrefix(count)
         ChaCha20Poly1305.open(
-            &span, in: &buffer, key: shared.keypairs[keypair].receiving, using: shared.aead)
+            &span, in: &buffer, key: tables.keypairs[keypair].receiving, using: aead)
     }
 
     /// Clears `isAuthentic` of what came before; tells how many are left.
-    private mutating func refuseReplays() -> Int {
+    private mutating func refuseReplays(_ tables: borrowing SharedTables) -> Int {
         var accepted = 0
         var forged = 0
         var replayed = 0
         let count = packetCount
-        shared.keypairs[run.keypair].replayWindow.withLock { window in
+        tables.keypairs[run.keypair].replayWindow.withLock { window in
             for index in 0..<count {
                 guard packets[index].isAuthentic else {
                     forged += 1
@@ -188,50 +189,57 @@ package struct Opener: ~Copyable {
                 accepted += 1
             }
         }
-        drop(.forgedMessage, packets: forged)
-        drop(.replayedMessage, packets: replayed)
+        drop(.forgedMessage, packets: forged, tables)
+        drop(.replayedMessage, packets: replayed, tables)
         return accepted
     }
 
     /// Packets of the run go no further.
-    private func drop(_ reason: DropReason, packets: Int = 1, inner: IPAddress? = nil) {
+    private func drop(
+        _ reason: DropReason, packets: Int = 1, inner: IPAddress? = nil,
+        _ tables: borrowing SharedTables
+    ) {
         shared.drop(
-            reason, packets: packets, peer: shared.keypairs[run.keypair].peer,
-            index: shared.keypairs[run.keypair].localIndex, remote: run.remote, inner: inner)
+            reason, packets: packets, peer: tables.keypairs[run.keypair].peer,
+            index: tables.keypairs[run.keypair].localIndex, remote: run.remote, inner: inner)
     }
 
     /// Endpoint, key confirmation, key age and timers, once for a run, as the kernel does for each
     /// authentic packet.
-    private mutating func noteReceived(_ slot: PeerSlot, now: Instant) {
-        let generation = shared.sourceGeneration.load(ordering: .relaxed)
-        shared.peers[slot.rawValue].move(
+    private mutating func noteReceived(
+        _ slot: PeerSlot, _ tables: borrowing SharedTables, now: Instant
+    ) {
+        let generation = tables.sourceGeneration.load(ordering: .relaxed)
+        tables.peers[slot.rawValue].move(
             to: Endpoint(
                 remote: run.remote, source: run.source, sourceGeneration: generation))
-        if shared.peers[slot.rawValue].confirm(run.keypair) { ask(.keyConfirmed, slot) }
+        if tables.peers[slot.rawValue].confirm(run.keypair) { ask(.keyConfirmed, slot, tables) }
         // It is the key that would send whose age counts (kernel, keep_key_fresh): what still comes
         // in under an old one is no reason.
-        let current = shared.peers[slot.rawValue].current.load(ordering: .acquiring)
+        let current = tables.peers[slot.rawValue].current.load(ordering: .acquiring)
         if current != SharedPeer.noKeypair,
-            shared.keypairs[current].takeRekeyOnReceive(now: now),
+            tables.keypairs[current].takeRekeyOnReceive(now: now),
             shared.requestHandshake(
-                .rekeyAfterReceiving, of: slot, now: now)
+                .rekeyAfterReceiving, of: slot, in: tables, now: now)
         {
             wakes = true
         }
-        shared.peers[slot.rawValue].timers.anyAuthenticatedPacketReceived()
-        let demand = shared.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
-        if shared.serve(demand, of: slot) { wakes = true }
+        tables.peers[slot.rawValue].timers.anyAuthenticatedPacketReceived()
+        let demand = tables.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
+        if shared.serve(demand, of: slot, in: tables) { wakes = true }
     }
 
-    private mutating func ask(_ request: SharedPeer.Requests, _ slot: PeerSlot) {
-        if shared.request(request, of: slot) { wakes = true }
+    private mutating func ask(
+        _ request: SharedPeer.Requests, _ slot: PeerSlot, _ tables: borrowing SharedTables
+    ) {
+        if shared.request(request, of: slot, in: tables) { wakes = true }
     }
 
     // MARK: Delivering
 
     private mutating func deliver(
         _ slot: PeerSlot, in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer,
-        now: Instant
+        _ tables: borrowing SharedTables, now: Instant
     ) {
         var byteCount = 0
         var hasData = false
@@ -251,13 +259,13 @@ package struct Opener: ~Copyable {
                 let (source, total) = IPHeader.sourceAndLength(
                     in: buffer.bytes, at: packet.offset, length: length)
             else {
-                drop(.malformedInnerPacket)
+                drop(.malformedInnerPacket, tables)
                 refused += 1
                 continue
             }
             if source != known {
-                guard shared.routes.lookup(source) == slot else {
-                    drop(.disallowedSource, inner: source)
+                guard tables.routes.lookup(source) == slot else {
+                    drop(.disallowedSource, inner: source, tables)
                     refused += 1
                     continue
                 }
@@ -266,21 +274,21 @@ package struct Opener: ~Copyable {
             byteCount += messageLength
             // More packets in one batch than the kernel ever joins: a bound, not a case.
             guard !coalescer.isFull else {
-                drop(.batchOverflow)
+                drop(.batchOverflow, tables)
                 continue
             }
             ECN.decapsulate(
                 outer: run.trafficClass, packet: &buffer, at: packet.offset, length: total)
             coalescer.append(offset: packet.offset, length: total, in: buffer.bytes)
         }
-        shared.peers[slot.rawValue].receivedBytes.wrappingAdd(
+        tables.peers[slot.rawValue].receivedBytes.wrappingAdd(
             UInt64(byteCount), ordering: .relaxed)
         if refused > 0 {
-            shared.peers[slot.rawValue].receiveErrors.wrappingAdd(
+            tables.peers[slot.rawValue].receiveErrors.wrappingAdd(
                 UInt64(refused), ordering: .relaxed)
         }
         guard hasData else { return }
-        let demand = shared.peers[slot.rawValue].timers.dataReceived(now: now)
-        if shared.serve(demand, of: slot) { wakes = true }
+        let demand = tables.peers[slot.rawValue].timers.dataReceived(now: now)
+        if shared.serve(demand, of: slot, in: tables) { wakes = true }
     }
 }

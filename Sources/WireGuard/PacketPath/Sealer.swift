@@ -180,33 +180,38 @@ package struct Sealer: ~Copyable {
     ) -> Bool {
         let now = shared.clock.time(at: observed, for: &clockReader)
         let gate = gate
-        return gate.withLock {
+        return gate.withTables { tables in
             // The interface may have gone down since the batch was loaded.
             guard shared.isUp.load(ordering: .relaxed) else {
                 shared.drop(.interfaceDown, packets: entryCount)
                 return shared.takeNewsOfDrops()
             }
-            let wakes = sealAll(in: &buffer, bouncing: &bounceBuffer, now: now)
+            let wakes = sealAll(in: &buffer, bouncing: &bounceBuffer, tables, now: now)
             return shared.takeNewsOfDrops() || wakes
         }
     }
 
     private mutating func sealAll(
-        in buffer: inout MutableRawSpan, bouncing bounceBuffer: inout MutableRawSpan, now: Instant
+        in buffer: inout MutableRawSpan, bouncing bounceBuffer: inout MutableRawSpan,
+        _ tables: borrowing SharedTables, now: Instant
     ) -> Bool {
         var wakes = false
         var start = 0
         var route = Route.dropped
-        if entryCount > 0 { route = self.route(0, after: .dropped, buffer, &bounceBuffer, now) }
+        if entryCount > 0 {
+            route = self.route(0, after: .dropped, buffer, &bounceBuffer, tables, now)
+        }
         while start < entryCount {
             var end = start + 1
             var next = Route.dropped
             while end < entryCount {
-                next = self.route(end, after: route, buffer, &bounceBuffer, now)
+                next = self.route(end, after: route, buffer, &bounceBuffer, tables, now)
                 guard next == route, entries[end].ecn == entries[start].ecn else { break }
                 end += 1
             }
-            if case .peer(let slot) = route, sealRun(start..<end, to: slot, in: &buffer, now: now) {
+            if case .peer(let slot) = route,
+                sealRun(start..<end, to: slot, in: &buffer, tables, now: now)
+            {
                 wakes = true
             }
             start = end
@@ -220,10 +225,10 @@ package struct Sealer: ~Copyable {
     /// MTU was learnt and is forgotten.
     package mutating func stopSegmentation(to slot: PeerSlot, now observed: Instant) {
         let now = shared.clock.time(at: observed, for: &clockReader)
-        gate.withLock {
-            guard shared.peers.contains(slot.rawValue) else { return }
-            shared.peers[slot.rawValue].refuseSegmentation(
-                generation: shared.sourceGeneration.load(ordering: .relaxed), now: now)
+        gate.withTables { tables in
+            guard tables.peers.contains(slot.rawValue) else { return }
+            tables.peers[slot.rawValue].refuseSegmentation(
+                generation: tables.sourceGeneration.load(ordering: .relaxed), now: now)
         }
     }
 
@@ -242,10 +247,10 @@ package struct Sealer: ~Copyable {
 
     /// A send from a peer's cached source was refused.
     package func clearSource(of slot: PeerSlot) {
-        gate.withLock {
+        gate.withTables { tables in
             // The peer may have been removed since its batch was sealed.
-            guard shared.peers.contains(slot.rawValue) else { return }
-            shared.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
+            guard tables.peers.contains(slot.rawValue) else { return }
+            tables.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
         }
     }
 
@@ -259,7 +264,7 @@ package struct Sealer: ~Copyable {
     /// The peer of a packet: the owner of the longest allowed IP that covers its destination.
     private mutating func route(
         _ index: Int, after previous: Route, _ buffer: borrowing MutableRawSpan,
-        _ bounceBuffer: inout MutableRawSpan, _ now: Instant
+        _ bounceBuffer: inout MutableRawSpan, _ tables: borrowing SharedTables, _ now: Instant
     ) -> Route {
         let entry = entries[index]
         if entry.isContinuation, !entry.isUDP { return previous }
@@ -271,15 +276,15 @@ package struct Sealer: ~Copyable {
             shared.drop(.malformedPacket)
             return .dropped
         }
-        guard let slot = shared.routes.lookup(destination) else {
+        guard let slot = tables.routes.lookup(destination) else {
             shared.drop(.noPeer, inner: destination)
-            bounce(entry, to: destination, buffer, &bounceBuffer, now)
+            bounce(entry, to: destination, buffer, &bounceBuffer, tables, now)
             return .dropped
         }
-        let endpoint = shared.peers[slot.rawValue].endpoint.withLock { $0?.remote }
+        let endpoint = tables.peers[slot.rawValue].endpoint.withLock { $0?.remote }
         guard let endpoint else {
             shared.drop(.noEndpoint, peer: slot, inner: destination)
-            bounce(entry, to: destination, buffer, &bounceBuffer, now)
+            bounce(entry, to: destination, buffer, &bounceBuffer, tables, now)
             return .dropped
         }
         if entry.isUDP, isOwnDatagram(entry, to: destination, endpoint, buffer) {
@@ -330,9 +335,9 @@ package struct Sealer: ~Copyable {
     /// Answers a packet that goes nowhere with an ICMP error to the TUN, at a bounded rate.
     private mutating func bounce(
         _ entry: Entry, to destination: IPAddress, _ buffer: borrowing MutableRawSpan,
-        _ bounceBuffer: inout MutableRawSpan, _ now: Instant
+        _ bounceBuffer: inout MutableRawSpan, _ tables: borrowing SharedTables, _ now: Instant
     ) {
-        guard !entry.isContinuation, bounceCount < bounces.count, !isBroadcast(destination),
+        guard !entry.isContinuation, bounceCount < bounces.count, !isBroadcast(destination, tables),
             bounceLimiter.take(now: now)
         else { return }
         let offset = bounceCount * Self.bounceStride + Self.bounceHeaderRoom
@@ -346,9 +351,9 @@ package struct Sealer: ~Copyable {
         bounceCount += 1
     }
 
-    private func isBroadcast(_ destination: IPAddress) -> Bool {
+    private func isBroadcast(_ destination: IPAddress, _ tables: borrowing SharedTables) -> Bool {
         guard case .v4(let address) = destination else { return false }
-        return shared.broadcastAddresses.contains(address)
+        return tables.broadcastAddresses.contains(address)
     }
 
     // MARK: Sealing
@@ -356,14 +361,15 @@ package struct Sealer: ~Copyable {
     /// Seals consecutive packets to one peer, or stages them; tells whether to wake the control
     /// thread.
     private mutating func sealRun(
-        _ run: Range<Int>, to slot: PeerSlot, in buffer: inout MutableRawSpan, now: Instant
+        _ run: Range<Int>, to slot: PeerSlot, in buffer: inout MutableRawSpan,
+        _ tables: borrowing SharedTables, now: Instant
     ) -> Bool {
-        let keypairSlot = shared.peers[slot.rawValue].current.load(ordering: .acquiring)
+        let keypairSlot = tables.peers[slot.rawValue].current.load(ordering: .acquiring)
         guard keypairSlot != SharedPeer.noKeypair,
-            let first = firstCounter(keypairSlot, count: run.count, now: now)
-        else { return stage(run, for: slot, in: buffer, now: now) }
+            let first = firstCounter(keypairSlot, count: run.count, tables, now: now)
+        else { return stage(run, for: slot, in: buffer, tables, now: now) }
 
-        let remoteIndex = shared.keypairs[keypairSlot].remoteIndex
+        let remoteIndex = tables.keypairs[keypairSlot].remoteIndex
         for index in run {
             let entry = entries[index]
             let packet = entry.offset + TransportData.packet
@@ -375,32 +381,35 @@ package struct Sealer: ~Copyable {
                 offset: packet, length: entry.paddedLength, counter: counter)
         }
         ChaCha20Poly1305.seal(
-            sealing.prefix(run.count), in: &buffer, key: shared.keypairs[keypairSlot].sending,
+            sealing.prefix(run.count), in: &buffer, key: tables.keypairs[keypairSlot].sending,
             using: shared.aead)
-        return finishRun(run, to: slot, under: keypairSlot, now: now)
+        return finishRun(run, to: slot, under: keypairSlot, tables, now: now)
     }
 
-    private func firstCounter(_ keypair: UInt32, count: Int, now: Instant) -> UInt64? {
-        guard shared.keypairs[keypair].maySend.load(ordering: .relaxed),
-            !shared.keypairs[keypair].isExpired(now: now)
+    private func firstCounter(
+        _ keypair: UInt32, count: Int, _ tables: borrowing SharedTables, now: Instant
+    ) -> UInt64? {
+        guard tables.keypairs[keypair].maySend.load(ordering: .relaxed),
+            !tables.keypairs[keypair].isExpired(now: now)
         else { return nil }
-        return shared.keypairs[keypair].reserveCounters(count)
+        return tables.keypairs[keypair].reserveCounters(count)
     }
 
     /// Plans the sends of a sealed run, and counts it.
     private mutating func finishRun(
-        _ run: Range<Int>, to slot: PeerSlot, under keypair: UInt32, now: Instant
+        _ run: Range<Int>, to slot: PeerSlot, under keypair: UInt32,
+        _ tables: borrowing SharedTables, now: Instant
     ) -> Bool {
-        let endpoint = shared.peers[slot.rawValue].endpoint.withLock { $0 }
+        let endpoint = tables.peers[slot.rawValue].endpoint.withLock { $0 }
         // Only the control thread removes an endpoint, and it would wait for our gate.
         guard let endpoint else { return false }
-        let generation = shared.sourceGeneration.load(ordering: .relaxed)
+        let generation = tables.sourceGeneration.load(ordering: .relaxed)
         let source = endpoint.sourceGeneration == generation ? endpoint.source : nil
         let ecn = entries[run.lowerBound].ecn
         var limits: DatagramRun.Limits =
             if case .v4 = endpoint.remote.address { .v4 } else { .v6 }
         if !usesSegmentation || now < segmentationPause
-            || shared.peers[slot.rawValue].refusesSegmentation(generation: generation, now: now)
+            || tables.peers[slot.rawValue].refusesSegmentation(generation: generation, now: now)
         {
             limits.segments = 1
         }
@@ -419,8 +428,8 @@ package struct Sealer: ~Copyable {
         }
         if let datagrams { append(datagrams, endpoint.remote, source, ecn, slot) }
 
-        shared.peers[slot.rawValue].sentBytes.wrappingAdd(UInt64(byteCount), ordering: .relaxed)
-        return noteSent(slot, under: keypair, now: now)
+        tables.peers[slot.rawValue].sentBytes.wrappingAdd(UInt64(byteCount), ordering: .relaxed)
+        return noteSent(slot, under: keypair, tables, now: now)
     }
 
     private mutating func append(
@@ -436,18 +445,18 @@ package struct Sealer: ~Copyable {
 
     /// The kernel's events after data was sent, in its order.
     private mutating func noteSent(
-        _ slot: PeerSlot, under keypair: UInt32, now: Instant
+        _ slot: PeerSlot, under keypair: UInt32, _ tables: borrowing SharedTables, now: Instant
     ) -> Bool {
         var wakes = false
         let jitter = jitter.next()
-        shared.peers[slot.rawValue].timers.anyAuthenticatedPacketSent()
-        let traversal = shared.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
-        if shared.serve(traversal, of: slot) { wakes = true }
-        let sent = shared.peers[slot.rawValue].timers.dataSent(now: now, jitter: jitter)
-        if shared.serve(sent, of: slot) { wakes = true }
-        if shared.keypairs[keypair].needsRekeyAfterSending(now: now),
+        tables.peers[slot.rawValue].timers.anyAuthenticatedPacketSent()
+        let traversal = tables.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
+        if shared.serve(traversal, of: slot, in: tables) { wakes = true }
+        let sent = tables.peers[slot.rawValue].timers.dataSent(now: now, jitter: jitter)
+        if shared.serve(sent, of: slot, in: tables) { wakes = true }
+        if tables.keypairs[keypair].needsRekeyAfterSending(now: now),
             shared.requestHandshake(
-                .rekeyAfterSending, of: slot, now: now)
+                .rekeyAfterSending, of: slot, in: tables, now: now)
         {
             wakes = true
         }
@@ -456,14 +465,15 @@ package struct Sealer: ~Copyable {
 
     /// Keeps copies of packets for which there is no session, and asks for one.
     private func stage(
-        _ run: Range<Int>, for slot: PeerSlot, in buffer: borrowing MutableRawSpan, now: Instant
+        _ run: Range<Int>, for slot: PeerSlot, in buffer: borrowing MutableRawSpan,
+        _ tables: borrowing SharedTables, now: Instant
     ) -> Bool {
         for index in run {
             let entry = entries[index]
             shared.stage(
                 buffer.bytes, at: entry.offset + TransportData.packet, length: entry.length,
-                for: slot)
+                for: slot, in: tables)
         }
-        return shared.requestHandshake(.handshake, of: slot, now: now)
+        return shared.requestHandshake(.handshake, of: slot, in: tables, now: now)
     }
 }

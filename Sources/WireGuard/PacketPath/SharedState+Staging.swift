@@ -2,27 +2,28 @@ import Packets
 import Synchronization
 
 extension SharedState {
-    /// Keeps a copy of a packet until its peer has a session. The peer's oldest packet makes room at
-    /// 128, and nothing is kept beyond the bytes that all peers share.
+    /// Stages a copy of a packet until its peer has a session. At 128 packets the peer's oldest is
+    /// dropped; beyond the byte limit that all peers share, the new packet is dropped.
     func stage(
-        _ bytes: RawSpan, at offset: Int, length: Int, for slot: PeerSlot
+        _ bytes: RawSpan, at offset: Int, length: Int, for slot: PeerSlot,
+        in tables: borrowing SharedTables
     ) {
         guard stagedBytes.load(ordering: .relaxed) + length <= Constants.maximumStagedBytes else {
             drop(.stagedOverflow, peer: slot)
             return
         }
         let packet = StagedPacket(copying: bytes.extracting(offset..<offset + length))
-        stage(packet, for: slot)
+        stage(packet, for: slot, in: tables)
     }
 
-    /// Keeps a packet; an empty one is a keepalive.
-    func stage(_ packet: StagedPacket, for slot: PeerSlot) {
-        let (dropped, freed) = peers[slot.rawValue].staged.withLock { $0.append(packet) }
+    /// Stages a packet; an empty one is a keepalive.
+    func stage(_ packet: StagedPacket, for slot: PeerSlot, in tables: borrowing SharedTables) {
+        let (dropped, freed) = tables.peers[slot.rawValue].staged.withLock { $0.append(packet) }
         stagedBytes.wrappingAdd(packet.byteCount - freed, ordering: .relaxed)
         drop(.stagedOverflow, packets: dropped, peer: slot)
     }
 
-    /// Takes all packets that wait for a session with this peer.
+    /// Takes all staged packets of this peer.
     func takeStaged(of peer: borrowing SharedPeer) -> [StagedPacket] {
         let packets = peer.staged.withLock { $0.takeAll() }
         let byteCount = packets.reduce(0) { $0 + $1.byteCount }
@@ -30,7 +31,7 @@ extension SharedState {
         return packets
     }
 
-    /// Puts packets that could not be sent back in front of those that came since.
+    /// Puts packets that could not be sent back, before those that were staged since.
     func restoreStaged(_ packets: [StagedPacket], of peer: borrowing SharedPeer) {
         let change = peer.staged.withLock { staged in
             let before = staged.byteCount

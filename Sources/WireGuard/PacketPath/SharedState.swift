@@ -2,91 +2,67 @@ import Packets
 import Synchronization
 import WireGuardCrypto
 
-/// What all threads of one device share: routes, peers, keypairs and receiver indices.
+/// What all threads of one device share: the tables, the queues to the control thread and the counters.
 ///
-/// The control thread alone changes it. A thread of the packet path holds its own gate while it works
-/// on a batch, so gates are hardly ever contended; the control thread takes all of them for the
-/// moment of a change. Handshake mathematics, configuration text and system calls happen outside.
+/// Only the control thread changes the tables. A worker holds its own gate while it works on a batch,
+/// so gates are rarely contended. The control thread takes all gates for the duration of a change.
+/// It computes handshakes, parses configuration text and makes system calls outside of them.
+@safe
 package final class SharedState: @unchecked Sendable {
-    // Sendable: the four tables are written only in `exclusively` and read only under a gate or by
-    // the control thread; everything else is atomic or locked. The gates replace the dynamic
-    // exclusivity check, which would be made for every packet.
-    @exclusivity(unchecked) private var routesStorage = AllowedIPs()
-    @exclusivity(unchecked) private var peersStorage = Slab<SharedPeer>()
-    @exclusivity(unchecked) private var keypairsStorage = Slab<Keypair>()
-    @exclusivity(unchecked) private var indicesStorage = IndexTable()
+    // Sendable: the tables are written under all gates, and read under one gate or by the control
+    // thread. Everything else is atomic or locked. The tables are outside the object, because a class
+    // checks each access to a variable property for exclusivity at run time.
+    fileprivate let tables: UnsafeMutablePointer<SharedTables>
+    fileprivate var gates: [Gate] = []
+    private let requests = Mutex<[PeerSlot]>([])
 
-    /// Which peer an inner address belongs to.
-    var routes: AllowedIPs {
-        @inline(__always) _read { yield unsafe routesStorage }
-        @inline(__always) _modify { yield unsafe &routesStorage }
-    }
-
-    /// The peers' shared halves.
-    var peers: Slab<SharedPeer> {
-        @inline(__always) _read { yield unsafe peersStorage }
-        @inline(__always) _modify { yield unsafe &peersStorage }
-    }
-
-    /// All sessions.
-    var keypairs: Slab<Keypair> {
-        @inline(__always) _read { yield unsafe keypairsStorage }
-        @inline(__always) _modify { yield unsafe &keypairsStorage }
-    }
-
-    /// Which keypair a receiver index means.
-    var indices: IndexTable {
-        @inline(__always) _read { yield unsafe indicesStorage }
-        @inline(__always) _modify { yield unsafe &indicesStorage }
-    }
-
-    /// Directed broadcast addresses of the networks that the interface is in: no packet to them is
-    /// answered. Like the tables, changed in `exclusively` and read under a gate.
-    var broadcastAddresses: [IPv4Address] = []
     let handshakes = HandshakeQueue()
     let drops = DropCounters()
     let trace = DropTrace()
-    /// Whether drops are written down there. Here too, since a look into another object counts a
-    /// reference to it.
+    /// Whether drops are recorded in `trace`. A copy, because access to another object retains it.
     let isTraced = Atomic<Bool>(false)
 
-    /// Whether the control thread is to be woken for drops that were written down; true once.
-    @inline(__always)
-    func takeNewsOfDrops() -> Bool {
-        isTraced.load(ordering: .relaxed) && trace.takeNews()
-    }
-    /// The MTU of the tunnel, to which padding is capped.
+    /// The MTU of the tunnel. Padding does not exceed it.
     let mtu = Atomic<Int>(Constants.defaultMTU)
     /// The UDP port of the device, 0 for none.
     let listenPort = Atomic<UInt16>(0)
     let isUp = Atomic<Bool>(false)
-    /// Cached sources that were learnt under an older generation are not used any more.
-    let sourceGeneration = Atomic<UInt32>(0)
     /// Bytes of all peers' staged packets.
     let stagedBytes = Atomic<Int>(0)
-
     let clock = SteadyClock()
-
-    /// Whether any routing loop was seen: worth one line in a log.
+    /// Whether a routing loop was seen; the daemon logs the first one.
     let hasLooped = Atomic<Bool>(false)
-
-    private var gates: [Gate] = []
-    private let requests = Mutex<[PeerSlot]>([])
-
-    /// What seals and opens transport data.
+    /// Seals and opens transport data.
     let aead: AEADImplementation
 
-    package init(aead: AEADImplementation = .fastest) {
+    fileprivate init(aead: AEADImplementation) {
         self.aead = aead
+        unsafe tables = .allocate(capacity: 1)
+        unsafe tables.initialize(to: SharedTables())
     }
 
-    /// What a thread of the packet path holds while it looks at shared state.
+    deinit {
+        unsafe tables.deinitialize(count: 1)
+        unsafe tables.deallocate()
+    }
+
+    /// True once after new drop records; clears the flag.
+    @inline(__always)
+    func takeNewsOfDrops() -> Bool {
+        isTraced.load(ordering: .relaxed) && trace.takeNews()
+    }
+
+    // MARK: Gates
+
+    /// The lock that a worker holds while it reads the tables.
     @safe
     package final class Gate: @unchecked Sendable {
-        // The mutex stays where it is, and is one for all threads.
+        // Allocated: a mutex must not move.
         fileprivate let mutex: UnsafeMutablePointer<Mutex<Void>>
+        fileprivate let tables: UnsafeMutablePointer<SharedTables>
 
-        fileprivate init() {
+        fileprivate init(_ tables: UnsafeMutablePointer<SharedTables>) {
+            unsafe self.tables = unsafe tables
             unsafe mutex = .allocate(capacity: 1)
             unsafe mutex.initialize(to: Mutex(()))
         }
@@ -97,73 +73,106 @@ package final class SharedState: @unchecked Sendable {
         }
     }
 
-    /// A gate as its thread has it: taken for each batch, and not counted for it. The path keeps all
-    /// gates, and whoever has one of these keeps the path.
+    /// A gate as its worker keeps it, without a reference, so that no batch changes a reference count.
+    /// The owner must keep the ``SharedState`` alive, which keeps all gates.
     @safe
     struct HeldGate: @unchecked Sendable {
         private let mutex: UnsafeMutablePointer<Mutex<Void>>
+        private let tables: UnsafeMutablePointer<SharedTables>
 
         init(_ gate: Gate) {
             unsafe mutex = gate.mutex
+            unsafe tables = gate.tables
         }
 
+        /// Calls `body` with the tables while the gate is held.
         @inline(__always)
-        func withLock<Result>(_ body: () -> Result) -> Result {
-            // The path, and so the gate, outlives the owner of this.
+        func withTables<Result>(_ body: (borrowing SharedTables) -> Result) -> Result {
+            // The shared state outlives the owner, and with it the gate and the tables.
+            unsafe mutex.pointee.withLock { _ in body(unsafe tables.pointee) }
+        }
+
+        fileprivate func withLock(_ body: () -> Void) {
             unsafe mutex.pointee.withLock { _ in body() }
         }
     }
 
-    /// A gate for one more thread; to be called before the threads start.
+    /// Creates a gate for one more worker. Call it before the workers start.
     package func makeGate() -> Gate {
-        let gate = Gate()
+        let gate = unsafe Gate(tables)
         gates.append(gate)
         return gate
     }
 
-    /// Runs `body` while no thread of the packet path looks at shared state.
-    func exclusively(_ body: () -> Void) {
-        lock(gatesFrom: 0, body)
-    }
-
-    private func lock(gatesFrom index: Int, _ body: () -> Void) {
+    fileprivate func lock(gatesFrom index: Int, _ body: () -> Void) {
         guard index < gates.count else { return body() }
         HeldGate(gates[index]).withLock { lock(gatesFrom: index + 1, body) }
     }
 
+    // MARK: Requests to the control thread
+
     /// Puts a peer on the control thread's list; true if that thread must be woken.
-    func request(_ requests: SharedPeer.Requests, of slot: PeerSlot) -> Bool {
-        guard peers[slot.rawValue].request(requests) else { return false }
+    func request(
+        _ requests: SharedPeer.Requests, of slot: PeerSlot, in tables: borrowing SharedTables
+    ) -> Bool {
+        guard tables.peers[slot.rawValue].request(requests) else { return false }
         return self.requests.withLock { list in
             list.append(slot)
             return list.count == 1
         }
     }
 
-    /// Asks for an initiation that is no retry, and says why, unless one or a response went out just now.
+    /// Requests an initiation that is not a retry, unless an initiation or response was sent just now.
     func requestHandshake(
-        _ cause: SharedPeer.Requests, of slot: PeerSlot, now: Instant
+        _ cause: SharedPeer.Requests, of slot: PeerSlot, in tables: borrowing SharedTables,
+        now: Instant
     ) -> Bool {
-        if peers[slot.rawValue].timers.handshakeAttempts.load(ordering: .relaxed) != 0 {
-            peers[slot.rawValue].timers.handshakeAttempts.store(0, ordering: .relaxed)
+        if tables.peers[slot.rawValue].timers.handshakeAttempts.load(ordering: .relaxed) != 0 {
+            tables.peers[slot.rawValue].timers.handshakeAttempts.store(0, ordering: .relaxed)
         }
-        guard !peers[slot.rawValue].isHandshakeLimited(now: now) else { return false }
-        return request(cause, of: slot)
+        guard !tables.peers[slot.rawValue].isHandshakeLimited(now: now) else { return false }
+        return request(cause, of: slot, in: tables)
     }
 
-    /// Asks for an earlier look at a peer if a timer demands it.
-    func serve(_ demand: PeerTimers.Demand, of slot: PeerSlot) -> Bool {
+    /// Requests an earlier look at a peer if a timer demands it.
+    func serve(
+        _ demand: PeerTimers.Demand, of slot: PeerSlot, in tables: borrowing SharedTables
+    ) -> Bool {
         switch demand {
         case .none: false
-        case .earlierWakeUp: request(.earlierWakeUp, of: slot)
+        case .earlierWakeUp: request(.earlierWakeUp, of: slot, in: tables)
         }
     }
 
-    /// Takes the list of peers that ask for the control thread.
+    /// Takes the list of the peers that requested something.
     func takeRequests() -> [PeerSlot] {
         requests.withLock { list in
             defer { list.removeAll(keepingCapacity: list.count <= 1024) }
             return list
         }
+    }
+}
+
+/// The control thread's access to the shared tables. One exists per device.
+///
+/// The control thread is the only writer, so it reads without a gate. A ``SharedState`` is created
+/// only by the initializer here, so no second access exists to the same tables.
+struct ControlAccess: ~Copyable {
+    /// The part that the workers get.
+    let shared: SharedState
+
+    /// Creates the shared state of a device together with its control thread's access.
+    init(aead: AEADImplementation) {
+        shared = SharedState(aead: aead)
+    }
+
+    /// The tables, to read.
+    var tables: SharedTables {
+        @inline(__always) _read { yield unsafe shared.tables.pointee }
+    }
+
+    /// Calls `body` with the tables, to change them, while no worker holds its gate.
+    func exclusively(_ body: (inout SharedTables) -> Void) {
+        shared.lock(gatesFrom: 0) { body(&(unsafe shared.tables.pointee)) }
     }
 }

@@ -24,7 +24,7 @@ struct SharedPeer: ~Copyable, Sendable {
     let receiveErrors = Atomic<UInt64>(0)
     /// When the last initiation or response went out, in nanoseconds; 0 for not within the limit.
     let lastHandshakeSent = Atomic<UInt64>(0)
-    /// In which ``SharedState/sourceGeneration`` a segmented send to the peer was too large for its path
+    /// In which ``SharedTables/sourceGeneration`` a segmented send to the peer was too large for its path
     /// (upper half), and the second up to which that counts (lower half); 0 for never.
     private let segmentationRefusal = Atomic<UInt64>(0)
     /// What the packet path asked of the control thread and it has not looked at yet.

@@ -2,7 +2,7 @@
 ///
 /// Threads of the packet path hold slot numbers, not references, so nothing is counted for a packet.
 /// A value is made and destroyed by the control thread while all gates are held
-/// (``SharedState/exclusively(_:)``); between that, any thread that holds its gate may borrow it.
+/// (``ControlAccess/exclusively(_:)``); between that, any thread that holds its gate may borrow it.
 /// Memory comes in chunks of 64 and stays with the slab, for the next value.
 @safe
 struct Slab<Element: ~Copyable>: ~Copyable {

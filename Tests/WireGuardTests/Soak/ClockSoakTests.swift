@@ -117,7 +117,7 @@ struct ClockSoakTests {
         #expect(slowest <= 20)
         for host in [pair.alice, pair.bob] {
             #expect(host.indexCount <= 4)
-            #expect(host.tunnel.device.shared.keypairs.capacity == 64)
+            #expect(host.tunnel.device.tables.keypairs.capacity == 64)
         }
     }
 

@@ -123,10 +123,10 @@ struct Footprint: Equatable {
     init(_ host: Host) {
         let device = host.tunnel.device
         inUse = [
-            device.shared.indices.count, device.shared.keypairs.count, device.handshakes.count,
-            device.shared.peers.count, device.shared.stagedBytes.load(ordering: .relaxed),
+            device.tables.indices.count, device.tables.keypairs.count, device.handshakes.count,
+            device.tables.peers.count, device.shared.stagedBytes.load(ordering: .relaxed),
         ]
-        capacity = [device.shared.indices.capacity, device.shared.keypairs.capacity]
+        capacity = [device.tables.indices.capacity, device.tables.keypairs.capacity]
     }
 
     /// Looks at both hosts again and again.

@@ -32,7 +32,7 @@ struct SmallStateTests {
                 if datagram.bytes[0] == 2 { responses += 1 }
             }
             while pair.bob.tunnel.nextEvent() != nil {}
-            if pair.bob.indexCount > 4 || device.shared.keypairs.count > 3 {
+            if pair.bob.indexCount > 4 || device.tables.keypairs.count > 3 {
                 Issue.record("\(pair.bob.indexCount) indices after \(number) initiations")
                 return
             }
@@ -41,7 +41,7 @@ struct SmallStateTests {
         #expect(responses == Self.initiations)
         #expect(Footprint(pair.bob).capacity == capacity)
         #expect(device.handshakes.isEmpty && device.peersByKey.count == 1)
-        #expect(device.shared.keypairs.capacity == 64 && device.shared.indices.capacity == 64)
+        #expect(device.tables.keypairs.capacity == 64 && device.tables.indices.capacity == 64)
         #expect(device.limiter.count == 0, "no load, no bucket")
     }
 

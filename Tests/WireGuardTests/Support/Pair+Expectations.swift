@@ -36,7 +36,7 @@ extension Host {
 
     /// The keypairs and handshakes that messages may name.
     var indexCount: Int {
-        tunnel.device.shared.indices.count + tunnel.device.handshakes.count
+        tunnel.device.tables.indices.count + tunnel.device.handshakes.count
     }
 
     /// The keypair that sends to a peer.
@@ -45,7 +45,7 @@ extension Host {
             Issue.record("\(name) has no session")
             return
         }
-        body(tunnel.device.shared.keypairs[slot])
+        body(tunnel.device.tables.keypairs[slot])
     }
 
     /// Fills the queue of handshake messages with messages that are none, far enough to be under

@@ -71,8 +71,8 @@ struct ConcurrencyTests {
         threads.wait()
         #expect(shared.opened.load(ordering: .relaxed) >= Self.enough)
         device.bringDown()
-        #expect(device.shared.keypairs.count == 0)
-        #expect(device.shared.indices.count == 0)
+        #expect(device.tables.keypairs.count == 0)
+        #expect(device.tables.indices.count == 0)
         #expect(device.shared.stagedBytes.load(ordering: .relaxed) == 0)
     }
 

@@ -30,7 +30,7 @@ struct ConfigurationTests {
         }
         func ask(_ slot: UInt32) -> Bool {
             device.shared.request(
-                .handshake, of: PeerSlot(rawValue: slot))
+                .handshake, of: PeerSlot(rawValue: slot), in: device.tables)
         }
         let slots = (1...100).map(UInt32.init)
         for slot in slots.dropLast() { _ = ask(slot) }
@@ -220,7 +220,7 @@ struct ConfigurationTests {
         for _ in 0..<20 {
             pair.alice.takeDown()
             #expect(pair.alice.indexCount == 0 && pair.alice.nextTimeout == nil)
-            #expect(pair.alice.tunnel.device.shared.keypairs.count == 0)
+            #expect(pair.alice.tunnel.device.tables.keypairs.count == 0)
             pair.alice.bringUp()
             network.advance(by: .milliseconds(25))
             #expect(pair.isAlive())
@@ -295,8 +295,8 @@ struct ConfigurationTests {
         pair.alice.configure("public_key=\(pair.bob.publicKey.hexadecimal)\nremove=true")
         let device = pair.alice.tunnel.device
         #expect(pair.alice.indexCount == 0 && pair.alice.nextTimeout == nil)
-        #expect(device.shared.peers.count == 0 && device.shared.keypairs.count == 0)
-        #expect(device.shared.routes.count == 0)
+        #expect(device.tables.peers.count == 0 && device.tables.keypairs.count == 0)
+        #expect(device.tables.routes.count == 0)
         #expect(device.shared.stagedBytes.load(ordering: .relaxed) == 0)
         network.eve.meddle = { _ in .pass }
         network.advance(by: .seconds(10))

@@ -61,7 +61,7 @@ struct DataPathTests {
         network.settle()
         #expect(pair.bob.received == [])
         #expect(pair.bob.tunnel.drops(.malformedInnerPacket) == sent)
-        let errors = pair.bob.tunnel.device.shared.peers[0].receiveErrors.load(ordering: .relaxed)
+        let errors = pair.bob.tunnel.device.tables.peers[0].receiveErrors.load(ordering: .relaxed)
         #expect(errors == sent)
         #expect(pair.isAlive())
     }
@@ -73,7 +73,7 @@ struct DataPathTests {
             return
         }
         let staged = withBytes(packet) { StagedPacket(copying: $0) }
-        device.shared.stage(staged, for: peer.slot)
+        device.shared.stage(staged, for: peer.slot, in: device.tables)
         device.sendStaged(peer, at: host.now)
         // Takes the datagrams along.
         host.handleTimeout()

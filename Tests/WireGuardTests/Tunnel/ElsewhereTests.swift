@@ -54,9 +54,9 @@ struct ElsewhereTests {
         let device = pair.bob.tunnel.device
         func state() -> [UInt64?] {
             [
-                device.shared.peers[0].timers.sendKeepalive.load(ordering: .relaxed),
-                device.shared.peers[0].timers.newHandshake.load(ordering: .relaxed),
-                device.shared.peers[0].timers.zeroKeyMaterial.load(ordering: .relaxed),
+                device.tables.peers[0].timers.sendKeepalive.load(ordering: .relaxed),
+                device.tables.peers[0].timers.newHandshake.load(ordering: .relaxed),
+                device.tables.peers[0].timers.zeroKeyMaterial.load(ordering: .relaxed),
                 pair.bob.snapshot(of: pair.alice)?.rxBytes,
                 pair.bob.snapshot(of: pair.alice)?.txBytes,
             ]
@@ -248,7 +248,7 @@ struct ElsewhereTests {
         network.advance(by: .seconds(6))
         #expect(pair.isAlive())
         for host in [pair.alice, pair.bob] {
-            #expect(host.tunnel.device.shared.keypairs.capacity == 64)
+            #expect(host.tunnel.device.tables.keypairs.capacity == 64)
         }
     }
 

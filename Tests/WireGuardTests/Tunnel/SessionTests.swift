@@ -124,7 +124,7 @@ struct SessionTests {
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 2))
         network.advance(by: .seconds(3))
         #expect(pair.bob.receivedNumbers == [2, 1])
-        #expect(pair.bob.tunnel.device.shared.keypairs.count == 2)
+        #expect(pair.bob.tunnel.device.tables.keypairs.count == 2)
     }
 
     @Test(
@@ -241,7 +241,7 @@ struct SessionTests {
             #expect(pair.bob.indexCount <= 4 && pair.alice.indexCount <= 4)
         }
         #expect(network.eve.seen(2).count == 300)
-        #expect(pair.bob.tunnel.device.shared.keypairs.count <= 3)
+        #expect(pair.bob.tunnel.device.tables.keypairs.count <= 3)
         network.eve.meddle = { _ in .pass }
         network.advance(by: .seconds(6))
         #expect(pair.isAlive())

@@ -29,10 +29,10 @@ struct SilenceTests {
         let slot = device.peersByKey[pair.alice.publicKey]?.slot.rawValue ?? 0
         return State(
             timers: [
-                device.shared.peers[slot].timers.retransmitHandshake.load(ordering: .relaxed),
-                device.shared.peers[slot].timers.sendKeepalive.load(ordering: .relaxed),
-                device.shared.peers[slot].timers.newHandshake.load(ordering: .relaxed),
-                device.shared.peers[slot].timers.zeroKeyMaterial.load(ordering: .relaxed),
+                device.tables.peers[slot].timers.retransmitHandshake.load(ordering: .relaxed),
+                device.tables.peers[slot].timers.sendKeepalive.load(ordering: .relaxed),
+                device.tables.peers[slot].timers.newHandshake.load(ordering: .relaxed),
+                device.tables.peers[slot].timers.zeroKeyMaterial.load(ordering: .relaxed),
             ], received: pair.bob.snapshot(of: pair.alice)?.rxBytes,
             endpoint: pair.bob.snapshot(of: pair.alice)?.endpoint, indices: pair.bob.indexCount)
     }

@@ -53,7 +53,7 @@ struct StagingTests {
         network.advance(by: .seconds(110))
         #expect(host.tunnel.device.shared.stagedBytes.load(ordering: .relaxed) == 0)
         host.configure("replace_peers=true")
-        #expect(host.tunnel.device.shared.peers.count == 0)
+        #expect(host.tunnel.device.tables.peers.count == 0)
         #expect(host.nextTimeout == nil)
     }
 

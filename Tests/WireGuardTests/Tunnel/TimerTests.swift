@@ -204,7 +204,7 @@ struct TimerTests {
         for _ in 0..<13 {
             network.advance(by: .seconds(12))
             pair.bob.send(InnerPacket.udp4(from: 2, to: 1))
-            pair.bob.tunnel.device.shared.peers[0].timers.anyAuthenticatedPacketReceived()
+            pair.bob.tunnel.device.tables.peers[0].timers.anyAuthenticatedPacketReceived()
         }
         #expect(network.eve.seen(1).count == 1)
     }
@@ -314,8 +314,8 @@ struct TimerTests {
         #expect(pair.alice.indexCount == 1 && pair.bob.indexCount == 1)
         network.advance(by: .seconds(2))
         #expect(pair.alice.indexCount == 0 && pair.bob.indexCount == 0)
-        #expect(pair.alice.tunnel.device.shared.keypairs.count == 0)
-        #expect(pair.bob.tunnel.device.shared.keypairs.count == 0)
+        #expect(pair.alice.tunnel.device.tables.keypairs.count == 0)
+        #expect(pair.bob.tunnel.device.tables.keypairs.count == 0)
         #expect(pair.alice.count(.keysWiped(pair.bob.publicKey)) == 1)
         #expect(pair.isAlive())
     }
