@@ -1,4 +1,4 @@
-"""Ours with ours, and with every other WireGuard in both roles: all that a tunnel is for."""
+"""SwireGuard with itself and with every other WireGuard, in both roles."""
 
 from subprocess import DEVNULL
 
@@ -12,7 +12,7 @@ from swireguard_dev.topology import MTU, OUTER, socket_address, two_sites
 from swireguard_dev.traffic import (assert_no_answer, exchange_datagrams, full_ping, ping,
     send_stream)
 
-CELLS = {  # the initiator, the responder
+CELLS = {  # initiator, responder
     "ours with ours": (OURS, OURS),
     "ours dials wireguard-go": (OURS, WIREGUARD_GO),
     "wireguard-go dials ours": (WIREGUARD_GO, OURS),
@@ -46,16 +46,16 @@ def test_a_tunnel_carries_everything(cell, outer, preshared, stream_size):
             full_ping(b.machine, a.inner[version], MTU, count=5)
             send_stream(a.machine, b.machine, b.inner[version], stream_size)
             send_stream(b.machine, a.machine, a.inner[version], stream_size)
-            # From nothing to what fills a packet, and datagrams in fragments.
+            # From empty payloads to full packets and fragmented datagrams.
             sizes = [0, 1, 15, 16, 17, *range(100, MTU - 48, 31), MTU - 48, 4000, 20000]
             exchange_datagrams(a.machine, b.machine, b.inner[version], sizes)
-        # wireguard-go of 2022 leaves its sockets as small as the system makes them.
+        # wireguard-go of 2022 keeps the system's default socket buffers.
         assert_both_ends_agree(a, b, outer, transferred=2 * stream_size,
                                lost=0.5 if cell in OLD_CELLS else 0.01)
 
 
 def test_packets_sealed_by_libsodium_are_opened_everywhere():
-    """All else runs with the fastest of what seals packets here."""
+    """All other tests use the fastest AEAD implementation of this machine."""
     with two_sites(OURS, WIREGUARD_GO, environment={"WG_AEAD": "sodium"}) as (a, b):
         for version in (4, 6):
             full_ping(a.machine, b.inner[version], MTU, count=5)
@@ -64,10 +64,10 @@ def test_packets_sealed_by_libsodium_are_opened_everywhere():
 
 
 @pytest.mark.parametrize("cell", cells(CELLS, OLD_CELLS, KERNEL_CELLS))
-def test_a_wrong_preshared_key_lets_nothing_through(cell):
+def test_a_wrong_preshared_key_blocks_all_traffic(cell):
     with two_sites(*ALL_CELLS[cell]) as (a, b):
         a.daemon.wg("set", "peer", b.keys.public, "preshared-key", "/dev/stdin",
-                    input=b.keys.private)  # any 32 bytes that the other end does not have
+                    input=b.keys.private)  # any 32 bytes unknown to the other end
         assert_no_answer(a.machine, b.inner[4])
         assert a.peer_status(b).latest_handshake == 0
         assert b.peer_status(a).latest_handshake == 0
@@ -78,7 +78,7 @@ def test_a_wrong_preshared_key_lets_nothing_through(cell):
 @pytest.mark.parametrize("streams", [4, 5, 50])
 @pytest.mark.parametrize("mtu", [1420, 34736])
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if "wireguard-go" in cell])
-def test_parallel_streams_run_at_any_mtu(cell, mtu, streams):
+def test_parallel_streams_work_at_any_mtu(cell, mtu, streams):
     with two_sites(*CELLS[cell], mtu=mtu, cable_mtu=min(mtu + 80, 65535)) as (a, b):
         for sender, receiver, address in [(a, b, b.inner[4]), (b, a, a.inner[6])]:
             serve_iperf3(receiver.machine, address)
@@ -88,8 +88,8 @@ def test_parallel_streams_run_at_any_mtu(cell, mtu, streams):
 
 @pytest.mark.long
 @pytest.mark.parametrize("cell", CELLS)
-def test_floods_of_datagrams_harm_nothing(cell):
-    """UDP without a limit, each way: what is too much is lost, and the tunnel works on."""
+def test_datagram_floods_do_no_harm(cell):
+    """UDP without a rate limit, in each direction: the excess is lost, and the tunnel keeps working."""
     with two_sites(*CELLS[cell]) as (a, b):
         for sender, receiver, address in [(b, a, a.inner[4]), (a, b, b.inner[6])]:
             ping(a.machine, b.inner[4])
@@ -106,9 +106,9 @@ def serve_iperf3(machine, address):
 
 
 def assert_both_ends_agree(a, b, outer, transferred, lost):
-    """`wg show` says the same on both ends, and says it right.
+    """Both ends' `wg show` output is equal and correct.
 
-    lost: how large a part may be.
+    lost: the fraction that may be missing.
     """
     near, far = a.peer_status(b), b.peer_status(a)
     assert abs(near.latest_handshake - far.latest_handshake) <= 2
@@ -119,8 +119,8 @@ def assert_both_ends_agree(a, b, outer, transferred, lost):
     def counters_are_mirrored():
         near, far = a.peer_status(b), b.peer_status(a)
         assert near.tx > transferred and near.rx > transferred
-        # What is in flight, or lost in a full queue under TCP, may be missing at the receiver.
+        # Packets in flight, or lost in a full queue below TCP, may be missing at the receiver.
         return (0 <= near.tx - far.rx <= near.tx * lost
                 and 0 <= far.tx - near.rx <= far.tx * lost)
 
-    wait_until(counters_are_mirrored, "the transfer counters of both ends mirror each other")
+    wait_until(counters_are_mirrored, "the transfer counters of both ends match")

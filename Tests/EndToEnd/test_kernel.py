@@ -1,7 +1,7 @@
-"""Ours with the kernel's WireGuard: what one end does when the other one is the original.
+"""SwireGuard with the kernel's WireGuard.
 
-What every tunnel is for is in test_interop. These tests run with --kernel, on a machine whose kernel
-has WireGuard or in the one that scripts/kernel-interop boots.
+test_interop covers plain tunnels. These tests run with --kernel, on a machine whose kernel
+has WireGuard, or in the machine that scripts/kernel-interop boots.
 """
 
 import base64
@@ -40,15 +40,15 @@ def kernel_tunnel(cell, **options):
 
 
 def tunnel_from(end):
-    """A tunnel whose initiator is that end."""
+    """A tunnel that the named end initiates."""
     return two_sites(*((OURS, KERNEL) if end == "ours" else (KERNEL, OURS)))
 
 
 # On the wire.
 
 @CELLS
-def test_handshakes_are_counted_and_marked_alike(cell):
-    """S2: to the byte, and with the traffic class 0x88 from both."""
+def test_handshakes_are_counted_and_marked_equally(cell):
+    """S2: to the byte, and with traffic class 0x88 from both ends."""
     with kernel_tunnel(cell, preshared=True) as (a, b), Capture(a.machine, "eth0") as capture:
         ping(a.machine, b.inner[4], count=10)
         near, far = a.peer_status(b), b.peer_status(a)
@@ -63,8 +63,8 @@ def test_handshakes_are_counted_and_marked_alike(cell):
 
 
 @ENDS
-def test_what_is_sent_segmented_or_not_arrives(end, stream_size):
-    """The kernel seals and sends one packet at a time; ours sends runs of them in one."""
+def test_segmented_and_single_sends_arrive(end, stream_size):
+    """The kernel sends one packet at a time; SwireGuard sends runs of them in one call."""
     with tunnel_from(end) as (a, b), Capture(a.machine, "eth0") as capture:
         ping(a.machine, b.inner[4])
         capture.packets()
@@ -74,14 +74,14 @@ def test_what_is_sent_segmented_or_not_arrives(end, stream_size):
         assert largest > 5000 if end == "ours" else largest <= 1500
 
 
-def test_both_ends_dial_at_once():
+def test_both_ends_initiate_simultaneously():
     with tunnel_from("ours") as (a, b):
         b.daemon.wg("set", "peer", a.keys.public, "endpoint", f"{OUTER[4][1]}:{a.port}")
         for _ in range(5):
             pings = [site.machine.popen("ping", "-n", "-c", 1, "-W", 8, other.inner[4], stdout=-1)
                      for site, other in ((a, b), (b, a))]
             assert all("1 received" in each.communicate()[0] for each in pings)
-            a.go_down_and_up()  # sessions end with the link
+            a.go_down_and_up()  # the link's sessions end
             b.machine.ip("link set wg0 down\nlink set wg0 up")
             wait_for_the_next_initiation()
 
@@ -90,7 +90,7 @@ def test_both_ends_dial_at_once():
 
 @pytest.mark.parametrize("outer", [4, 6], ids=["outer IPv4", "outer IPv6"])
 @CELLS
-def test_an_initiator_that_roams_is_followed(cell, outer):
+def test_a_roaming_initiator_is_followed(cell, outer):
     with kernel_tunnel(cell, outer=outer) as (a, b):
         ping(a.machine, b.inner[4])
         before = b.peer_status(a).latest_handshake
@@ -103,7 +103,7 @@ def test_an_initiator_that_roams_is_followed(cell, outer):
 
 @pytest.mark.parametrize("outer", [4, 6], ids=["outer IPv4", "outer IPv6"])
 @CELLS
-def test_a_responder_that_roams_is_followed(cell, outer):
+def test_a_roaming_responder_is_followed(cell, outer):
     with kernel_tunnel(cell, outer=outer) as (a, b):
         ping(a.machine, b.inner[4])
         moved = move(b, outer)
@@ -113,7 +113,7 @@ def test_a_responder_that_roams_is_followed(cell, outer):
 
 
 @CELLS
-def test_an_endpoint_of_the_other_family_is_taken(cell):
+def test_an_endpoint_of_the_other_family_is_accepted(cell):
     with kernel_tunnel(cell) as (a, b):
         ping(a.machine, b.inner[4])
         a.daemon.wg("set", "peer", b.keys.public, "endpoint",
@@ -143,8 +143,8 @@ def test_syncconf_keeps_the_session(end):
         counts = re.search(r"(\d+) packets transmitted, (\d+) received", output)
         assert counts, output
         sent, received = map(int, counts.groups())
-        # The kernel takes a peer's allowed IPs away and then adds them, and a packet that comes in
-        # between finds no peer; ours changes them at once.
+        # The kernel removes a peer's allowed IPs and then adds them, and a packet that arrives in
+        # between finds no peer; SwireGuard replaces them atomically.
         losable = 0 if end == "ours" else min(number, 10)
         assert number >= 2 and sent == 250 and received >= sent - losable, output
         after = a.peer_status(b)
@@ -157,7 +157,7 @@ def test_syncconf_keeps_the_session(end):
 @pytest.mark.limit(120)
 @pytest.mark.parametrize("outer", [4, 6], ids=["outer IPv4", "outer IPv6"])
 @CELLS
-def test_under_load_the_responder_wants_a_cookie_and_gets_it(cell, outer):
+def test_under_load_the_responder_requests_a_cookie_and_gets_it(cell, outer):
     with kernel_tunnel(cell, outer=outer) as (a, b), Machine("mallory") as mallory:
         connect(mallory, "eth0", b.machine, "eth1", ["10.1.0.1/24"], ["10.1.0.2/24"])
         with Capture(a.machine, "eth0") as capture, Flood(mallory, ("10.1.0.2", b.port), b):
@@ -173,7 +173,7 @@ def test_under_load_the_responder_wants_a_cookie_and_gets_it(cell, outer):
         with_cookie = [message for port, message in messages[cookie:response]
                        if (port, message_type(message)) == (a.port, HandshakeInitiation.TYPE)]
         assert with_cookie and all(message[-16:] != bytes(16) for message in with_cookie)
-        # None before it had one.
+        # None before it had a cookie.
         assert all(message[-16:] == bytes(16) for port, message in messages[:cookie]
                    if port == a.port)
 
@@ -181,8 +181,8 @@ def test_under_load_the_responder_wants_a_cookie_and_gets_it(cell, outer):
 class Flood:
     """A thread that keeps an end under load.
 
-    Every initiation has a right mac1 and costs a Diffie-Hellman; they are a stranger's, so that none
-    has a consequence.
+    Every initiation has a valid mac1 and costs a Diffie-Hellman operation. It is from an unknown peer
+    and so has no effect.
     """
 
     def __init__(self, machine, remote, site):
@@ -214,13 +214,13 @@ class Flood:
 
 @pytest.mark.limit(120)
 def test_the_demo_runs():
-    """Not with the kernel, but on it: it is another one than that of most of the tests."""
+    """Runs on the kernel of the emulated machine, which differs from that of most tests."""
     done = subprocess.run([ROOT / "scripts/demo"], env=os.environ | {"SWIREGUARD": OURS},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# Clocks. All of these run at once, and beside the others.
+# Clocks. All of these run at once, beside the other tests.
 
 @pytest.mark.meanwhile
 @pytest.mark.limit(180)
@@ -230,7 +230,7 @@ def test_a_session_is_renewed_after_120_seconds(cell):
         begun = time.monotonic()
         first, renewed = 0, 0
         while time.monotonic() - begun < 130:
-            ping(a.machine, b.inner[4], within=4)  # before a lost packet would be noticed
+            ping(a.machine, b.inner[4], within=4)  # before the loss of a packet is noticed
             ping(b.machine, a.inner[6], within=4)
             handshake = a.peer_status(b).latest_handshake
             first = first or handshake
@@ -239,7 +239,7 @@ def test_a_session_is_renewed_after_120_seconds(cell):
             time.sleep(1)
         assert 115 < renewed < 128 + 9, renewed  # such a round may take 9 s
         assert abs(b.peer_status(a).latest_handshake - a.peer_status(b).latest_handshake) <= 1
-        # By the initiator, and by nobody else.
+        # By the initiator only.
         initiations = [source(packet) for packet in capture.packets() if source(packet)
                        and message_type(udp_payload(packet)) == HandshakeInitiation.TYPE]
         assert initiations == 2 * [(OUTER[4][1], a.port)]
@@ -248,7 +248,7 @@ def test_a_session_is_renewed_after_120_seconds(cell):
 @pytest.mark.meanwhile
 @pytest.mark.limit(240)
 @CELLS
-def test_after_180_seconds_of_silence_a_new_session_is_made(cell):
+def test_after_180_seconds_of_silence_a_new_session_is_created(cell):
     with kernel_tunnel(cell) as (a, b):
         ping(a.machine, b.inner[4])
         first = a.peer_status(b).latest_handshake
@@ -256,7 +256,7 @@ def test_after_180_seconds_of_silence_a_new_session_is_made(cell):
         with Capture(a.machine, "eth0") as capture:
             time.sleep(first + 182 - now())
             assert [packet for packet in capture.packets() if source(packet)] == []
-            ping(b.machine, a.inner[4])  # the responder begins, this time
+            ping(b.machine, a.inner[4])  # this time the responder initiates
             types = [(source(packet)[1], message_type(udp_payload(packet)))
                      for packet in capture.packets() if source(packet)]
         assert types[:3] == [(b.port, HandshakeInitiation.TYPE), (a.port, HandshakeResponse.TYPE),
@@ -267,7 +267,7 @@ def test_after_180_seconds_of_silence_a_new_session_is_made(cell):
 
 @pytest.mark.meanwhile
 @CELLS
-def test_data_that_nothing_answers_gets_a_keepalive_after_ten_seconds(cell):
+def test_unanswered_data_gets_a_keepalive_after_ten_seconds(cell):
     with kernel_tunnel(cell) as (a, b):
         ping(a.machine, b.inner[4])
         time.sleep(0.5)
@@ -284,7 +284,7 @@ def test_data_that_nothing_answers_gets_a_keepalive_after_ten_seconds(cell):
 
 @pytest.mark.meanwhile
 @CELLS
-def test_persistent_keepalives_come_when_they_should(cell):
+def test_persistent_keepalives_arrive_on_time(cell):
     with kernel_tunnel(cell) as (a, b), Capture(a.machine, "eth0") as capture:
         a.daemon.wg("set", "peer", b.keys.public, "persistent-keepalive", "4")
         wait_until(lambda: b.peer_status(a).latest_handshake, "a handshake without data")
@@ -299,21 +299,21 @@ def test_persistent_keepalives_come_when_they_should(cell):
 
 @pytest.mark.meanwhile
 @CELLS
-def test_a_responder_that_forgot_everything_is_found_again(cell):
+def test_a_responder_that_lost_its_state_is_reached_again(cell):
     with kernel_tunnel(cell) as (a, b):
         ping(a.machine, b.inner[4])
         b.machine.ip("link set wg0 down\nlink set wg0 up")  # which ends its sessions
         begun = time.monotonic()
         wait_until(lambda: a.machine.attempt("ping", "-n", "-c", 1, "-W", 1,
                                              b.inner[4]).returncode == 0,
-                   "the initiator begins anew", within=25)
+                   "the initiator starts a new handshake", within=25)
         assert 13 < time.monotonic() - begun < 23
 
 
 # Steps.
 
 def move(site, outer):
-    """Another address of that version, and another port; returns the address."""
+    """Another address of this IP version, and another port; returns the address."""
     number = OUTER[outer][1 if site.inner[4].endswith(".1") else 2]
     moved, length = (f"{number}1", 24) if outer == 4 else (f"{number}1", 96)
     nodad = " nodad" if outer == 6 else ""
@@ -324,6 +324,6 @@ def move(site, outer):
 
 
 def lengths(capture, port):
-    """Of the datagrams that came from there since the last call."""
+    """The datagrams that arrived from there since the last call."""
     return [len(udp_payload(packet)) for packet in capture.packets()
             if source(packet) and source(packet)[1] == port]

@@ -1,4 +1,4 @@
-"""What the kernel's WireGuard does and userspace daemons leave out."""
+"""Behavior of the kernel's WireGuard that userspace daemons often lack."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ from swireguard_dev.topology import (OUTER, PORT, Site, two_machines, two_sites,
     wait_for_the_next_initiation)
 from swireguard_dev.traffic import assert_no_answer, family, ping, send_stream
 
-# ICMP errors: a packet that cannot be sent is answered, as on any router.
+# ICMP errors: the sender of an undeliverable packet is told, as by any router.
 
 UNREACHABLE = {4: "Destination Host Unreachable", 6: "Address unreachable"}
 NOBODY = {4: "192.168.241.77", 6: "fd00::77"}
@@ -24,7 +24,7 @@ def test_a_destination_without_a_peer_is_unreachable(inner, seen):
     with two_sites() as (a, _):
         said = assert_no_answer(a.machine, NOBODY[inner])
         assert UNREACHABLE[inner] in said
-        assert f"From {NOBODY[inner]}" in said  # a source of our own would be a martian
+        assert f"From {NOBODY[inner]}" in said  # an address of this host as source would be a martian
         seen(f"From {NOBODY[inner]}: {UNREACHABLE[inner]}")
 
 
@@ -33,24 +33,24 @@ def test_a_destination_without_a_peer_is_unreachable(inner, seen):
 def test_a_peer_without_an_endpoint_is_unreachable(inner, seen):
     with two_sites() as (a, b):
         assert UNREACHABLE[inner] in assert_no_answer(b.machine, a.inner[inner])
-        ping(a.machine, b.inner[inner])  # now the endpoint is known
+        ping(a.machine, b.inner[inner])  # makes the endpoint known
         ping(b.machine, a.inner[inner])
         seen(f"{UNREACHABLE[inner]}, until the endpoint is known")
 
 
 @pytest.mark.parametrize("inner", [4, 6])
-def test_programs_see_the_error_at_once(inner):
+def test_programs_see_the_error_immediately(inner):
     with two_sites() as (a, _), a.machine.entered(), \
             socket.socket(family(NOBODY[inner]), socket.SOCK_STREAM) as client:
-        client.settimeout(10)  # IPv4 tolerates some before it gives up
+        client.settimeout(10)  # IPv4 tolerates some errors before it gives up
         with pytest.raises(OSError, match="No route to host"):
             client.connect((NOBODY[inner], 80))
 
 
 @pytest.mark.scenario("K3", "a forwarded packet is answered by an ICMP error")
 @pytest.mark.parametrize("inner", [4, 6])
-def test_a_forwarded_packet_is_answered_too(inner, seen):
-    """S21: a host behind the site dials a peer that was removed."""
+def test_a_forwarded_packet_is_answered(inner, seen):
+    """S21: a host behind the site connects to a removed peer."""
     with two_sites() as (a, b), Machine("host") as host:
         connect(host, "eth0", a.machine, "lan", ["172.16.0.2/24", "fd02::2/64"],
                 ["172.16.0.1/24", "fd02::1/64"])
@@ -58,11 +58,11 @@ def test_a_forwarded_packet_is_answered_too(inner, seen):
         host.ip("route add default via 172.16.0.1\nroute add default via fd02::1")
         a.daemon.wg("set", "peer", b.keys.public, "remove")
         assert UNREACHABLE[inner] in assert_no_answer(host, b.inner[inner])
-        seen(f"a host behind the interface is told {UNREACHABLE[inner]}")
+        seen(f"a host behind the interface gets {UNREACHABLE[inner]}")
 
 
-@pytest.mark.scenario("K4", "ICMP errors have a limit, and broadcasts none")
-def test_errors_are_not_sent_to_everybody_nor_without_end(seen):
+@pytest.mark.scenario("K4", "ICMP errors are rate-limited, and broadcasts cause none")
+def test_errors_are_rate_limited_and_not_sent_for_broadcasts(seen):
     with two_sites() as (a, _), Capture(a.machine, "wg0") as capture, a.machine.entered(), \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -80,7 +80,7 @@ def test_errors_are_not_sent_to_everybody_nor_without_end(seen):
                     try:
                         sender.sendto(b"to nobody", (destination, 9))
                     except OSError:
-                        pass  # the error of an earlier one
+                        pass  # the error of an earlier packet
                 errors = []
 
                 def an_error_came():
@@ -90,16 +90,16 @@ def test_errors_are_not_sent_to_everybody_nor_without_end(seen):
                 wait_until(an_error_came, "an error comes")
                 time.sleep(0.3)
                 an_error_came()
-                # A hundred a second, and fifty at once.
+                # A hundred per second, with a burst of fifty.
                 allowed = 50 + 100 * (time.monotonic() - begun) + 1
-                assert len(errors) <= allowed, f"{len(errors)} errors where {allowed:.0f} may be"
+                assert len(errors) <= allowed, f"{len(errors)} errors, {allowed:.0f} allowed"
                 seen(f"{len(errors)} errors for 2000 packets, none for a broadcast")
 
 
-@pytest.mark.scenario("X1", "an endpoint that leads into its own tunnel")
+@pytest.mark.scenario("X1", "an endpoint that is routed into its own tunnel")
 @pytest.mark.parametrize("outer", [4, 6])
-def test_a_tunnel_that_leads_to_its_own_endpoint_does_not_spin(outer, seen):
-    """Large packets, too: what sealing adds makes them come back in fragments."""
+def test_a_tunnel_routed_to_its_own_endpoint_does_not_loop(outer, seen):
+    """Also with large packets: sealing makes them longer, so they return in fragments."""
     with two_sites(outer=outer) as (a, b):
         ping(a.machine, b.inner[4])
         a.daemon.wg("set", "peer", b.keys.public, "allowed-ips", "0.0.0.0/0,::/0")
@@ -110,12 +110,12 @@ def test_a_tunnel_that_leads_to_its_own_endpoint_does_not_spin(outer, seen):
         assert a.peer_status(b).tx - before < 100_000
         assert sum("routed into the tunnel" in line
                    for line in a.daemon.log_text().splitlines()) == 1
-        seen(f"{a.peer_status(b).tx - before} bytes for six pings, and one line in the log")
+        seen(f"{a.peer_status(b).tx - before} bytes for six pings, one log line")
 
 
 @pytest.mark.parametrize("place", ["here", "moved"])
 def test_errors_are_not_sent_for_the_broadcasts_of_any_network(place):
-    """Directed broadcasts, which only the interface's netmasks tell from a host's address."""
+    """Directed broadcasts, which only the netmasks of the interface's addresses distinguish."""
     with Machine("jail") as jail, two_sites() as (a, _):
         if place == "moved":
             a.machine.ip(f"link set wg0 netns {jail.pid}")
@@ -123,12 +123,12 @@ def test_errors_are_not_sent_for_the_broadcasts_of_any_network(place):
             a.bring_up()
 
         def errors(*destinations, wanted=0):
-            """How many come for these: the wanted ones may take a while, one too many does not."""
+            """Counts the errors for these; waits for the wanted ones, but not for superfluous ones."""
             packets = []
 
             def count():
                 packets.extend(capture.packets())
-                # Behind the two headers is that of the packet in question.
+                # The header of the original packet follows the two headers.
                 return sum(is_icmp(packet, 3) and socket.inet_ntoa(packet[44:48]) in destinations
                            for packet in packets)
 
@@ -151,20 +151,20 @@ def test_errors_are_not_sent_for_the_broadcasts_of_any_network(place):
         a.machine.ip("address add 172.30.0.1/20 dev wg0\n"
                      "address add 172.31.0.1/24 broadcast 172.31.0.77 dev wg0\n"
                      "address add 172.29.0.0/31 dev wg0")
-        # The daemon hears of new addresses; it is not asked before.
+        # The daemon learns new addresses from events; the test cannot query it.
         wait_until(lambda: errors("172.30.15.255", "172.31.0.77", "172.31.0.255") == 0,
-                   "the new addresses are known")
+                   "the daemon knows the new addresses")
         assert errors("172.30.14.255", "172.29.0.1", wanted=2) == 2
         a.machine.ip("address del 172.30.0.1/20 dev wg0\nroute add 172.30.0.0/16 dev wg0")
-        wait_until(lambda: errors("172.30.15.255", wanted=1) == 1, "the deleted address is known",
+        wait_until(lambda: errors("172.30.15.255", wanted=1) == 1, "the daemon knows of the deleted address",
                    within=10)
 
 
 # Silence.
 
-@pytest.mark.scenario("K5", "no router solicitations, no address of its own")
-def test_an_interface_says_nothing_of_itself(seen):
-    """No router solicitations, no link-local address: nothing that would start a handshake."""
+@pytest.mark.scenario("K5", "no router solicitations, no link-local address")
+def test_an_interface_sends_nothing_unasked(seen):
+    """No router solicitations and no link-local address: these would start a handshake."""
     with two_machines() as (alice, bob), Site(alice, 1, port=PORT + 1) as a, \
             Site(bob, 2, port=PORT + 2) as b:
         a.configure(b.as_peer(allowed_ips=["0.0.0.0/0", "::/0"], endpoint=f"10.0.0.2:{b.port}"))
@@ -196,15 +196,15 @@ table inet marks {
 """
 
 
-@pytest.mark.scenario("K11", "a mark is on all that is sent, and changes under a session")
+@pytest.mark.scenario("K11", "the mark applies to all datagrams and can change during a session")
 @pytest.mark.parametrize("outer", [4, 6])
-def test_a_mark_is_on_all_that_is_sent(outer, seen):
-    """Counted where the packets leave, handshake messages and data."""
+def test_the_mark_applies_to_all_datagrams(outer, seen):
+    """Counted where datagrams leave, for handshake messages and data."""
     with two_sites(outer=outer) as (a, b):
         a.machine.nft(MARKS_COUNTED)
 
         def sent():
-            """Packets by their mark."""
+            """Datagrams by mark."""
             counters = json.loads(a.machine.run("nft", "--json", "list", "counters"))["nftables"]
             return {each["counter"]["name"]: each["counter"]["packets"] for each in counters
                     if "counter" in each}
@@ -221,10 +221,10 @@ def test_a_mark_is_on_all_that_is_sent(outer, seen):
         ping(a.machine, b.inner[4], within=4)
         assert sent()["unmarked"] >= 1 and sent()["first"] == marked["first"]
         assert a.peer_status(b).latest_handshake == handshake
-        seen(f"initiation and data under 0x2a, then 0x2b, then none: {sent()}")
+        seen(f"initiation and data with mark 0x2a, then 0x2b, then none: {sent()}")
 
 
-def test_a_keepalive_that_is_switched_on_is_sent_at_once():
+def test_enabling_a_keepalive_sends_one_immediately():
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         before = a.peer_status(b).tx
@@ -233,7 +233,7 @@ def test_a_keepalive_that_is_switched_on_is_sent_at_once():
 
 
 def test_large_outer_packets_are_fragmented():
-    """The path is narrower than the tunnel's packets; nothing is lost, whatever the offloads do."""
+    """The path is narrower than the tunnel's datagrams; nothing is lost with any offload."""
     with two_sites(cable_mtu=1280) as (a, b):
         ping(a.machine, b.inner[4])
         for sender, receiver, address in [(a, b, b.inner[4]), (b, a, a.inner[6])]:
@@ -242,10 +242,10 @@ def test_large_outer_packets_are_fragmented():
 
 
 @pytest.mark.parametrize("change", ["the tunnel's MTU", "the path"])
-def test_a_path_that_took_no_segmented_sends_is_not_condemned_for_ever(change):
+def test_segmentation_resumes_on_a_path_that_refused_it(change):
     with two_sites(cable_mtu=1280) as (a, b):
         def largest_send():
-            """In bytes, before the device cuts it; not of what Bob acknowledges, which is small."""
+            """In bytes, before the device cuts it; excludes Bob's acknowledgements, which are short."""
             with Capture(a.machine, "eth0") as capture:
                 send_stream(a.machine, b.machine, b.inner[4], size=2_000_000)
                 return max(len(packet) for packet in capture.packets()
@@ -260,11 +260,11 @@ def test_a_path_that_took_no_segmented_sends_is_not_condemned_for_ever(change):
                                 "dev eth0")
             else:
                 site.machine.ip("link set wg0 mtu 1200")
-        wait_until(lambda: largest_send() > 5000, "sends are segmented again")
+        wait_until(lambda: largest_send() > 5000, "segmented sends resume")
 
 
 def test_the_last_session_survives_a_restart_of_the_other_end():
-    """The other end comes back without its sessions: what it does not know is handshaken anew."""
+    """The other end restarts without its sessions: packets of unknown sessions cause a handshake."""
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         b.go_down_and_up()

@@ -1,4 +1,4 @@
-"""Kernels that lack something, and rights that are missing: the tunnel works with what there is."""
+"""Kernels that lack features, and missing rights: the tunnel works with what is available."""
 
 import errno
 import socket
@@ -31,15 +31,15 @@ def test_a_tunnel_carries_everything_without(lack, outer):
             exchange_datagrams(a.machine, b.machine, b.inner[version], [0, 1, 1372, 5000, 20000])
 
 
-def test_a_kernel_that_knows_no_segments_is_not_asked_for_them():
-    """It would ignore that, and send a run of datagrams as one."""
+def test_a_kernel_without_segmentation_gets_no_segmented_sends():
+    """It would ignore the option and send a run of datagrams as one."""
     with two_sites(before=lacking("UDP_SEGMENT")) as (a, b), Capture(a.machine, "eth0") as capture:
         ping(a.machine, b.inner[4])
         send_stream(a.machine, b.machine, b.inner[4], size=2_000_000)
         assert 1400 < max(map(len, capture.packets())) <= 1500
 
 
-def test_a_mark_without_the_right_is_refused_and_the_old_sockets_still_work():
+def test_a_mark_without_the_right_is_refused_and_the_old_sockets_keep_working():
     with two_sites(before=lacking("the right to set marks")) as (a, b):
         ping(a.machine, b.inner[4])
         before = a.daemon.get()
@@ -83,7 +83,7 @@ def test_without_ipv6_ipv4_works(without_ipv6):
         other.bind(("", 6000))
 
 
-def test_without_ipv6_an_endpoint_of_it_hurts_nobody(without_ipv6):
+def test_without_ipv6_an_ipv6_endpoint_does_no_harm(without_ipv6):
     a, b = without_ipv6
     ping(a.machine, b.inner[4])
     a.daemon.wg("set", "peer", "A" * 42 + "E=", "endpoint", "[2001:db8::1]:51820",
@@ -96,7 +96,7 @@ def test_without_ipv6_an_endpoint_of_it_hurts_nobody(without_ipv6):
     assert used < 0.1 * (time.monotonic() - begun)
 
 
-def test_a_kernel_without_ipv6_is_worth_a_line_in_the_log():
+def test_a_kernel_without_ipv6_is_logged_once():
     with two_machines() as (alice, _), Site(alice, 1, before=lacking("IPv6")) as a:
         alice.ip("link set wg0 up")
         a.daemon.wg("set", "listen-port", "6000")

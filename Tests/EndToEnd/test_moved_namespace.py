@@ -1,7 +1,7 @@
-"""The interface moved into a namespace that has nothing else, as its default route.
+"""The interface moves to a namespace without other interfaces, as its default route.
 
-The daemon's sockets stay where it was started: what runs in the jail reaches the world through the
-tunnel, or not at all.
+The daemon's sockets stay in the namespace where it started: programs in the jail reach the world
+through the tunnel only.
 
     jail: wg0 (default route)          alice: daemon, eth0 ── bob: daemon, wg0, eth0
 """
@@ -34,7 +34,7 @@ def world():
         alice.ip(f"link set wg0 netns {jail.pid}")
         a.configure(b.as_peer(allowed_ips=["0.0.0.0/0", "::/0"],
                               endpoint=f"{OUTER[4][2]}:{b.port}"))
-        a.machine = jail  # where its interface is; its daemon is still alice's
+        a.machine = jail  # the namespace of its interface; the daemon stays in alice's
         a.bring_up()
         jail.ip("route add default dev wg0\nroute add ::/0 dev wg0")
         yield SimpleNamespace(alice=alice, jail=jail, bob=bob, a=a, b=b)
@@ -56,13 +56,13 @@ def test_the_sockets_stay_where_the_daemon_was_started(world):
     port = f"sport = :{world.a.port}"
     assert world.alice.run("ss", "-Hlun", port)
     assert not world.jail.run("ss", "-Hlun", port)
-    world.a.daemon.wg("set", "listen-port", "9999")  # a new socket, too
+    world.a.daemon.wg("set", "listen-port", "9999")  # also a new socket
     assert world.alice.run("ss", "-Hlun", "sport = :9999")
     ping(world.jail, PUBLIC[4], within=4)
     assert world.b.peer_status(world.a).endpoint == "10.0.0.1:9999"
 
 
-def test_down_and_up_are_followed(world):
+def test_down_and_up_take_effect(world):
     ping(world.jail, PUBLIC[4])
     port = world.a.daemon.show().listen_port
     for _ in range(3):
@@ -87,12 +87,12 @@ def test_while_down_nothing_is_sent(world):
     assert_no_answer(world.bob, world.a.inner[4])
     assert sent() == before
     world.jail.ip("link set wg0 up")
-    wait_until(lambda: sent() > before, "a keepalive peer is sent to at once", within=4)
+    wait_until(lambda: sent() > before, "a peer with a keepalive gets one immediately", within=4)
 
 
 @pytest.mark.parametrize("mtu", [1280, 1299, 1300, 1420, 9000, 34736])
-def test_the_mtu_is_followed(world, mtu):
-    """S7 for a TUN: padding never takes a packet over the MTU, whatever that is at the time."""
+def test_mtu_changes_take_effect(world, mtu):
+    """S7 for a TUN: padding never extends a packet beyond the current MTU."""
     for interface in (world.jail, world.bob):
         interface.ip(f"link set wg0 mtu {mtu}")
     ping(world.jail, PUBLIC[4])
@@ -103,16 +103,16 @@ def test_the_mtu_is_followed(world, mtu):
     send_stream(world.bob, world.jail, world.a.inner[6], size=5_000_000)
 
 
-def test_the_largest_mtu_is_followed(world):
-    """A packet that fills it fits into no datagram: it is lost, and nothing else is."""
+def test_the_largest_mtu_takes_effect(world):
+    """A packet of that size fits into no datagram: only such packets are lost."""
     world.jail.ip("link set wg0 mtu 65535")
     world.jail.attempt("ping", "-c", 2, "-i", 0.1, "-W", 0.2, "-s", 65507, PUBLIC[4])
     ping(world.jail, PUBLIC[4], count=3, within=4)
 
 
 @pytest.mark.parametrize("mtu", [68, 576])
-def test_a_small_mtu_is_followed(world, mtu):
-    """Below 1280 there is no IPv6."""
+def test_a_small_mtu_takes_effect(world, mtu):
+    """IPv6 requires an MTU of 1280."""
     for interface in (world.jail, world.bob):
         interface.ip(f"link set wg0 mtu {mtu}")
     world.jail.ip("route replace default dev wg0")
@@ -134,7 +134,7 @@ def test_the_mtu_changes_under_a_stream(world):
     ping(world.jail, PUBLIC[4])
 
 
-def test_the_interface_moves_in_the_middle_of_traffic(world):
+def test_the_interface_moves_under_traffic(world):
     ping(world.jail, PUBLIC[4])
     with Machine("other") as other:
         world.jail.ip(f"link set wg0 netns {other.pid}")
@@ -148,7 +148,7 @@ def test_the_interface_moves_in_the_middle_of_traffic(world):
         ping(world.alice, world.b.inner[4], within=4)
 
 
-def test_deleting_the_link_there_ends_the_daemon(world):
+def test_deleting_the_moved_link_ends_the_daemon(world):
     ping(world.jail, PUBLIC[4])
     world.jail.ip("link del wg0")
     world.a.daemon.assert_ends_cleanly(within=10)
@@ -167,7 +167,7 @@ def test_signals_end_the_daemon_cleanly(world, number):
     assert not world.jail.has_link("wg0")
 
 
-def test_stopped_and_continued_it_goes_on(world):
+def test_after_stop_and_continue_it_works(world):
     ping(world.jail, PUBLIC[4])
     for _ in range(20):
         world.a.daemon.process.send_signal(signal.SIGSTOP)
@@ -175,17 +175,17 @@ def test_stopped_and_continued_it_goes_on(world):
     ping(world.jail, PUBLIC[4], within=4)
 
 
-def test_an_idle_tunnel_costs_nothing(world):
+def test_an_idle_tunnel_uses_no_processor_time(world):
     ping(world.jail, PUBLIC[4])
     before = cpu_seconds(world.a.daemon.pid)
     time.sleep(2)
-    # In steps of 0.01 s.
+    # In units of 0.01 s.
     assert cpu_seconds(world.a.daemon.pid) - before < 0.045
 
 
 @pytest.fixture
 def out_of_sight():
-    """As in a container with CAP_NET_ADMIN alone: no events arrive, so the link is looked at."""
+    """As in a container with only CAP_NET_ADMIN: no events arrive, so the daemon polls the link."""
     before = ["setpriv", "--bounding-set", "-net_broadcast", "--inh-caps", "-net_broadcast"]
     with two_machines() as (alice, bob), Machine("jail") as jail, \
             Site(alice, 1, port=PORT + 1, before=before) as a, Site(bob, 2, port=PORT + 2) as b:
@@ -199,9 +199,9 @@ def out_of_sight():
         yield jail, bob, a, b
 
 
-def test_a_move_is_followed_without_the_right_to_hear_of_it(out_of_sight):
+def test_a_move_is_noticed_without_the_right_to_receive_events(out_of_sight):
     jail, bob, a, b = out_of_sight
-    ping(bob, a.inner[4], within=7)  # the other end dials
+    ping(bob, a.inner[4], within=7)  # the other end initiates
     ping(jail, b.inner[4])
     jail.ip("link set wg0 down")
     wait_until(lambda: "is down" in a.daemon.log_text(), "down is seen", within=10)
@@ -211,8 +211,8 @@ def test_a_move_is_followed_without_the_right_to_hear_of_it(out_of_sight):
     full_ping(jail, b.inner[4], 1300, within=7)
 
 
-def test_forwarding_is_seen_without_the_right_to_hear_of_it(out_of_sight):
-    """The kernel joins what it forwards up to its own limit, which is the device's then."""
+def test_forwarding_is_noticed_without_the_right_to_receive_events(out_of_sight):
+    """The kernel coalesces forwarded packets up to its own limit, which becomes the device's."""
     jail, *_ = out_of_sight
 
     def largest_superpacket():
@@ -223,4 +223,4 @@ def test_forwarding_is_seen_without_the_right_to_hear_of_it(out_of_sight):
         jail.sysctl(**{setting: 1})
         wait_until(lambda: largest_superpacket() == 65536, "forwarding is seen", within=10)
         jail.sysctl(**{setting: 0})
-        wait_until(lambda: largest_superpacket() < 65536, "its end is seen", within=10)
+        wait_until(lambda: largest_superpacket() < 65536, "the end of forwarding is noticed", within=10)

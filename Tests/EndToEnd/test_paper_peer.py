@@ -1,7 +1,7 @@
 """The daemon against the paper peer: handshakes, cookies, transport, roaming.
 
-Every wait that must run its length is one that the protocol itself sets (a retry after 5 s, a
-keepalive after 10 s) or one that shows silence.
+Waits of a fixed length are those of the protocol (a retry after 5 s, a keepalive after 10 s) or
+prove silence.
 """
 
 import fcntl
@@ -29,8 +29,8 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
 PRESHARED = pytest.mark.parametrize("preshared", [NO_PRESHARED_KEY, os.urandom(32)],
                                     ids=["plain", "psk"])
 SIOCGSTAMPNS = 0x8907
-# Rekey-Timeout, and the jitter that is added to it, with two seconds for a busy machine: the unit
-# tests say exactly how much jitter there is.
+# Rekey-Timeout plus jitter, plus two seconds for a busy machine. The unit
+# tests check the jitter exactly.
 RETRY_AFTER, RETRY_BEFORE = 4.95, 7.5
 
 
@@ -60,12 +60,12 @@ def test_the_daemon_initiates_for_a_ping_and_sends_it_first(open_site, family, p
     assert HandshakeInitiation.parse(initiation.data).mac2 == bytes(16)
 
 
-def test_a_late_response_is_taken(open_site):
+def test_a_late_response_is_accepted(open_site):
     site = open_site()
     with site.daemon.ping(INNER[4][1], "-W", "9") as ping:
         initiation = site.tunnel.await_initiation()
         response = site.tunnel.peer.respond(initiation.data)
-        time.sleep(4)  # the daemon tries again only after 5 s
+        time.sleep(4)  # the daemon retries after 5 s
         site.tunnel.send(response)
         site.tunnel.answer_echo()
         assert ping.wait(5) == 0
@@ -73,7 +73,7 @@ def test_a_late_response_is_taken(open_site):
 
 def test_the_last_128_packets_wait_for_the_handshake(open_site):
     def has_read():
-        # A TUN has sent what the daemon has read.
+        # A packet counts as sent by the TUN when the daemon has read it.
         return site.daemon_namespace.packets_through(site.name)[1]
 
     site = open_site()
@@ -83,10 +83,10 @@ def test_the_last_128_packets_wait_for_the_handshake(open_site):
             sender.sendto(struct.pack(">L", number), (INNER[4][1], 9))
     initiation = site.tunnel.await_initiation()
     wait_until(lambda: has_read() >= before + 200)
-    time.sleep(0.3)  # it keeps what it reads in batches
+    time.sleep(0.3)  # the daemon stages what it reads, batch by batch
     site.tunnel.send(site.tunnel.peer.respond(initiation.data))
     plaintexts = [site.tunnel.receive_transport()[1] for _ in range(128)]
-    # The payload is behind 20 bytes of IPv4 and 8 of UDP.
+    # The payload follows 20 bytes of IPv4 header and 8 of UDP header.
     assert [struct.unpack_from(">L", plaintext, 28)[0] for plaintext in plaintexts] == [
         *range(72, 200)]
     assert site.tunnel.hears_nothing(0.3)
@@ -111,11 +111,11 @@ def test_the_daemons_timestamps_are_now_and_whitened(open_site):
     initiation = site.tunnel.await_initiation()
     stamp = site.tunnel.peer.consume_initiation(initiation.data).timestamp
     assert abs(unix_nanoseconds(stamp) - time.time_ns()) < 2_000_000_000
-    # The low 24 bits of the nanoseconds would tell an observer how the clock drifts.
+    # The low 24 bits of the nanoseconds would reveal the clock's drift.
     assert struct.unpack(">L", stamp[8:])[0] & 0xFFFFFF == 0
 
 
-def test_a_response_under_another_preshared_key_makes_no_session(open_site):
+def test_a_response_with_another_preshared_key_creates_no_session(open_site):
     site = open_site(preshared=os.urandom(32))
     site.tunnel.peer.preshared = os.urandom(32)
     with pytest.raises(Forged):
@@ -127,14 +127,14 @@ def test_after_a_response_the_daemon_waits_for_the_confirmation(open_site):
     site = open_site()
     site.tunnel.initiate_until_response()
     with site.daemon.ping(INNER[4][1], "-W", "5") as ping:
-        # Neither data under an unconfirmed key, nor an initiation so soon after a response.
+        # Neither data under an unconfirmed key nor an initiation shortly after a response.
         assert site.tunnel.hears_nothing(0.5)
         site.tunnel.send(site.tunnel.peer.seal(b""))
         site.tunnel.answer_echo()
         assert ping.wait(5) == 0
 
 
-def test_the_session_before_still_receives_after_a_new_handshake(open_site):
+def test_the_previous_session_still_receives_after_a_new_handshake(open_site):
     site = open_site()
     tunnel = site.tunnel
     tunnel.handshake()
@@ -142,30 +142,30 @@ def test_the_session_before_still_receives_after_a_new_handshake(open_site):
     tunnel.handshake()
     tunnel.ping()
     request = tunnel.echo()
-    # The reply comes under the new key: only receiving goes on under the old one.
+    # The reply uses the new key: the old one only receives.
     tunnel.send(before.seal(request.encode()))
     reply = TransportData.parse(tunnel.receive_reply(request).data)
     assert reply.receiver == tunnel.peer.current.keys.local_index
 
 
-def test_indices_are_unlike_each_other(open_site):
+def test_indices_are_random(open_site):
     site = open_site()
     indices = set()
     for _ in range(12):
         site.tunnel.handshake()
         indices.add(site.tunnel.peer.current.keys.remote_index)
     assert len(indices) == 12
-    # That none of twelve random numbers has a high bit set happens once in 2^48 runs.
+    # Twelve random numbers all lack a high bit once in 2^48 runs.
     assert any(index >> 28 for index in indices)
 
 
 def test_an_interface_that_is_down_is_silent(open_site):
-    # **ours**: the port stays bound, so that there is not even an ICMP error.
+    # **ours**: the port stays bound, so there is no ICMP error either.
     site = open_site()
     site.tunnel.handshake()
     site.tunnel.ping()
     site.daemon_namespace.ip(f"link set {site.name} down")
-    time.sleep(1)  # to notice it
+    time.sleep(1)  # until the daemon notices
     with site.silence():
         site.tunnel.send(site.tunnel.peer.initiate())
         site.tunnel.send(site.tunnel.peer.seal(site.tunnel.echo().encode()))
@@ -179,7 +179,7 @@ def test_an_interface_that_is_down_is_silent(open_site):
 
 
 def test_handshake_messages_are_marked_and_cookie_replies_are_not(open_site):
-    # **ours**, as the kernel: DSCP 34 for handshakes.
+    # **ours**, as in the kernel: DSCP 34 for handshakes.
     site = open_site()
     site.tunnel.handshake()
     site.tunnel.ping()
@@ -193,13 +193,13 @@ def test_handshake_messages_are_marked_and_cookie_replies_are_not(open_site):
             if packet.udp[0] == CookieReply.TYPE} == {0}
 
 
-def test_what_is_sent_and_received_is_counted(open_site):
+def test_transfer_counters_are_exact(open_site):
     site = open_site()
     site.tunnel.handshake()
     for _ in range(10):
         site.tunnel.ping(payload=bytes(56))
-    # Each ping of ours is followed by a keepalive, and one confirmed the handshake. Nothing answers
-    # the last of them, so that it may be counted late.
+    # A keepalive follows each ping of the test, and one confirmed the handshake. Nothing answers
+    # the last one, so it may be counted late.
     expected = 148 + 10 * 128 + 11 * 32
     wait_until(lambda: int(site.daemon.show("transfer")[0][1]) >= expected)
     [[_, received, sent]] = site.daemon.show("transfer")
@@ -207,7 +207,7 @@ def test_what_is_sent_and_received_is_counted(open_site):
     assert int(received) == expected
 
 
-# Cookies: the daemon is answered by one
+# Cookies: the daemon receives one
 
 @FAMILIES
 def test_the_daemon_uses_a_cookie_in_its_retry(open_site, family):
@@ -220,7 +220,7 @@ def test_the_daemon_uses_a_cookie_in_its_retry(open_site, family):
     source = encoded_source(*first.source)
     reply = peer.cookie_reply(first.data, source)
     tunnel.send(reply)
-    # A cookie reply is no demand for haste: the retry comes when it would have come.
+    # A cookie reply does not speed up the retry.
     retry = tunnel.await_initiation(RETRY_BEFORE)
     assert RETRY_AFTER < arrival(tunnel) - came < RETRY_BEFORE
     assert peer.accepts_mac2(retry.data, source)
@@ -239,13 +239,13 @@ def test_the_daemon_uses_a_cookie_in_its_next_response(open_site):
     first = tunnel.receive(2, HandshakeResponse.TYPE)
     assert first.data[-16:] == bytes(16)
     tunnel.send(peer.cookie_reply(first.data, encoded_source(*first.source)))
-    time.sleep(0.1)  # the limit of one initiation per 20 ms, with some room
+    time.sleep(0.1)  # more than the limit of one initiation per 20 ms
     tunnel.send(peer.initiate())
     second = tunnel.receive(2, HandshakeResponse.TYPE)
     assert peer.accepts_mac2(second.data, encoded_source(*second.source))
 
 
-def test_a_cookie_reply_that_does_not_fit_is_ignored(open_site):
+def test_an_invalid_cookie_reply_is_ignored(open_site):
     site = open_site()
     tunnel, peer = site.tunnel, site.tunnel.peer
     site.set_peer("persistent-keepalive", "1")
@@ -265,15 +265,15 @@ def test_a_cookie_reply_that_does_not_fit_is_ignored(open_site):
     assert retry.data[-16:] == bytes(16)
 
 
-def test_a_mac1_takes_one_cookie_reply(open_site):
-    # **ours**: a second reply to the same mac1, though authentic, changes nothing.
+def test_a_mac1_accepts_one_cookie_reply(open_site):
+    # **ours**: a second reply to the same mac1 is authentic but changes nothing.
     site = open_site()
     tunnel, peer = site.tunnel, site.tunnel.peer
     site.set_peer("persistent-keepalive", "1")
     first = tunnel.await_initiation()
     source = encoded_source(*first.source)
     tunnel.send(peer.cookie_reply(first.data, source))
-    time.sleep(0.1)  # whoever handles handshakes in parallel has handled it by then
+    time.sleep(0.1)  # enough for a parallel implementation to handle it
     other = CookieMaker(peer.static.public, os.urandom(32))
     tunnel.send(other.reply(first.data, source, os.urandom(24)).encode())
     retry = tunnel.await_initiation(RETRY_BEFORE)
@@ -288,7 +288,7 @@ def test_a_cookie_reply_does_not_move_the_endpoint(open_site):
     elsewhere = site.another_tunnel(peer=peer)
     elsewhere.send(peer.cookie_reply(first.data, encoded_source(*first.source)))
     retry = tunnel.await_initiation(RETRY_BEFORE)
-    # It was taken: a cookie is bound to the one who uses it, not to where it came from.
+    # It was accepted: a cookie is bound to its user, not to its sender's address.
     assert peer.accepts_mac2(retry.data, encoded_source(*first.source))
     assert site.endpoint() == site.endpoint_of(tunnel)
 
@@ -296,7 +296,7 @@ def test_a_cookie_reply_does_not_move_the_endpoint(open_site):
 # Cookies: the daemon is under load
 
 @FAMILIES
-def test_under_load_the_daemon_asks_for_a_cookie_and_takes_it(open_site, family):
+def test_under_load_the_daemon_requests_a_cookie_and_accepts_it(open_site, family):
     site = open_site(family)
     tunnel, peer = site.tunnel, site.tunnel.peer
     under_load(site)
@@ -306,7 +306,7 @@ def test_under_load_the_daemon_asks_for_a_cookie_and_takes_it(open_site, family)
     tunnel.ping()
 
 
-def test_under_load_the_daemon_asks_for_a_cookie_in_a_response(open_site):
+def test_under_load_the_daemon_requests_a_cookie_for_a_response(open_site):
     site = open_site()
     tunnel, peer = site.tunnel, site.tunnel.peer
     site.set_peer("persistent-keepalive", "1")
@@ -329,11 +329,11 @@ def test_the_daemons_cookie_is_bound_to_the_port(open_site):
     assert peer.cookie != peer.consume_cookie_reply(reply.data)
 
 
-def test_the_load_passes(open_site):
+def test_the_load_state_ends(open_site):
     site = open_site()
     under_load(site)
     cookie_reply_to_fresh_initiation(site, site.tunnel)
-    time.sleep(2)  # under load for one second after the queue was long
+    time.sleep(2)  # the load state lasts one second after the queue was long
     site.tunnel.drop_received()
     site.tunnel.send(site.tunnel.peer.initiate())
     response = site.tunnel.receive(2)
@@ -350,9 +350,9 @@ def test_under_load_a_source_gets_20_handshakes_a_second_and_5_at_once(open_site
     tunnel.drop_received()
     start = renewal = time.monotonic()
     sent = 0
-    # Until clearly more has gone out than may be answered, however long a busy machine takes.
+    # Until clearly more was sent than may be answered, however slow the machine is.
     while sent < 40 or sent <= 5 + 20 * (time.monotonic() - start) + 5:
-        if time.monotonic() >= renewal:  # without load for a second there is no limit
+        if time.monotonic() >= renewal:  # without load for a second, the limit ends
             under_load(site)
             renewal = time.monotonic() + 0.3
         tunnel.send(peer.initiate())
@@ -360,7 +360,7 @@ def test_under_load_a_source_gets_20_handshakes_a_second_and_5_at_once(open_site
         time.sleep(0.025)
     answers = received_until_quiet(tunnel)
     assert {answer.type for answer in answers} == {HandshakeResponse.TYPE}
-    # Up to the last answer: the daemon may come to an initiation late.
+    # Up to the last answer: the daemon may handle an initiation late.
     seconds = answers[-1].time - start
     assert 5 <= len(answers) <= 5 + 20 * seconds + 1
 
@@ -370,7 +370,7 @@ def test_an_idle_daemon_limits_no_source(open_site):
     for _ in range(40):
         site.tunnel.send(site.tunnel.peer.initiate())
         assert site.tunnel.receive(5).type == HandshakeResponse.TYPE
-        # A peer may initiate once in 20 ms, which begin when the daemon comes to the last one.
+        # A peer may initiate once in 20 ms, measured from when the daemon handled the last one.
         time.sleep(0.025)
     assert site.tunnel.hears_nothing(0.3)
 
@@ -382,7 +382,7 @@ def test_a_wrong_mac2_is_ignored_by_an_idle_daemon(open_site):
     site.tunnel.ping()
 
 
-def test_under_load_a_wrong_mac1_gets_nothing(open_site):
+def test_under_load_a_wrong_mac1_gets_no_answer(open_site):
     site = open_site()
     tunnel = site.tunnel
     under_load(site)
@@ -397,7 +397,7 @@ def test_under_load_a_wrong_mac1_gets_nothing(open_site):
 # Transport
 
 @pytest.mark.parametrize("version", [4, 6], ids=["inner4", "inner6"])
-def test_replies_are_padded_to_16_bytes_but_not_past_the_mtu(open_site, version):
+def test_replies_are_padded_to_16_bytes_but_not_beyond_the_mtu(open_site, version):
     site = open_site()
     site.tunnel.handshake()
     headers = {4: 28, 6: 48}[version]
@@ -406,7 +406,7 @@ def test_replies_are_padded_to_16_bytes_but_not_past_the_mtu(open_site, version)
         assert len(reply.data) == 32 + len(padded(bytes(inner), MTU)), inner
 
 
-def test_a_message_of_any_length_is_taken(open_site):
+def test_a_message_of_any_length_is_accepted(open_site):
     site = open_site()
     tunnel = site.tunnel
     tunnel.handshake()
@@ -424,7 +424,7 @@ def test_counters_grow_by_one(open_site):
     assert counters == list(range(20))
 
 
-def test_a_repeated_message_is_refused(open_site):
+def test_a_replayed_message_is_refused(open_site):
     site = open_site()
     tunnel = site.tunnel
     tunnel.handshake()
@@ -462,7 +462,7 @@ def test_a_forged_counter_does_not_move_the_window(open_site):
     tunnel.ping()
 
 
-def test_a_counter_at_the_limit_is_refused_and_the_one_below_is_taken(open_site):
+def test_a_counter_at_the_limit_is_refused_and_the_one_below_is_accepted(open_site):
     site = open_site()
     tunnel = site.tunnel
     tunnel.handshake()
@@ -488,7 +488,7 @@ def test_a_source_outside_the_allowed_ips_is_dropped(open_site):
 
 
 def test_a_source_that_another_peer_owns_is_dropped(open_site):
-    # The longest prefix on the whole device decides, not the sender's own list.
+    # The longest prefix of the whole device decides, not the sender's own list.
     site = open_site()
     tunnel = site.tunnel
     site.set_peer("allowed-ips", "192.168.77.0/24,fd78::/64")
@@ -501,12 +501,12 @@ def test_a_source_that_another_peer_owns_is_dropped(open_site):
         assert tunnel.answers(tunnel.peer.seal(honest.encode()), honest, 2)
 
 
-def test_data_that_nothing_answers_gets_a_keepalive_after_ten_seconds(open_site):
+def test_unanswered_data_gets_a_keepalive_after_ten_seconds(open_site):
     site = open_site()
     tunnel = site.tunnel
     tunnel.handshake()
     tunnel.ping()
-    # A reply to nothing: the daemon's host takes it in and has nothing to say.
+    # An unsolicited reply: the daemon's host accepts it and sends nothing.
     sent = time.monotonic()
     tunnel.send(tunnel.peer.seal(tunnel.echo().answer().encode()))
     keepalive = tunnel.receive(14)
@@ -520,7 +520,7 @@ def test_data_that_nothing_answers_gets_a_keepalive_after_ten_seconds(open_site)
 @FAMILIES
 def test_the_endpoint_follows_data_keepalives_and_initiations(open_site, family):
     def received(count):
-        # Each socket may be another worker's, which may overtake the one before.
+        # Different workers may serve the sockets, and one may overtake another.
         wait_until(lambda: site.daemon.show("transfer")[0][1] == str(count))
 
     site = open_site(family)
@@ -555,7 +555,7 @@ def test_the_endpoint_follows_a_response(open_site, family):
     assert site.endpoint() == site.endpoint_of(elsewhere)
 
 
-def test_the_endpoint_follows_nothing_that_was_refused(open_site):
+def test_the_endpoint_ignores_refused_messages(open_site):
     site = open_site()
     tunnel = site.tunnel
     initiation = tunnel.peer.initiate()
@@ -593,7 +593,7 @@ def test_an_initiator_that_sends_after_120_seconds_initiates(open_site):
     time.sleep(established + 121 - time.monotonic())
     site.tunnel.drop_received()
     with site.daemon.ping(INNER[4][1], "-W", "1"):
-        # The packet does not wait for an answer: it goes under the key that is still good.
+        # The packet is not delayed: it uses the current key, which is still valid.
         assert {site.tunnel.receive(4).type, site.tunnel.receive(4).type} == {
             TransportData.TYPE, HandshakeInitiation.TYPE}
 
@@ -638,7 +638,7 @@ def test_the_daemon_initiates_20_times_and_gives_up(open_site, seen):
 # Steps
 
 def answer_ping(site) -> None:
-    """The daemon's host pings, which makes the daemon initiate; all of it is answered."""
+    """The daemon's host pings, so the daemon initiates; the test answers everything."""
     with site.daemon.ping(INNER[4][1], "-W", "5") as ping:
         site.tunnel.answer_handshake()
         site.tunnel.answer_echo()
@@ -646,10 +646,10 @@ def answer_ping(site) -> None:
 
 
 def under_load(site) -> None:
-    """Makes the daemon take itself to be under load, from a socket that nothing else uses.
+    """Puts the daemon under load, from a socket that no other test uses.
 
-    Every initiation has a right mac1 and costs the daemon a Diffie-Hellman; in segments they come
-    faster than anyone computes those.  They are a stranger's, so that none has a consequence.
+    Every initiation has a valid mac1 and costs the daemon a Diffie-Hellman operation; in segments they
+    arrive faster than any processor computes them. They are from an unknown peer and have no effect.
     """
     stranger = Peer(KeyPair.of(os.urandom(32)), site.daemon.static.public)
     flooder = site.another_tunnel(peer=stranger)
@@ -659,15 +659,15 @@ def under_load(site) -> None:
 
 
 def cookie_reply_to_fresh_initiation(site, tunnel: Tunnel) -> Datagram:
-    """The cookie reply to the newest initiation."""
+    """The cookie reply to the latest initiation."""
     return cookie_reply_to(site, tunnel, tunnel.peer.initiate)
 
 
 def cookie_reply_to(site, tunnel: Tunnel, message: Callable[[], bytes]) -> Datagram:
-    """The cookie reply to a handshake message, and to no earlier one.
+    """The cookie reply to this handshake message, not to an earlier one.
 
-    The daemon stays under load for a second, and while its queue is full it drops what comes: the
-    message is sent a little later. Where that was too soon or too late, there is load once more.
+    The daemon stays under load for a second, and drops messages while its queue is full. The message
+    is therefore sent a little later, and load is applied again if that was too early or too late.
     """
     for tenths in range(1, 9):
         time.sleep(tenths / 10)
@@ -684,7 +684,7 @@ def cookie_reply_to(site, tunnel: Tunnel, message: Callable[[], bytes]) -> Datag
 
 
 def received_until_quiet(tunnel: Tunnel) -> list[Datagram]:
-    """All that has come, and comes until it is quiet."""
+    """Everything received until the socket is quiet."""
     datagrams = []
     while True:
         try:
@@ -694,9 +694,9 @@ def received_until_quiet(tunnel: Tunnel) -> list[Datagram]:
 
 
 def arrival(tunnel: Tunnel) -> float | None:
-    """When what was received last came to the socket (Unix seconds): this thread may wake later.
+    """When the last datagram reached the socket (Unix seconds); this thread may wake up later.
 
-    The kernel notes it from the first call on; there is none before something was received.
+    The kernel records it from the first call on. It is absent before the first datagram.
     """
     try:
         stamp = fcntl.ioctl(tunnel.socket, SIOCGSTAMPNS, bytes(struct.calcsize("ll")))
@@ -709,5 +709,5 @@ def arrival(tunnel: Tunnel) -> float | None:
 def wait_until(condition) -> None:
     end = time.monotonic() + 10
     while not condition():
-        assert time.monotonic() < end, "it did not come to pass within 10 s"
+        assert time.monotonic() < end, "the condition did not hold within 10 s"
         time.sleep(0.02)

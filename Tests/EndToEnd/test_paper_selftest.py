@@ -1,4 +1,4 @@
-"""The Python peer against itself and against what is published: without a daemon or root."""
+"""The Python peer against itself and against published values, without a daemon or root."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from swireguard_dev.paper.session import (REJECT_AFTER_MESSAGES, WINDOW, Replaye
 
 
 def peers(preshared: bytes = NO_PRESHARED_KEY, other: bytes | None = None) -> tuple[Peer, Peer]:
-    """Two peers that know each other, all of whose randomness is seeded."""
+    """Two peers that know each other and use seeded randomness."""
     seeded = random.Random(1)
     alice, bob = vectors.key_pair("alice"), vectors.key_pair("bob")
     clock = iter(range(1_700_000_000_000_000_000, 2**63, 1_000_000)).__next__
@@ -45,7 +45,7 @@ def test_both_directions_decrypt_after_a_handshake(preshared):
         assert receiver.open(sender.seal(b"")) == b""
 
 
-def test_the_messages_have_their_lengths_and_types():
+def test_messages_have_the_right_lengths_and_types():
     alice, bob = peers()
     initiation = alice.initiate()
     response = bob.respond(initiation)
@@ -55,7 +55,7 @@ def test_the_messages_have_their_lengths_and_types():
     assert found == [(148, "01000000"), (92, "02000000"), (64, "03000000"), (32, "04000000")]
 
 
-def test_seeded_peers_repeat_every_byte():
+def test_seeded_peers_are_deterministic():
     assert peers()[0].initiate() == peers()[0].initiate()
 
 
@@ -65,7 +65,7 @@ def test_different_preshared_keys_fail_at_the_response():
         alice.consume_response(bob.respond(alice.initiate()))
 
 
-def test_a_repeated_initiation_is_refused():
+def test_a_replayed_initiation_is_refused():
     alice, bob = peers()
     initiation = alice.initiate()
     bob.respond(initiation)
@@ -83,12 +83,12 @@ def test_an_initiation_with_one_bit_flipped_is_refused(position):
 
 
 @pytest.mark.parametrize("point", vectors.LOW_ORDER_POINTS)
-def test_a_point_of_low_order_ends_the_handshake(point):
+def test_a_point_of_low_order_aborts_the_handshake(point):
     with pytest.raises(ValueError):
         dh(vectors.stream("any", 32), bytes.fromhex(point))
 
 
-def test_a_cookie_reply_gives_the_retry_a_mac2_that_its_maker_takes():
+def test_a_cookie_reply_gives_the_retry_a_valid_mac2():
     alice, bob = peers()
     source, elsewhere = encoded_source("192.0.2.1", 7), encoded_source("192.0.2.1", 8)
     first = alice.initiate()
@@ -99,7 +99,7 @@ def test_a_cookie_reply_gives_the_retry_a_mac2_that_its_maker_takes():
     alice.consume_response(bob.respond(retry))
 
 
-def test_a_cookie_reply_to_another_mac1_is_forged():
+def test_a_cookie_reply_for_another_mac1_is_invalid():
     alice, bob = peers()
     first = alice.initiate()
     alice.initiate()
@@ -109,7 +109,7 @@ def test_a_cookie_reply_to_another_mac1_is_forged():
 
 # Published values
 
-def test_hchacha20_is_that_of_the_draft():
+def test_hchacha20_matches_the_draft():
     key, nonce = bytes(range(32)), bytes.fromhex("000000090000004a0000000031415927")
     assert aead.hchacha20(key, nonce).hex() == (
         "82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc")
@@ -128,12 +128,12 @@ def test_the_constants_of_the_construction():
     assert handshake["identifierHash"][:8] == "2211b361"
 
 
-def test_the_vectors_are_what_the_script_writes():
+def test_vector_files_match_the_scripts_output():
     subprocess.run([ROOT / "scripts/lib/generate-vectors", "--check"], check=True)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "Vectors").glob("*.json")), ids=lambda p: p.stem)
-def test_a_vector_file_is_flat_and_all_strings(path):
+def test_a_vector_file_is_flat_and_contains_strings_only(path):
     content = json.loads(path.read_text(encoding="ascii"))
     assert "\\" not in path.read_text(encoding="ascii")
     assert set(content) == {"source", "cases"} and content["cases"]
@@ -142,7 +142,7 @@ def test_a_vector_file_is_flat_and_all_strings(path):
         assert all(isinstance(value, str) for value in case.values())
 
 
-def test_a_private_key_is_clamped_and_its_public_key_is_not_changed_by_it():
+def test_clamping_a_private_key_keeps_its_public_key():
     pair = KeyPair.of(b"\xff" * 32)
     assert (pair.private[0], pair.private[31]) == (0xF8, 0x7F)
     assert pair.public == x25519(b"\xff" * 32, BASE_POINT)
@@ -169,13 +169,13 @@ def test_a_transport_message_under_32_bytes_is_malformed(length):
         messages.TransportData.parse((b"\4" + bytes(31))[:length])
 
 
-def test_a_transport_message_of_any_length_is_taken():
+def test_a_transport_message_of_any_length_is_accepted():
     for length in (32, 33, 47, 48, 65507):
         data = b"\4" + bytes(length - 1)
         assert messages.TransportData.parse(data).encode() == data
 
 
-def test_mac1_and_mac2_cover_all_that_is_before_them():
+def test_mac1_and_mac2_cover_everything_before_them():
     message = bytes(range(148))
     for position in range(148):
         flipped = message[:position] + bytes([message[position] ^ 1]) + message[position + 1:]
@@ -183,12 +183,12 @@ def test_mac1_and_mac2_cover_all_that_is_before_them():
         assert (mac2_of(flipped, bytes(16)) != mac2_of(message, bytes(16))) == (position < 132)
 
 
-def test_a_source_is_address_then_port_big_endian():
+def test_a_source_is_address_then_big_endian_port():
     assert encoded_source("192.0.2.1", 0x1234).hex() == "c00002011234"
     assert encoded_source("2001:db8::1", 1).hex() == "20010db8000000000000000000000001" + "0001"
 
 
-def test_timestamps_compare_as_times_do():
+def test_timestamps_compare_like_times():
     times = [0, 1, 999_999_999, 1_000_000_000, 1_700_000_000_000_000_000]
     stamps = [timestamps.tai64n(time) for time in times]
     assert stamps == sorted(stamps) and stamps[0].hex() == "400000000000000a00000000"
@@ -199,11 +199,11 @@ def test_timestamps_compare_as_times_do():
 
 @pytest.mark.parametrize("length, full", [(0, 0), (1, 16), (16, 16), (17, 32), (1408, 1408),
                                           (1409, 1420), (1419, 1420), (1420, 1420), (1421, 1421)])
-def test_padding_is_to_16_bytes_and_never_past_the_mtu(length, full):
+def test_padding_is_to_16_bytes_and_never_beyond_the_mtu(length, full):
     assert padded(b"x" * length) == b"x" * length + bytes(full - length)
 
 
-def test_the_window_at_its_edges():
+def test_the_replay_window_at_its_edges():
     window = ReplayWindow()
     far = 3 * WINDOW
     window.accept(far)
@@ -232,19 +232,19 @@ def test_a_forged_message_does_not_move_the_window():
 
 @pytest.mark.parametrize("source, destination", [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")])
 @pytest.mark.parametrize("payload", [b"", b"x", b"abc" * 100])
-def test_an_echo_is_read_as_it_was_written(source, destination, payload):
+def test_an_echo_survives_writing_and_reading(source, destination, payload):
     echo = Echo(source, destination, 0x1234, 7, payload)
     assert Echo.parse(padded(echo.encode())) == echo
     assert Echo.parse(echo.answer().encode()) == echo.answer()
 
 
-def test_the_checksum_of_an_echo_is_right():
-    # The sum over data that holds its own checksum is all ones (RFC 1071).
+def test_the_checksum_of_an_echo_is_valid():
+    # The sum over data that contains its checksum is all ones (RFC 1071).
     packet = Echo("10.0.0.1", "10.0.0.2", 1, 2, b"abc").encode()
     for data in (packet[:20], packet[20:]):
         assert packets.with_checksum(b"\0\0" + data, 0)[:2] == b"\0\0"
 
 
-def test_what_is_no_echo_is_none():
+def test_other_packets_are_not_echoes():
     for data in (b"", b"\x45", bytes(100), b"\x45" + bytes(27), b"\x60" + bytes(60)):
         assert Echo.parse(data) is None

@@ -1,4 +1,4 @@
-"""A daemon that is killed and comes back, and what was sent before, sent once more."""
+"""A daemon that is killed and restarted, and replays of everything that was sent."""
 
 import contextlib
 import random
@@ -20,7 +20,7 @@ ECHO = 5004
 
 
 def kill_and_start_again(site, *peers, meanwhile=lambda: None):
-    """kill -9, something else, and the same configuration once more."""
+    """kill -9, something else, and a restart with the same configuration."""
     old = site.daemon
     old.expected_to_run = False
     old.process.kill()
@@ -36,7 +36,7 @@ def kill_and_start_again(site, *peers, meanwhile=lambda: None):
 
 @contextlib.contextmanager
 def echoing(machine, address):
-    """Sends back what comes to a port, whatever becomes of the interface."""
+    """Echoes what arrives at a port, whatever happens to the interface."""
     over = threading.Event()
     with machine.entered():
         echo = socket.socket(family(address), socket.SOCK_DGRAM)
@@ -59,7 +59,7 @@ def echoing(machine, address):
 
 
 def first_answer(machine, address, within):
-    """Asks every 10 ms, and returns how long it took until an answer came."""
+    """Asks every 10 ms, and returns the time until an answer arrived."""
     with machine.entered(), socket.socket(family(address), socket.SOCK_DGRAM) as client:
         client.settimeout(0.01)
         begun = time.monotonic()
@@ -72,21 +72,21 @@ def first_answer(machine, address, within):
 
 
 @pytest.mark.long
-def test_a_responder_that_was_killed_is_missed_after_15_seconds():
+def test_a_killed_responder_is_noticed_after_15_seconds():
     with two_sites() as (a, b), echoing(b.machine, b.inner[4]):
         first_answer(a.machine, b.inner[4], within=5)
         with ThreadPoolExecutor(1) as pool:
             # Not in that thread: a daemon dies with the thread that started it.
             asked = kill_and_start_again(b, a.as_peer(), meanwhile=lambda: pool.submit(
                 first_answer, a.machine, b.inner[4], within=20))
-            # 10 s without an answer, 5 s more, and at most a third of a second of jitter.
-            # And what a busy machine takes for itself: the try after that is 5 s later.
+            # 10 s without an answer, 5 s more, and at most a third of a second of jitter,
+            # plus delays of a busy machine: the next retry is 5 s later.
             assert asked.result() <= 15.4 + 0.6
         ping(b.machine, a.inner[4], within=4)
         b.daemon.stop()
 
 
-def test_an_initiator_that_was_killed_is_back_with_its_first_packet():
+def test_a_restarted_initiator_works_with_its_first_packet():
     with two_sites() as (a, b), echoing(b.machine, b.inner[4]), echoing(a.machine, a.inner[4]):
         first_answer(a.machine, b.inner[4], within=5)
         endpoint = f"{OUTER[4][2]}:{b.port}"
@@ -99,7 +99,7 @@ def test_an_initiator_that_was_killed_is_back_with_its_first_packet():
 
 
 class Recording:
-    """All that two daemons send each other, to be sent once more from where it came."""
+    """Everything that two daemons send each other, for replay from its source."""
 
     def __init__(self, a, b):
         self.sites = {(OUTER[4][1], a.port): a, (OUTER[4][2], b.port): b}
@@ -114,7 +114,7 @@ class Recording:
         return next(each for each in self.sites if each != end)
 
     def replay(self, datagrams):
-        """Sends each from where it came to where it went, and back to where it came from."""
+        """Sends each datagram from its source to its destination, and back to its source."""
         with contextlib.ExitStack() as stack:
             raw = {}
             for end, site in self.sites.items():
@@ -126,12 +126,12 @@ class Recording:
                 raw[sender].sendto(datagram(sender, receiver, payload), (receiver[0], 0))
                 raw[receiver].sendto(datagram(receiver, sender, payload), (sender[0], 0))
                 if number % 20 == 0:
-                    time.sleep(0.002)  # below what counts as load, where cookies are due
+                    time.sleep(0.002)  # stays below the load that causes cookies
         time.sleep(0.2)
 
 
 def datagram(sender, receiver, payload):
-    """An IPv4 packet; the kernel adds its length and checksum, and UDP has none."""
+    """An IPv4 packet; the kernel fills in length and checksum, and UDP has no checksum."""
     udp = struct.pack("!HHHH", sender[1], receiver[1], 8 + len(payload), 0) + payload
     return struct.pack("!BBHHHBBH4s4s", 0x45, 0, 0, 0, 0, 64, socket.IPPROTO_UDP, 0,
                        socket.inet_aton(sender[0]), socket.inet_aton(receiver[0])) + udp
@@ -144,7 +144,7 @@ def talk(a, b):
 
 
 def assert_replays_do_nothing(recording, a, b):
-    """In order, reversed and shuffled: no counter moves, no packet comes out, nobody answers."""
+    """In order, reversed and shuffled: no counter changes, no packet comes out, no answer is sent."""
     recording.update()
     assert len(recording.datagrams) > 60
     assert {payload[0] for _, payload in recording.datagrams} == {1, 2, 4}
@@ -160,18 +160,18 @@ def assert_replays_do_nothing(recording, a, b):
         with Capture(a.machine, "wg0") as near, Capture(b.machine, "wg0") as far:
             recording.replay(order)
             assert near.packets() == far.packets() == []
-            assert state() == before  # what a daemon sends, it counts
+            assert state() == before  # the daemon counts everything it sends
     recording.capture.packets()
 
 
 @pytest.mark.long
 @pytest.mark.limit(120)
-def test_all_that_was_ever_sent_is_refused_when_it_comes_again():
+def test_every_replayed_message_is_refused():
     with two_sites(environment={"WG_UDP_GSO": "off"}) as (a, b):
         recording = Recording(a, b)
         endpoint = f"{OUTER[4][2]}:{b.port}"
         talk(a, b)
-        for _ in range(3):  # more sessions, begun by either end
+        for _ in range(3):  # more sessions, initiated by either end
             for site, other in ((a, b), (b, a)):
                 wait_for_the_next_initiation()
                 site.go_down_and_up()
@@ -180,8 +180,8 @@ def test_all_that_was_ever_sent_is_refused_when_it_comes_again():
         assert_replays_do_nothing(recording, a, b)
         talk(a, b)
 
-        # A daemon that was killed knows no timestamps, and would answer an old initiation, to no harm,
-        # until it has met a newer one (section 5.1 of the paper): here each meets one in its new life.
+        # A restarted daemon knows no timestamps and would answer an old initiation, without harm,
+        # until it receives a newer one (section 5.1 of the paper). Here each receives one first.
         for site, other, peer in ((a, b, b.as_peer(endpoint=endpoint)),
                                   (b, a, a.as_peer(endpoint=f"{OUTER[4][1]}:{a.port}"))):
             wait_for_the_next_initiation()

@@ -1,4 +1,4 @@
-"""Many prefixes and many peers, set and read back."""
+"""Many prefixes and many peers, written and read back."""
 
 import base64
 import ipaddress
@@ -38,7 +38,7 @@ def canonical(prefix):
 
 
 def test_130560_prefixes_in_chunks_of_any_size(daemon):
-    """As a stream has it: chunks end anywhere. Single bytes first and last, chance between."""
+    """As in a stream, chunks end anywhere: single bytes first and last, random sizes between."""
     key, generator = "ab" * 32, random.Random(28)
     text = (f"set=1\npublic_key={key}\n"
             + "".join(f"allowed_ip={prefix}\n" for prefix in PREFIXES) + "\n").encode()
@@ -88,7 +88,7 @@ def test_20000_peers(daemon):
 
 
 def test_a_tunnel_works_among_130560_prefixes():
-    """The longest prefix of many is found; the session lives while they are set."""
+    """Look-ups find the longest prefix of many, and the session survives while they are set."""
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         handshake = a.peer_status(b).latest_handshake
@@ -102,7 +102,7 @@ def test_a_tunnel_works_among_130560_prefixes():
 @pytest.mark.limit(150)
 @pytest.mark.parametrize("initiate, seconds", [(False, 5), (True, 0)], ids=["called", "calling"])
 def test_2000_peers_with_sessions(initiate, seconds):
-    """The short form of scripts/scale: each of 2000 peers gets a session, and pings come back while
+    """Short form of scripts/scale: each of 2000 peers gets a session, and pings return while
     others renew theirs."""
     crowd = os.environ.get("CROWD", str(ROOT / ".build/release/crowd"))
     results = scale.measure(2000, seconds, crowd, initiate=initiate)

@@ -1,4 +1,4 @@
-"""scripts/scenarios itself: what a daemon lacks is told, and told apart from what it has."""
+"""scripts/scenarios itself: it reports what a daemon lacks, and only that."""
 
 import json
 import subprocess
@@ -7,12 +7,12 @@ import pytest
 
 from swireguard_dev.project import ROOT, WIREGUARD_GO
 
-LACKED = ["S21"]  # by wireguard-go: nobody tells the host that nobody is there
+LACKED = ["S21"]  # by wireguard-go: it sends no ICMP errors
 NOT_LACKED = ["S14", "S20"]  # in the same topology
 
 
 def scenarios(tmp_path, *options):
-    """Runs the script; returns its status, what it printed, and the results."""
+    """Runs the script; returns its status, its output, and the results."""
     file = tmp_path / "results.json"
     done = subprocess.run([ROOT / "scripts/scenarios", "--json", file, *options],
                           text=True, capture_output=True, timeout=50)
@@ -22,7 +22,7 @@ def scenarios(tmp_path, *options):
 
 @pytest.mark.parametrize("name, result", [
     *((name, "failed") for name in LACKED), *((name, "passed") for name in NOT_LACKED)])
-def test_wireguard_go_lacks_what_it_lacks(tmp_path, name, result):
+def test_wireguard_go_fails_the_known_scenarios(tmp_path, name, result):
     status, said, results = scenarios(tmp_path, "--peer", WIREGUARD_GO, "--filter", name)
     assert [(each["name"], each["result"]) for each in results] == [(name, result)], said
     assert status == (1 if result == "failed" else 0)
@@ -32,7 +32,7 @@ def test_wireguard_go_lacks_what_it_lacks(tmp_path, name, result):
         assert "FAILED" in line and "no ICMP error came" in line
 
 
-def test_a_filter_that_fits_nothing_is_an_error(tmp_path):
+def test_a_filter_without_matches_is_an_error(tmp_path):
     status, _, results = scenarios(tmp_path, "--filter", "no such scenario")
     assert (status, results) == (2, [])
 

@@ -1,4 +1,4 @@
-"""The log at LOG_LEVEL=verbose: each event of the protocol is one line, with peer, index and reason."""
+"""The log at LOG_LEVEL=verbose: one line for each protocol event, with peer, index and reason."""
 
 import re
 import socket
@@ -13,18 +13,18 @@ from swireguard_dev.traffic import ping
 
 
 def name_of(site):
-    """How the log names a peer."""
+    """The log's name for a peer."""
     return f"peer({site.keys.public[:4]}…{site.keys.public[-5:-1]})"
 
 
 def lines(site, *words):
-    """The lines of a site's log that have all these words in them."""
+    """The lines of a site's log that contain all these words."""
     return [line for line in site.daemon.log_text().splitlines()
             if all(word in line for word in words)]
 
 
 def send_from(site, other, *datagrams):
-    """Datagrams from a port that is nobody's; returns the address that they come from."""
+    """Datagrams from a port that no peer uses; returns their source address."""
     with site.machine.entered(), \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect((OUTER[4][2], other.port))
@@ -34,7 +34,7 @@ def send_from(site, other, *datagrams):
 
 
 def messages_of_a_ping(a, b):
-    """The UDP payloads that alice and bob send while she pings him: a handshake and data."""
+    """The UDP payloads that alice and bob send during a ping: a handshake and data."""
     with Capture(b.machine, "eth0") as capture:
         ping(a.machine, b.inner[4])
         packets = capture.packets()
@@ -44,11 +44,11 @@ def messages_of_a_ping(a, b):
 
 
 def sender(message):
-    """The index that the sender of a handshake message calls its own."""
+    """The sender's index in a handshake message."""
     return struct.unpack_from("<L", message, 4)[0]
 
 
-def test_a_handshake_is_told_by_both_ends():
+def test_both_ends_log_a_handshake():
     with two_sites(preshared=True) as (a, b):
         (initiation, *_), (response, *_) = (map(sender, sent) for sent in messages_of_a_ping(a, b))
         wait_until(lambda: lines(b, "is the current one"), "the session is in use")
@@ -58,12 +58,12 @@ def test_a_handshake_is_told_by_both_ends():
                 (a, name_of(b), f"the keypair {initiation:08x} is the current one"),
                 (b, name_of(a), f"from {OUTER[4][1]}:{a.port}, sending the response {response:08x}"),
                 (b, name_of(a), f"the keypair {response:08x} is the current one")):
-            # They are written after the message has left.
+            # The lines are written after the message was sent.
             wait_until(lambda: lines(site, *words), f"{words} is told")
             assert len(lines(site, *words)) == 1, (words, site.daemon.log_text())
 
 
-def test_each_drop_is_told_with_its_reason():
+def test_each_drop_is_logged_with_its_reason():
     with two_sites() as (a, b):
         sent_by_a, (response, *_) = messages_of_a_ping(a, b)
         index = sender(response)
@@ -85,7 +85,7 @@ def test_each_drop_is_told_with_its_reason():
         wait_until(lambda: lines(b, f"allowed IPs ({a.inner[4]})", name_of(a)), "the source")
 
 
-def test_a_flood_of_packets_is_no_flood_of_lines():
+def test_a_flood_of_packets_does_not_flood_the_log():
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         begun = time.monotonic()
@@ -99,12 +99,12 @@ def test_a_flood_of_packets_is_no_flood_of_lines():
                 for line in lines(b, "more that are not listed: nobody has the index")]
         assert 10 <= len(told) <= 10 * (seconds + 2)
         assert 1 <= len(more) <= seconds + 2
-        # What the socket had no room for, nobody saw.
+        # The daemon cannot count datagrams that overflowed its socket.
         assert 10_000 < len(told) + sum(more) <= 20_000
         ping(a.machine, b.inner[4])
 
 
-def test_nothing_secret_is_told():
+def test_the_log_contains_no_secrets():
     key = wg_tool("genpsk")
     with two_sites() as (a, b):
         for site, other in ((a, b), (b, a)):
@@ -117,7 +117,7 @@ def test_nothing_secret_is_told():
             assert len(text.splitlines()) > 4
             for secret in (a.keys.private, b.keys.private, key.strip()):
                 assert secret not in text and secret[:8] not in text
-        # At the usual level none of it is there.
+        # The default level logs none of it.
     with two_sites(environment={"LOG_LEVEL": "info"}) as (a, b):
         ping(a.machine, b.inner[4])
         send_from(a, b, b"\4\0\0\0")

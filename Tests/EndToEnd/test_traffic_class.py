@@ -1,6 +1,6 @@
-"""The outer traffic class: congestion marks through the tunnel, handshakes ahead of the rest.
+"""The outer traffic class: congestion marks through the tunnel, priority for handshakes.
 
-No other userspace daemon has it; the kernel has.
+The kernel does this; other userspace daemons do not.
 """
 
 import socket
@@ -44,9 +44,9 @@ def received_mark(receiver):
     return mark[0] & 3
 
 
-@pytest.mark.scenario("K6", "handshakes have TOS 0x88, data has not")
+@pytest.mark.scenario("K6", "handshakes have TOS 0x88, data does not")
 @pytest.mark.parametrize("outer", [4, 6])
-def test_handshakes_wear_their_traffic_class(outer, seen):
+def test_handshakes_have_their_traffic_class(outer, seen):
     with two_sites(outer=outer) as (a, b), Capture(b.machine, "eth0") as capture:
         ping(a.machine, b.inner[4])
         packets = capture.packets()
@@ -62,8 +62,8 @@ def test_handshakes_wear_their_traffic_class(outer, seen):
 @pytest.mark.scenario("K7", "ECN of the inner packet on the outer")
 @pytest.mark.parametrize("outer", [4, 6])
 @pytest.mark.parametrize("inner", [4, 6])
-def test_congestion_marks_are_carried_out(inner, outer, seen):
-    """The tunnel's packets can be marked where the inner ones can; CE inside is the inner's own."""
+def test_outbound_congestion_marks(inner, outer, seen):
+    """Outer packets are ECN-capable if the inner ones are; inner CE stays inside."""
     with two_sites(outer=outer) as (a, b):
         ping(a.machine, b.inner[inner])
         with marked_receiver(b.machine, b.inner[inner]) as receiver:
@@ -74,12 +74,12 @@ def test_congestion_marks_are_carried_out(inner, outer, seen):
                     found = [outside for outside, _ in capture.datagrams_from(
                         OUTER[outer][1], a.port)]
                     assert found == [expected], (
-                        f"{ECN_NAMES[mark]} inside: {ECN_NAMES[expected]} is expected outside, not "
+                        f"{ECN_NAMES[mark]} inside: {ECN_NAMES[expected]} is expected outside, but it is "
                         + ", ".join(ECN_NAMES[each] for each in found))
-        seen("Not-ECT, ECT(0), ECT(1) as inside, and ECT(0) for CE")
+        seen("Not-ECT, ECT(0), ECT(1) copied, ECT(0) for CE")
 
 
-# RFC 6040, but nothing is dropped. (The kernel leaves the inner ECT(0) under an outer ECT(1).)
+# RFC 6040, but without drops. (The kernel keeps the inner ECT(0) under an outer ECT(1).)
 MARKS_IN = {
     (NOT_ECT, NOT_ECT): NOT_ECT, (ECT0, NOT_ECT): NOT_ECT, (ECT1, NOT_ECT): NOT_ECT,
     (CE, NOT_ECT): NOT_ECT,
@@ -92,7 +92,7 @@ MARKS_IN = {
 @pytest.mark.scenario("K8", "ECN of the outer packet on the inner, sixteen cases")
 @pytest.mark.parametrize("outer", [4, 6])
 @pytest.mark.parametrize("inner", [4, 6])
-def test_congestion_marks_are_carried_in(inner, outer, seen):
+def test_inbound_congestion_marks(inner, outer, seen):
     assert len(MARKS_IN) == 16
     with two_sites(outer=outer) as (a, b), \
             marked_receiver(b.machine, b.inner[inner]) as receiver:
@@ -113,4 +113,4 @@ def test_congestion_marks_are_carried_in(inner, outer, seen):
                     send_marked(a.machine, b.inner[inner], inside)
                     assert received_mark(receiver) == expected, (
                         f"{ECN_NAMES[inside]} inside {ECN_NAMES[outside]}")
-        seen("all sixteen as RFC 6040 has them, and nothing dropped")
+        seen("all sixteen as in RFC 6040, and nothing dropped")

@@ -14,12 +14,12 @@ CONFIGURATION = "/run/wg-quick/wg0.conf"
 
 
 class QuickSite:
-    """Alice, whose interface comes and goes with `wg-quick`; Bob runs a daemon all the time."""
+    """Alice's interface is managed by `wg-quick`; Bob's daemon runs all the time."""
 
     def __init__(self, machine, bob):
         self.machine = machine
         self.bob = bob
-        self.site = Site(machine, 1, port=PORT + 1)  # for its keys and addresses; never started
+        self.site = Site(machine, 1, port=PORT + 1)  # provides keys and addresses; never started
         self.file = pathlib.Path(machine.path(CONFIGURATION))
         self.file.parent.mkdir(mode=0o700)
 
@@ -31,7 +31,7 @@ class QuickSite:
             head + self.site.configuration(peer).removeprefix("[Interface]\n"))
 
     def quick(self, verb):
-        """The daemon must let go of its standard output, or this never returns."""
+        """Returns only if the daemon closes its standard output."""
         environment = {"WG_QUICK_USERSPACE_IMPLEMENTATION": OURS}
         return self.machine.run("env", "-u", "LOG_LEVEL", "wg-quick", verb, CONFIGURATION,
                                 environment=environment, leaves_processes=True)
@@ -49,23 +49,23 @@ def alice():
         yield alice
 
 
-def test_up_makes_a_working_interface_and_down_leaves_nothing(alice):
+def test_up_creates_a_working_interface_and_down_leaves_nothing(alice):
     bob = alice.bob
     alice.write(bob.as_peer(endpoint=f"{OUTER[4][2]}:{bob.port}"))
     for _ in range(2):
         alice.quick("up")
-        assert len(alice.running()) == 1, "no daemon of ours: has this kernel the module?"
+        assert len(alice.running()) == 1, "wg-quick started no daemon: does this kernel have the module?"
         for version in (4, 6):
             ping(alice.machine, bob.inner[version], count=3)
         assert "mtu 1420" in alice.machine.run("ip", "link", "show", "wg0")
         send_stream(alice.machine, bob.machine, bob.inner[4], size=5_000_000)
         alice.quick("down")
         assert not alice.machine.has_link("wg0")
-        wait_until(lambda: not alice.running(), "the daemon ends with its link", within=10)
+        wait_until(lambda: not alice.running(), "the daemon ends", within=10)
         assert not os.path.lexists(alice.machine.path("/run/wireguard/wg0.sock"))
 
 
-def test_strip_prints_what_wg_takes(alice):
+def test_strip_prints_input_for_wg(alice):
     alice.write(alice.bob.as_peer(), interface="MTU = 1380\nPostUp = true\n")
     stripped = alice.quick("strip")
     assert "Address" not in stripped and "PostUp" not in stripped and "MTU" not in stripped
@@ -76,7 +76,7 @@ def test_strip_prints_what_wg_takes(alice):
     alice.quick("down")
 
 
-def test_save_writes_what_is_running(alice):
+def test_save_writes_the_running_configuration(alice):
     bob = alice.bob
     alice.write(bob.as_peer(endpoint=f"{OUTER[4][2]}:{bob.port}"), "SaveConfig = true\n")
     alice.quick("up")
@@ -95,10 +95,10 @@ def test_save_writes_what_is_running(alice):
     alice.quick("down")
 
 
-@pytest.mark.scenario("K10", "wg-quick makes a full tunnel")
+@pytest.mark.scenario("K10", "wg-quick sets up a full tunnel")
 @pytest.mark.parametrize("outer", [4, 6])
-def test_a_full_tunnel_takes_all_traffic_but_its_own(alice, outer, seen):
-    """S20: default routes of both families, by mark, table and rule."""
+def test_a_full_tunnel_carries_all_traffic_except_its_own(alice, outer, seen):
+    """S20: default routes of both families, with mark, table and rule."""
     bob = alice.bob
     alice.machine.ip("route add default via 10.0.0.2\nroute add default via fd00:aa::2")
     bob.machine.ip("address add 198.51.100.7/32 dev lo\naddress add 2001:db8::7/128 dev lo nodad")
@@ -122,7 +122,7 @@ def test_a_full_tunnel_takes_all_traffic_but_its_own(alice, outer, seen):
         assert "fwmark" not in alice.machine.run("ip", family, "rule")
         assert "suppress_prefixlength" not in alice.machine.run("ip", family, "rule")
     assert " dev eth0 " in alice.machine.run("ip", "route", "get", "198.51.100.7")
-    seen(f"mark {mark}: 200 pings and 10 MB by IPv4 and IPv6, and nothing left after down")
+    seen(f"mark {mark}: 200 pings and 10 MB over IPv4 and IPv6, nothing left after down")
 
 
 def test_a_bad_configuration_leaves_nothing_behind(alice):
@@ -134,4 +134,4 @@ def test_a_bad_configuration_leaves_nothing_behind(alice):
         environment={"WG_QUICK_USERSPACE_IMPLEMENTATION": OURS})
     assert result.returncode != 0
     assert not alice.machine.has_link("wg0")
-    wait_until(lambda: not alice.running(), "the daemon ends with its link", within=10)
+    wait_until(lambda: not alice.running(), "the daemon ends", within=10)

@@ -33,7 +33,7 @@ def test_the_interface_is_listed(daemon):
     assert daemon.machine.run("wg", "show").startswith(f"interface: {daemon.name}\n")
 
 
-def test_everything_that_set_takes_is_shown(daemon):
+def test_all_settings_are_shown(daemon):
     own, peer, preshared = Keys(), Keys(), wg_tool("genpsk")
     daemon.wg("set", "private-key", "/dev/stdin", "listen-port", "12345", "fwmark", "0xca6c",
               input=own.private)
@@ -65,13 +65,13 @@ def test_everything_that_set_takes_is_shown(daemon):
 
 @pytest.mark.parametrize("endpoint", ["192.0.2.1:1", "[2001:db8::1]:65535", "[::1]:51820",
                                       "[::ffff:192.0.2.1]:5"])
-def test_endpoints_come_back_as_they_were_set(daemon, endpoint):
+def test_endpoints_are_shown_as_set(daemon, endpoint):
     daemon.wg("set", "peer", Keys().public, "endpoint", endpoint)
     assert daemon.show().peer.endpoint == endpoint
 
 
-def test_an_endpoint_with_a_scope_is_shown_with_its_number(daemon):
-    """A name that `wg` cannot resolve where it runs would fail the whole of `wg show`."""
+def test_the_scope_of_an_endpoint_is_shown_as_a_number(daemon):
+    """`wg show` fails entirely if it cannot resolve a scope's name in its namespace."""
     daemon.machine.ip("link add eth9 type veth peer name eth8")
     index = open(daemon.machine.path("/sys/class/net/eth9/ifindex")).read().strip()
     daemon.wg("set", "peer", Keys().public, "endpoint", "[fe80::1%eth9]:51820")
@@ -79,7 +79,7 @@ def test_an_endpoint_with_a_scope_is_shown_with_its_number(daemon):
     assert daemon.show().peer.endpoint.startswith("[fe80::1%")
 
 
-def test_a_second_set_changes_only_what_it_names(daemon):
+def test_a_second_set_changes_only_the_named_settings(daemon):
     peer = Keys()
     daemon.wg("set", "peer", peer.public, "endpoint", "192.0.2.1:5", "persistent-keepalive", "7",
               "allowed-ips", "10.0.0.0/8")
@@ -89,7 +89,7 @@ def test_a_second_set_changes_only_what_it_names(daemon):
     assert (shown.keepalive, shown.allowed_ips) == ("7", ["10.0.0.0/8"])
 
 
-def test_allowed_ips_are_replaced_and_move_from_their_owner(daemon):
+def test_allowed_ips_are_replaced_and_move_between_peers(daemon):
     first, second = Keys(), Keys()
     daemon.wg("set", "peer", first.public, "allowed-ips", "10.0.0.0/8,10.1.0.0/16")
     daemon.wg("set", "peer", second.public, "allowed-ips", "10.1.0.0/16,fd00::/8")
@@ -100,7 +100,7 @@ def test_allowed_ips_are_replaced_and_move_from_their_owner(daemon):
     assert daemon.show().peers[second.public].allowed_ips == []
 
 
-def test_zeroes_and_empty_files_switch_things_off(daemon):
+def test_zeros_and_empty_files_clear_settings(daemon):
     peer = Keys()
     daemon.wg("set", "private-key", "/dev/stdin", "fwmark", "5", input=peer.private)
     daemon.wg("set", "peer", peer.public, "persistent-keepalive", "9")
@@ -119,7 +119,7 @@ def test_a_peer_is_removed(daemon):
         daemon.wg("set", "peer", keys.public)
     daemon.wg("set", "peer", goes.public, "remove")
     assert list(daemon.show().peers) == [stays.public]
-    daemon.wg("set", "peer", goes.public, "remove")  # an unknown one: success
+    daemon.wg("set", "peer", goes.public, "remove")  # removing an unknown peer succeeds
 
 
 def test_a_private_key_is_clamped_and_shown_clamped(daemon):
@@ -152,7 +152,7 @@ def full():
 
 
 def sections(configuration):
-    """The interface's lines, and the peers as a set: their order means nothing."""
+    """The interface's lines, and the peers as a set, because their order is not significant."""
     interface, *peers = configuration.strip().split("[Peer]")
     return [frozenset(part.split("\n")) - {""} for part in [interface]], {
         frozenset(part.split("\n")) - {""} for part in peers}
@@ -178,7 +178,7 @@ def test_setconf_replaces_and_addconf_adds(daemon, full):
     assert (status.private_key, status.fwmark) == (NOTHING, "off")
 
 
-def test_syncconf_reaches_the_configuration_named(daemon, full):
+def test_syncconf_reaches_the_given_configuration(daemon, full):
     daemon.wg("set", "peer", Keys().public, "allowed-ips", "172.16.0.0/12")
     daemon.wg("syncconf", "/dev/stdin", input=full)
     assert sections(daemon.wg("showconf")) == sections(full)
@@ -192,7 +192,7 @@ def test_syncconf_under_traffic_keeps_session_and_counters_and_loses_nothing():
         changed = threading.Event()
 
         def flood_until_changed():
-            """How many packets were answered, which are all."""
+            """The number of answered packets, which must be all."""
             sent = 0
             while not changed.is_set():
                 flood(a.machine, b.inner[4], count=1000, within=4)
@@ -215,11 +215,11 @@ def test_syncconf_under_traffic_keeps_session_and_counters_and_loses_nothing():
         assert after.latest_handshake == before.latest_handshake
         assert after.rx >= before.rx + byte_count and after.tx >= before.tx + byte_count
         assert b.peer_status(a).latest_handshake == before_there.latest_handshake
-        wait_until(lambda: open_files(a.daemon.pid) <= files, "no descriptor is left behind")
+        wait_until(lambda: open_files(a.daemon.pid) <= files, "all descriptors are closed")
 
 
-def test_setconf_starts_its_peers_anew():
-    """replace_peers removes every peer, as in the kernel: one that is named again is new."""
+def test_setconf_resets_its_peers():
+    """replace_peers removes every peer, as in the kernel; a peer that is listed again is new."""
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         a.configure(b.as_peer(endpoint="10.0.0.2:51822"))
@@ -228,21 +228,21 @@ def test_setconf_starts_its_peers_anew():
         ping(a.machine, b.inner[4])
 
 
-def test_a_changed_preshared_key_takes_part_in_the_next_handshake():
+def test_a_changed_preshared_key_is_used_in_the_next_handshake():
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         preshared = wg_tool("genpsk")
         for site, other in ((a, b), (b, a)):
             site.daemon.wg("set", "peer", other.keys.public, "preshared-key", "/dev/stdin",
                            input=preshared)
-        ping(a.machine, b.inner[4])  # the session lives on
-        a.go_down_and_up()  # sessions end with the link
+        ping(a.machine, b.inner[4])  # the session continues
+        a.go_down_and_up()  # ends all sessions
         wait_for_the_next_initiation()
         ping(a.machine, b.inner[4], within=4)
 
 
-def test_a_changed_port_is_roamed_to():
-    """S8, S9: the next packet tells the other end the new port, and the session goes on."""
+def test_the_other_end_follows_a_changed_port():
+    """S8, S9: the other end learns the new port from the next packet, and the session continues."""
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         handshake = b.peer_status(a).latest_handshake
@@ -252,8 +252,8 @@ def test_a_changed_port_is_roamed_to():
         assert b.peer_status(a).latest_handshake == handshake
 
 
-def test_a_set_of_the_present_values_is_no_change():
-    """`wg syncconf` always names key, port and mark: sessions and sockets stay as they are."""
+def test_setting_current_values_changes_nothing():
+    """`wg syncconf` always sets key, port and mark: sessions and sockets must survive."""
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         sockets = a.machine.run("ss", "-Hlune", "sport = :51821")
@@ -270,13 +270,13 @@ def test_a_set_of_the_present_values_is_no_change():
     ["private-key", "/nonexistent"], ["listen-port", "-1"],
     ["fwmark", "0x1ffffffff"], ["peer", "AAAA"], ["unknown", "1"],
 ], ids=" ".join)
-def test_what_wg_itself_refuses_changes_nothing(daemon, arguments):
+def test_input_that_wg_refuses_changes_nothing(daemon, arguments):
     before = daemon.get()
     assert daemon.try_wg("set", *arguments).returncode != 0
     assert daemon.get() == before
 
 
-def test_a_port_in_use_is_refused_and_the_old_one_still_works():
+def test_a_port_in_use_is_refused_and_the_old_one_keeps_working():
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         with a.machine.entered():

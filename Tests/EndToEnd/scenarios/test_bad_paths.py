@@ -1,7 +1,7 @@
-"""Paths that lose, reorder and repeat.
+"""Paths that lose, reorder and duplicate datagrams.
 
     alice: wg0, eth0 10.0.0.1 ─── eth0 10.0.0.2, wg0 :bob
-                   nftables drop, or a relay in bob's namespace on ports of its own
+                   nftables drop, or a relay in bob's namespace on its own ports
 """
 
 import contextlib
@@ -29,7 +29,7 @@ table inet loss {
 """
 
 
-@pytest.mark.scenario("X11", "a fifth of all datagrams is lost, each way")
+@pytest.mark.scenario("X11", "a fifth of all datagrams is lost in each direction")
 def test_a_fifth_is_lost(seen):
     with two_sites() as (a, b):
         for site in (a, b):
@@ -38,14 +38,14 @@ def test_a_fifth_is_lost(seen):
         def answered():
             return a.machine.attempt("ping", "-c", 1, "-W", 0.5, b.inner[4]).returncode == 0
 
-        wait_until(answered, "a handshake comes to its end", within=20)
+        wait_until(answered, "a handshake completes", within=20)
         took = send_stream(a.machine, b.machine, b.inner[4], size=200_000, within=40)
-        seen(f"200 kB arrive whole, in {took:.1f} s")
+        seen(f"200 kB arrive intact in {took:.1f} s")
 
 
 @contextlib.contextmanager
 def relay(machine, port, to):
-    """Passes datagrams on in batches, shuffled, every second one twice; and back as they come."""
+    """Forwards datagrams in shuffled batches, every second one twice; the return direction is unchanged."""
     generator = random.Random("relay")
     with machine.entered():
         outside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -83,8 +83,8 @@ def relay(machine, port, to):
         inside.close()
 
 
-@pytest.mark.scenario("X12", "a path that reorders and repeats: each packet arrives once")
-def test_a_path_that_reorders_and_repeats(seen):
+@pytest.mark.scenario("X12", "a path that reorders and duplicates: each packet arrives once")
+def test_a_path_that_reorders_and_duplicates(seen):
     count = 1000
     with two_sites() as (a, b), relay(b.machine, 7000, ("127.0.0.1", b.port)):
         a.daemon.wg("set", "peer", b.keys.public, "endpoint", f"{OUTER[4][2]}:7000")
@@ -106,9 +106,9 @@ def test_a_path_that_reorders_and_repeats(seen):
                 while True:
                     arrived.append(struct.unpack("!L", receiver.recv(100))[0])
                     if len(arrived) == count:
-                        receiver.settimeout(1)  # for one too many
+                        receiver.settimeout(1)  # waits for a duplicate
         assert len(arrived) == len(set(arrived)), "some arrived twice"
         assert sorted(arrived) == list(range(count)), f"{count - len(set(arrived))} are lost"
         late = sum(one < max(arrived[:place + 1]) for place, one in enumerate(arrived))
-        assert late > count // 4, "the path did not reorder, so this shows nothing"
+        assert late > count // 4, "the path did not reorder, so the test proves nothing"
         seen(f"{count} of {count}, {late} of them late, none twice")

@@ -1,4 +1,4 @@
-"""What the tests of the BSDs ask beyond the kernel's.
+"""Scenarios of the BSDs' tests beyond the kernel's.
 
     alice ── bob, or a daemon and the paper peer: see topology.py and paper/fixtures.py
 """
@@ -17,7 +17,7 @@ from swireguard_dev.topology import OUTER, two_sites, wait_for_the_next_initiati
 from swireguard_dev.traffic import assert_no_answer, ping
 
 
-@pytest.mark.scenario("B1", "the other end is under load: a cookie, and the next try succeeds")
+@pytest.mark.scenario("B1", "the other end is under load: a cookie, and the retry succeeds")
 def test_the_other_end_is_under_load(open_site, seen):
     site = open_site()
     tunnel, peer = site.tunnel, site.tunnel.peer
@@ -32,11 +32,11 @@ def test_the_other_end_is_under_load(open_site, seen):
         second = tunnel.await_initiation(6)
         assert peer.accepts_mac2(second.data, encoded_source(*second.source))
         tunnel.send(peer.respond(second.data))
-        for _ in range(2):  # both pings had waited
+        for _ in range(2):  # both pings were staged
             tunnel.answer_echo()
         assert answered.wait(5) == 0
     assert site.daemon.show("latest-handshakes")[0][1] != "0"
-    seen(f"64 bytes, no handshake; {second.time - first.time:.2f} s later it is made")
+    seen(f"64 bytes, no handshake; {second.time - first.time:.2f} s later it succeeds")
 
 
 @pytest.mark.scenario("B3", "a keepalive has 32 bytes")
@@ -55,7 +55,7 @@ def test_a_keepalive_has_32_bytes(seen):
         seen(f"{lengths} in {elapsed:.1f} s")
 
 
-@pytest.mark.scenario("B4", "a preshared key: none, one, none again, and never on one side only")
+@pytest.mark.scenario("B4", "a preshared key: none, one, none again, never on one side only")
 def test_preshared_keys_come_and_go(seen):
     with two_sites() as (a, b):
         def set_key(site, other, key):
@@ -63,7 +63,7 @@ def test_preshared_keys_come_and_go(seen):
                            "/dev/stdin" if key else "/dev/null", input=key)
 
         def new_session(key):
-            """Alice forgets Bob, and knows him again by that key."""
+            """Alice removes Bob, and adds him again with that key."""
             a.daemon.wg("set", "peer", b.keys.public, "remove")
             a.daemon.wg("set", "peer", b.keys.public, "endpoint", f"{OUTER[4][2]}:{b.port}",
                         "allowed-ips", ",".join(b.host_routes))
@@ -86,7 +86,7 @@ MALFORMED = ([bytes(length) for length in range(1, 6)]
                 for kind, length in ((1, 148), (2, 92), (3, 64), (4, 32))])
 
 
-@pytest.mark.scenario("B5", "14 malformed datagrams, and then a ping")
+@pytest.mark.scenario("B5", "14 malformed datagrams, then a ping")
 def test_malformed_datagrams(seen):
     assert len(MALFORMED) == 14
     with two_sites() as (a, b):
@@ -101,10 +101,10 @@ def test_malformed_datagrams(seen):
         ping(a.machine, b.inner[4], within=4)
         ping(b.machine, a.inner[4], within=4)
         assert a.daemon.process.poll() is None
-        seen("no answer to any, and one to the ping")
+        seen("no answers except to the ping")
 
 
-@pytest.mark.scenario("B6", "an interface whose peer has its own key")
+@pytest.mark.scenario("B6", "a peer with the interface's own key")
 def test_a_peer_with_the_own_key(seen):
     with two_sites() as (a, b):
         result = a.daemon.ask(f"set=1\npublic_key={to_hex(a.keys.public)}\n"
@@ -112,10 +112,10 @@ def test_a_peer_with_the_own_key(seen):
         assert result == "errno=0\n\n"
         assert list(a.daemon.show().peers) == [b.keys.public]
         ping(a.machine, b.inner[4], within=4)
-        seen("accepted and ignored, and the other peer is reached")
+        seen("accepted and ignored, the other peer is reachable")
 
 
-@pytest.mark.scenario("B7", "a live peer becomes the interface itself, and is a peer again later")
+@pytest.mark.scenario("B7", "the interface takes over a live peer's key, and the peer returns later")
 def test_a_peer_becomes_the_interface(seen):
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
@@ -129,11 +129,11 @@ def test_a_peer_becomes_the_interface(seen):
         b.daemon.wg("set", "peer", a.keys.public, "allowed-ips", ",".join(a.host_routes))
         wait_for_the_next_initiation()
         ping(a.machine, b.inner[4], within=4)
-        seen("removed with its session; added again, the first ping is answered")
+        seen("removed with its session; after it is added again, the first ping is answered")
 
 
-@pytest.mark.scenario("B8", "the sockets stay in the namespace where they were born")
-def test_the_sockets_stay_where_they_were_born(seen):
+@pytest.mark.scenario("B8", "the sockets stay in the namespace where they were created")
+def test_the_sockets_stay_where_they_were_created(seen):
     with Machine("elsewhere") as elsewhere, two_sites() as (a, b):
         a.machine.ip(f"link set wg0 netns {elsewhere.pid}")
         born, a.machine = a.machine, elsewhere
@@ -145,5 +145,5 @@ def test_the_sockets_stay_where_they_were_born(seen):
             assert born.run("ss", "-Hlun", f"sport = :{bound}")
             assert not elsewhere.run("ss", "-Hlun")
             ping(elsewhere, b.inner[4], within=4)
-        seen("three ports, and no socket where the interface is")
+        seen("three ports, no socket in the interface's namespace")
 

@@ -1,8 +1,8 @@
-"""The kernel's scenarios on a cable without anything between: addresses, sources and first packets.
+"""The kernel's scenarios on a direct cable: addresses, sources and first packets.
 
     ns1                                                  ns2
     veth1 10.0.0.1, 10.0.0.2, fd00:aa::1, fd00:aa::2 ─── veth2 10.0.0.10, fd00:aa::10
-    veth3 10.0.0.3, fd00:aa::3 (a better way, later) ─── veth4
+    veth3 10.0.0.3, fd00:aa::3 (a better route, later) ─ veth4
     wg1   192.168.241.1, fd00::1                         wg2   192.168.241.2, fd00::2
 """
 
@@ -40,8 +40,8 @@ def dig_tunnel(world, outer=4):
         site.bring_up()
 
 
-@pytest.mark.scenario("S23", "answers come from the address that was dialled")
-def test_answers_come_from_where_they_are_expected(world, seen):
+@pytest.mark.scenario("S23", "answers come from the address that the other end used")
+def test_answers_come_from_the_expected_address(world, seen):
     dig_tunnel(world)
     for address in OURS:
         world.n2.daemon.wg("set", "peer", world.n1.keys.public, "endpoint",
@@ -59,7 +59,7 @@ def test_answers_come_from_where_they_are_expected(world, seen):
     pytest.param(4, marks=pytest.mark.scenario("S25", "a better route brings its source [4]")),
     pytest.param(6, marks=pytest.mark.scenario("S25", "a better route brings its source [6]"))])
 def test_a_better_route_changes_the_source(world, outer, seen):
-    """What was cached for the peer ends with the route that it came from."""
+    """The cached source of a peer ends with the route that it came from."""
     prefix, old, new = {4: ("10.0.0.0/24", "10.0.0.1", "10.0.0.3"),
                         6: ("fd00:aa::/96", "fd00:aa::1", "fd00:aa::3")}[outer]
     for machine, cable in ((world.ns1, "veth1"), (world.ns2, "veth2")):
@@ -71,7 +71,7 @@ def test_a_better_route_changes_the_source(world, outer, seen):
         world.ns1.run("ip", f"-{outer}", "route", "flush", "dev", cable, "proto", "kernel",
                       "scope", "link" if outer == 4 else "global", "table", "main")
     if outer == 6:
-        # A neighbour is asked for from its own network: ns2's other cable has to know one too.
+        # IPv6 resolves a neighbour from its own network, so ns2's other cable must know one too.
         world.ns2.ip("address add fd00:aa::10/128 dev veth4 nodad\nroute add fd00:aa::3 dev veth4")
     world.ns1.ip(f"route add {prefix} dev veth1 src {old} metric 20")
     dig_tunnel(world, outer)
@@ -85,9 +85,9 @@ def test_a_better_route_changes_the_source(world, outer, seen):
 
 @pytest.mark.parametrize("last", [
     pytest.param("up", marks=pytest.mark.scenario(
-        "S26", "a keepalive peer is sent to when the link goes up, and not before")),
+        "S26", "a peer with a keepalive gets one when the link goes up, not before")),
     pytest.param("key", marks=pytest.mark.scenario(
-        "S27", "a keepalive peer is sent to when the private key comes, and not before"))])
+        "S27", "a peer with a keepalive gets one when the private key is set, not before"))])
 def test_the_first_keepalive(world, last, seen):
     n1, n2 = world.n1, world.n2
     steps = {
@@ -103,5 +103,5 @@ def test_the_first_keepalive(world, last, seen):
     early = n1.peer_status(n2).tx
     assert early == 0, f"{early} bytes were sent before the last condition was met"
     final()
-    wait_until(lambda: n1.peer_status(n2).tx > 0, "something is sent at once", within=4)
+    wait_until(lambda: n1.peer_status(n2).tx > 0, "a datagram is sent immediately", within=4)
     seen(f"0 bytes, then {n1.peer_status(n2).tx}")

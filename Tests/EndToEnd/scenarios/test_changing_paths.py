@@ -1,9 +1,9 @@
-"""Addresses and routes that change under a session, and sources on other interfaces.
+"""Addresses and routes that change during a session, and sources on other interfaces.
 
     alice                               bob
     wg0  192.168.241.1, fd00::1         wg0  192.168.241.2, fd00::2
     eth0 10.0.0.1, fd00:aa::1 ───────── eth0 10.0.0.2, fd00:aa::2
-    eth1 10.9.0.1 (where a test lays it) eth1 10.9.0.2
+    eth1 10.9.0.1 (if a test adds it)   eth1 10.9.0.2
                                         service 198.51.100.9 (a bridge without ports)
 """
 
@@ -23,7 +23,7 @@ SERVICE = "198.51.100.9"
 
 @contextlib.contextmanager
 def during(stream_seconds, change):
-    """A change in the middle of a stream that takes so long."""
+    """A change in the middle of a stream of this duration."""
     def later():
         time.sleep(stream_seconds / 3)
         change()
@@ -52,7 +52,7 @@ def test_an_outer_address_changes_under_a_stream(outer, seen):
                 f"address del {old}/{length} dev eth0\n"
                 f"address add {new}/{length} dev eth0{nodad}")):
             took = send_stream(a.machine, b.machine, b.inner[4], size=2_400_000, pace=2_000_000)
-        assert took > 0.6, "it was over before the change"
+        assert took > 0.6, "the stream ended before the change"
         assert b.peer_status(a).endpoint == socket_address(new, a.port)
         assert handshake_of(b, a) == before
         seen(f"2.4 MB arrive, from {old} and then {new}, in one session")
@@ -78,8 +78,8 @@ def test_the_route_changes_under_a_stream(seen):
         seen("2.4 MB arrive, and bob shows 10.9.0.1")
 
 
-@pytest.mark.scenario("X8", "the cable is torn out and laid anew under a session")
-def test_the_cable_is_laid_anew(seen):
+@pytest.mark.scenario("X8", "the cable is removed and recreated during a session")
+def test_the_cable_is_recreated(seen):
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         before = handshake_of(b, a)
@@ -89,11 +89,11 @@ def test_the_cable_is_laid_anew(seen):
         ping(a.machine, b.inner[4], within=1)
         ping(b.machine, a.inner[4], within=1)
         assert handshake_of(b, a) == before
-        seen("the next ping each way is answered, in the same session")
+        seen("the next ping in each direction is answered in the same session")
 
 
-@pytest.mark.scenario("X9", "inner addresses and allowed IPs move under a session")
-def test_inner_addresses_move_under_a_session(seen):
+@pytest.mark.scenario("X9", "inner addresses and allowed IPs change during a session")
+def test_inner_addresses_change_during_a_session(seen):
     with two_sites() as (a, b):
         ping(a.machine, b.inner[4])
         before = handshake_of(a, b)
@@ -108,9 +108,9 @@ def test_inner_addresses_move_under_a_session(seen):
         seen("the new address answers in the same session, the old one does not")
 
 
-@pytest.mark.scenario("X10", "a source on an interface that no packet passes")
+@pytest.mark.scenario("X10", "a source on an interface that carries no packets")
 def test_a_source_on_another_interface(seen):
-    """A service address: answers wear it, though the route would choose that of the cable."""
+    """A service address: answers keep it as source, although the route prefers the cable's address."""
     with two_sites() as (a, b):
         b.machine.ip(f"link add service type bridge\nlink set service up\n"
                      f"address add {SERVICE}/32 dev service")

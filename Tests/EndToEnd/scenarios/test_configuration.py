@@ -1,4 +1,4 @@
-"""The kernel's scenarios of configuration: one interface, and nobody to talk to.
+"""The kernel's configuration scenarios: one interface without a live peer.
 
     ns0: wg0
 """
@@ -28,7 +28,7 @@ def test_130560_prefixes_of_one_peer(daemon, seen):
     assert len(words) == 130_561
     assert words[0] == key
     assert set(words[1:]) == set(map(canonical, PREFIXES))
-    seen("130 561 words are shown")
+    seen("wg shows 130 561 words")
 
 
 @pytest.mark.scenario("S29", "40 peers with 52 networks each")
@@ -52,12 +52,12 @@ def test_empty_peers_beside_a_full_one(daemon, seen):
     configuration = daemon.wg("showconf")
     assert configuration.count("[Peer]") == 30
     daemon.wg("setconf", "/dev/stdin", input=configuration)
-    seen("showconf has 30 peers, and setconf takes them")
+    seen("showconf prints 30 peers, and setconf accepts them")
 
 
-@pytest.mark.scenario("S32", "six of 394 prefixes are taken away again")
-def test_prefixes_are_taken_away(daemon, seen):
-    """In the text of the socket, as the `wg` of Debian 12 knows no "-"."""
+@pytest.mark.scenario("S32", "six of 394 prefixes are removed")
+def test_prefixes_are_removed(daemon, seen):
+    """As socket text: the `wg` of Debian 12 does not support "-"."""
     key = Keys().public
     prefixes = ([f"10.{number}.0.0/16" for number in range(197)]
                 + [f"fd00:{number:x}::/32" for number in range(1, 198)])
@@ -69,7 +69,7 @@ def test_prefixes_are_taken_away(daemon, seen):
         f"allowed_ip=-{prefix}\n" for prefix in gone) + "\n") == "errno=0\n\n"
     left = daemon.show().peer.allowed_ips
     assert len(left) == 388 and not set(left) & set(gone)
-    seen("388 are left, and none of the six")
+    seen("388 are left, none of the six among them")
 
 
 @pytest.mark.scenario("S37", "covering and default prefixes replace each other")
@@ -108,7 +108,7 @@ def test_keys_are_read_back_and_cleared(daemon, seen):
     seen("both, and none afterwards")
 
 
-@pytest.mark.scenario("S35", "nobody is a peer of himself")
+@pytest.mark.scenario("S35", "an interface is never its own peer")
 def test_setting_the_key_of_a_peer_removes_that_peer(daemon, seen):
     own, other = Keys(), Keys()
     daemon.wg("set", "private-key", "/dev/stdin", input=own.private)
@@ -120,7 +120,7 @@ def test_setting_the_key_of_a_peer_removes_that_peer(daemon, seen):
     daemon.wg("set", "private-key", "/dev/stdin", input=own.private)
     daemon.wg("set", "peer", other.public, "allowed-ips", "10.0.0.0/8")
     assert daemon.show().peer.allowed_ips == ["10.0.0.0/8"]
-    seen("ignored, removed, and taken once the key is ours no more")
+    seen("ignored, removed, and accepted after the interface's key changes")
 
 
 LOW_ORDER_KEYS = [  # the points of small order, in all encodings that matter
@@ -134,7 +134,7 @@ LOW_ORDER_KEYS = [  # the points of small order, in all encodings that matter
 ]
 
 
-@pytest.mark.scenario("S38", "keys of low order are taken as peers and never sent to")
+@pytest.mark.scenario("S38", "keys of low order are accepted as peers and never sent to")
 def test_low_order_keys_are_never_sent_to(daemon, seen):
     daemon.wg("set", "private-key", "/dev/stdin", input=Keys().private)
     for key in LOW_ORDER_KEYS:

@@ -1,4 +1,4 @@
-"""Namespaces that are deleted in use, and what is left of those that used them.
+"""Namespaces that are deleted in use, and the resources of the daemons that used them.
 
     jail: wg1 (default route)       ns1: its daemon, eth0 ── ns2: wg2 and its daemon, eth0
 """
@@ -51,7 +51,7 @@ def flood_without_end(machine, address):
 
 @pytest.mark.scenario("S39", "the namespace of an interface is deleted with a live tunnel")
 def test_the_namespace_of_an_interface_is_deleted(world, seen):
-    """After connected sockets there, which cached routes of both families, and under a flood."""
+    """With connected sockets there, which cache routes of both families, and under a flood."""
     n1, n2 = world.n1, world.n2
     with contextlib.ExitStack() as stack:
         with world.jail.entered():
@@ -62,7 +62,7 @@ def test_the_namespace_of_an_interface_is_deleted(world, seen):
     before = holdings(n2)
     with flood_without_end(world.ns2, n1.inner[4]):
         received = n2.peer_status(n1).rx
-        wait_until(lambda: n2.peer_status(n1).rx > received + 10_000, "the flood is answered")
+        wait_until(lambda: n2.peer_status(n1).rx > received + 10_000, "the flood arrives")
         world.jail.holder.kill()
         n1.daemon.assert_ends_cleanly(within=10)
     assert holdings(n2) == before
@@ -71,7 +71,7 @@ def test_the_namespace_of_an_interface_is_deleted(world, seen):
         again.configure(n2.as_peer(endpoint=f"{OUTER[4][2]}:2"))
         again.bring_up()
         ping(world.ns1, n2.inner[4], within=1)
-    seen("its daemon ends with status 0; the other end holds what it held, and has a new peer")
+    seen("its daemon exits 0; the other end leaks nothing and works with a new peer")
 
 
 @pytest.mark.scenario("S39/2", "the other end's namespace is deleted under a flood")
@@ -81,8 +81,8 @@ def test_the_other_end_is_deleted(world, seen):
     with flood_without_end(world.jail, n2.inner[4]):
         n2.daemon.stop()
         world.ns2.holder.kill()
-        wait_until(lambda: not world.ns1.has_link("eth0"), "the cable is gone")
-        wait_until(lambda: holdings(n1) == before, "the daemon holds what it held")
+        wait_until(lambda: not world.ns1.has_link("eth0"), "the cable is deleted")
+        wait_until(lambda: holdings(n1) == before, "the daemon's resources are unchanged")
         assert n1.daemon.process.poll() is None
     with Machine("ns3") as ns3, Site(ns3, 2, name="wg2", port=2) as n3:
         n3.configure(n1.as_peer())
@@ -94,9 +94,9 @@ def test_the_other_end_is_deleted(world, seen):
     seen(f"descriptors, threads, sockets stay {before}; a new end works")
 
 
-@pytest.mark.scenario("S40", "interfaces that crossed over, and both their namespaces deleted")
-def test_interfaces_that_crossed_over(seen):
-    """Each lives where the other's sockets do."""
+@pytest.mark.scenario("S40", "swapped interfaces, and both namespaces deleted")
+def test_swapped_interfaces(seen):
+    """Each interface is in the namespace of the other's sockets."""
     with two_machines() as (ns1, ns2), \
             Site(ns1, 1, name="wg1", port=1) as n1, Site(ns2, 2, name="wg2", port=2) as n2:
         for site, other, machine, outer in ((n1, n2, ns2, 2), (n2, n1, ns1, 1)):
@@ -105,13 +105,13 @@ def test_interfaces_that_crossed_over(seen):
             site.configure(other.as_peer(endpoint=f"{OUTER[4][outer]}:{other.port}"))
             site.bring_up()
         wait_for_the_next_initiation()
-        ping(ns2, n2.inner[4])  # by wg1, which is in ns2 now
+        ping(ns2, n2.inner[4])  # through wg1, which is in ns2 now
         sockets = [site.daemon.socket_path for site in (n1, n2)]
         ns1.ip("link del wg2")
         n2.daemon.assert_ends_cleanly(within=10)
         assert n1.daemon.process.poll() is None and not os.path.lexists(sockets[1])
-        ns2.holder.kill()  # nobody else is there: wg1 goes with it
+        ns2.holder.kill()  # the namespace has no other process: wg1 is deleted with it
         assert n1.daemon.process.wait(3) == 0
         n1.daemon.expected_to_run = False
         assert not os.path.lexists(sockets[0])
-    seen("both daemons end with status 0, and leave no socket file")
+    seen("both daemons exit 0 and leave no socket file")

@@ -1,4 +1,4 @@
-"""The kernel's scenarios through a NAT that forgets after two seconds.
+"""The kernel's scenarios through a NAT whose mappings expire after two seconds.
 
     ns1                      ns0, a router                     ns2
     vethc 192.168.1.100 ──── 192.168.1.1 │ 10.0.0.1 ────────── veths 10.0.0.100
@@ -62,7 +62,7 @@ def udp_socket(machine):
     return made
 
 
-@pytest.mark.scenario("S14", "a tunnel through a NAT works both ways")
+@pytest.mark.scenario("S14", "a tunnel through a NAT works in both directions")
 def test_a_tunnel_through_a_nat(world, seen):
     ping(world.ns1, world.n2.inner[4], within=1)
     ping(world.ns2, world.n1.inner[4], within=1)
@@ -70,28 +70,28 @@ def test_a_tunnel_through_a_nat(world, seen):
     seen("n2 shows 10.0.0.1:1")
 
 
-@pytest.mark.scenario("S15", "a keepalive a second holds the mapping of the NAT")
-def test_keepalives_hold_the_mapping(world, seen):
+@pytest.mark.scenario("S15", "a keepalive every second preserves the NAT's mapping")
+def test_keepalives_preserve_the_mapping(world, seen):
     with udp_socket(world.ns1) as control, udp_socket(world.ns2) as far:
         far.bind(("10.0.0.100", 7000))
         control.sendto(b"out", ("10.0.0.100", 7000))
         _, outside = far.recvfrom(10)
         time.sleep(3)
         far.sendto(b"back", outside)
-        with pytest.raises(TimeoutError):  # or the NAT forgets nothing, and this shows nothing
+        with pytest.raises(TimeoutError):  # otherwise mappings do not expire, and the test proves nothing
             control.recv(10)
     ping(world.ns2, world.n1.inner[4], within=1)
-    seen("n1 is reached after 3 s of silence; a socket that was silent is not")
+    seen("n1 is reachable after 3 s of silence; a silent socket is not")
 
 
-@pytest.mark.scenario("S16", "a ping that is bound to the interface")
+@pytest.mark.scenario("S16", "a ping bound to the interface")
 def test_a_ping_bound_to_the_interface(world, seen):
     ping(world.ns1, world.n2.inner[4], within=1, options=["-I", "wg1"])
     seen("answered")
 
 
-@pytest.mark.scenario("S17", "a ping that is bound, where every packet is marked and routed again")
-def test_a_ping_that_is_routed_again(world, seen):
+@pytest.mark.scenario("S17", "a bound ping, with every packet marked and rerouted")
+def test_a_rerouted_ping(world, seen):
     world.ns1.nft(MARK_ALL)
     ping(world.ns1, world.n2.inner[4], within=1, options=["-I", "wg1"])
     ping(world.ns1, world.n2.inner[6], within=1)
@@ -109,10 +109,10 @@ def test_an_endpoint_inside_the_tunnel(world, seen):
         world.ns1.ip("address add 192.168.242.1/24 dev wg1")
         ping(world.ns1, "192.168.242.2", within=1)
         assert n3.peer_status(n1).endpoint == f"{n1.inner[4]}:1"
-    seen(f"192.168.242.2 answers, by way of {n2.inner[4]}:5")
+    seen(f"192.168.242.2 answers through {n2.inner[4]}:5")
 
 
-@pytest.mark.scenario("S20", "the policy routing of wg-quick: by mark, table and rule")
+@pytest.mark.scenario("S20", "wg-quick's policy routing: mark, table and rule")
 def test_policy_routing(world, seen):
     n1, n2 = world.n1, world.n2
     world.ns1.ip("address add fc00::9/96 dev vethc nodad\nroute add default via fc00::1")
@@ -129,8 +129,8 @@ def test_policy_routing(world, seen):
     seen("200 answers")
 
 
-@pytest.mark.scenario("S21", "a host behind an end is told that a removed peer is unreachable")
-def test_a_removed_peer_is_unreachable_for_others_too(world, seen):
+@pytest.mark.scenario("S21", "a host behind an end gets an ICMP error for a removed peer")
+def test_a_removed_peer_is_unreachable_for_forwarded_packets(world, seen):
     world.ns0.ip("route add 192.168.241.0/24 via 10.0.0.100")
     world.ns2.sysctl(ipv4__ip_forward=1)
     world.ns2.nft(SOURCE_NAT.format(source="10.0.0.0/24", destination="192.168.241.0/24",

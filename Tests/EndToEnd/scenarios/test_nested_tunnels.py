@@ -1,4 +1,4 @@
-"""Tunnels inside tunnels: each level's endpoint is an inner address of the level below.
+"""Nested tunnels: each level's endpoint is an inner address of the level below.
 
     alice                                     bob
     wg2  192.168.242.1 ···································· wg2  192.168.242.2
@@ -22,7 +22,7 @@ AROUND = 60  # bytes of outer IPv4, UDP and message
 
 @contextlib.contextmanager
 def tower(levels):
-    """The tunnels from the lowest to the highest, as pairs of sites."""
+    """The tunnels from the lowest to the highest level, as pairs of sites."""
     with contextlib.ExitStack() as stack:
         alice, bob = stack.enter_context(two_machines())
         pairs, endpoint = [], OUTER[4][2]
@@ -43,9 +43,9 @@ def tower(levels):
         yield pairs
 
 
-@pytest.mark.scenario("X2", "a tunnel inside a tunnel inside a tunnel")
-def test_a_tower_of_tunnels(seen):
-    """The first packet makes three handshakes, each through the tunnel below."""
+@pytest.mark.scenario("X2", "three nested tunnels")
+def test_three_nested_tunnels(seen):
+    """The first packet starts three handshakes, each through the tunnel below."""
     with tower(3) as pairs:
         a, b = pairs[-1]
         ping(a.machine, b.inner[4], within=4)
@@ -54,11 +54,11 @@ def test_a_tower_of_tunnels(seen):
         send_stream(a.machine, b.machine, b.inner[4], size=5_000_000)
         send_stream(b.machine, a.machine, a.inner[4], size=5_000_000)
         assert a.peer_status(b).endpoint.startswith("192.168.241.2:")
-        seen("the first ping is answered; 5 MB each way")
+        seen("the first ping is answered; 5 MB in each direction")
 
 
-@pytest.mark.scenario("X3", "the lowest tunnel has a new session, those inside keep theirs")
-def test_a_lower_tunnel_begins_anew(seen):
+@pytest.mark.scenario("X3", "the lowest tunnel gets a new session, the inner ones keep theirs")
+def test_a_lower_tunnel_gets_a_new_session(seen):
     with tower(2) as ((low_a, low_b), (a, b)):
         ping(a.machine, b.inner[4])
         handshake = a.peer_status(b).latest_handshake
@@ -70,9 +70,9 @@ def test_a_lower_tunnel_begins_anew(seen):
         seen("the next ping is answered, in the same session")
 
 
-@pytest.mark.scenario("X4", "two tunnels that lead into each other, before there is a session")
-def test_tunnels_that_lead_into_each_other(seen):
-    """Neither can send what the other waits for; nothing spins, and the way out mends both."""
+@pytest.mark.scenario("X4", "two tunnels routed into each other, without sessions")
+def test_tunnels_routed_into_each_other(seen):
+    """Neither can send what the other waits for; nothing spins, and removing the route fixes both."""
     with tower(2) as ((low_a, low_b), (a, b)):
         low_a.machine.ip(f"route add {OUTER[4][2]} dev wg1")
         low_a.daemon.wg("set", "peer", low_b.keys.public, "allowed-ips", "0.0.0.0/0")
@@ -86,4 +86,4 @@ def test_tunnels_that_lead_into_each_other(seen):
         a.machine.ip(f"route del {OUTER[4][2]} dev wg1")
         wait_until(lambda: a.machine.attempt("ping", "-c", 1, "-W", 2, b.inner[4]).returncode == 0,
                    "the tunnels work", within=25)
-        seen(f"{used:.2f} s of processor, and both work when the route is gone")
+        seen(f"{used:.2f} s of processor, both work after the route is removed")

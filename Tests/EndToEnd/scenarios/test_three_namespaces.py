@@ -1,4 +1,4 @@
-"""The kernel's scenarios on one loopback: sockets in one namespace, interfaces in two others.
+"""The kernel's scenarios over one loopback: sockets in one namespace, interfaces in two others.
 
               ns0: 127.0.0.1, ::1, and both daemons' sockets
                      :1                    :2
@@ -6,7 +6,7 @@
     ns1: wg1  192.168.241.1          ns2: wg2  192.168.241.2
               fd00::1                          fd00::2
 
-Each daemon is started in ns0, and its interface then moved.
+Each daemon starts in ns0, and its interface then moves.
 """
 
 import json
@@ -50,7 +50,7 @@ def dial(world, version):
 # Traffic
 
 def iperf3(sender, receiver, version, full, *options):
-    """One transfer, of three seconds or 20 MB; returns what arrived: bytes, of UDP datagrams."""
+    """One transfer of three seconds or 20 MB; returns the bytes, or the UDP datagrams, that arrived."""
     address = receiver.inner[version]
     server = receiver.machine.popen("iperf3", "--server", "--one-off", "--json", "--bind", address,
                                     stdout=subprocess.PIPE)
@@ -67,7 +67,7 @@ def listening(machine):
 
 
 def parallel_streams(sender, receiver, count, full):
-    """As many iperf3 as streams, each with a port of its own."""
+    """One iperf3 process for each stream, each with its own port."""
     address = receiver.inner[4]
     servers = receiver.machine.popen(
         "sh", "-c", each_port(count, f"iperf3 --server --one-off --bind {address} --port"),
@@ -77,7 +77,7 @@ def parallel_streams(sender, receiver, count, full):
     sender.machine.run(
         "sh", "-c", each_port(count, f"iperf3 --zerocopy --client {address} {length} --port"),
         timeout=50, leaves_processes=True)
-    assert servers.wait(20) == 0, "a server did not come to its end"
+    assert servers.wait(20) == 0, "a server did not end"
 
 
 def each_port(count, command):
@@ -89,7 +89,7 @@ def each_port(count, command):
 @pytest.mark.limit(150)
 @pytest.mark.parametrize("mtu, outer", [
     pytest.param(mtu, outer, id=f"MTU {mtu} over IPv{outer}",
-                 marks=pytest.mark.scenario(name, "pings, TCP and UDP each way, 4, 5, 50 streams"))
+                 marks=pytest.mark.scenario(name, "pings, TCP and UDP in both directions, 4, 5, 50 streams"))
     for name, mtu, outer in [("S1, S3", MTU, 4), ("S4", LARGE_MTU, 4), ("S5", MTU, 6),
                              ("S6", LARGE_MTU, 6)]])
 def test_the_tunnel_carries_all_kinds_of_traffic(world, mtu, outer, full, seen):
@@ -111,15 +111,15 @@ def test_the_tunnel_carries_all_kinds_of_traffic(world, mtu, outer, full, seen):
 
 
 def link_bytes(site):
-    """What an interface has received and sent."""
+    """What an interface received and sent."""
     link, = json.loads(site.machine.run("ip", "-json", "-stats", "link", "show", site.daemon.name))
     return [link["stats64"][way]["bytes"] for way in ("rx", "tx")]
 
 
-@pytest.mark.scenario("S2", "what ten pings and a handshake cost, to the byte")
+@pytest.mark.scenario("S2", "the cost of ten pings and a handshake, to the byte")
 def test_counters_are_exact(world, seen):
-    """84 bytes are padded to 96, and 32 go around them; 148 and 92 are the handshake. The link counts
-    packets as they are inside."""
+    """84 bytes are padded to 96 and get 32 bytes of overhead; the handshake has 148 and 92. The link
+    counts inner packets."""
     n1, n2 = world.n1, world.n2
     before = link_bytes(n2)
     flood(n2.machine, n1.inner[4])
@@ -132,9 +132,9 @@ def test_counters_are_exact(world, seen):
     seen(f"n2 received {near.rx}, sent {near.tx}; n1 the reverse")
 
 
-@pytest.mark.scenario("S7", "padding never takes a packet over the MTU")
+@pytest.mark.scenario("S7", "padding never extends a packet beyond the MTU")
 def test_padding_ends_at_the_mtu(world, seen):
-    """A TUN does not show the MTU of a route: the device's takes its place."""
+    """A TUN driver does not pass on a route's MTU: the device's MTU applies."""
     n1, n2 = world.n1, world.n2
     for site in (n1, n2):
         site.machine.ip(f"link set {site.daemon.name} mtu 1299")
@@ -153,9 +153,9 @@ def test_padding_ends_at_the_mtu(world, seen):
     seen(f"the longest outer packet has {longest} bytes")
 
 
-# Ends that move
+# Roaming
 
-@pytest.mark.scenario("S8", "an end that changes its IPv4 address and port is followed")
+@pytest.mark.scenario("S8", "an end changes its IPv4 address and port")
 def test_roaming_over_ipv4(world, seen):
     n1, n2 = world.n1, world.n2
     ping(n1.machine, n2.inner[4])
@@ -166,7 +166,7 @@ def test_roaming_over_ipv4(world, seen):
     seen("n2 shows 127.212.121.99:9999")
 
 
-@pytest.mark.scenario("S9", "an end that goes over to IPv6 is followed")
+@pytest.mark.scenario("S9", "an end switches to IPv6")
 def test_roaming_to_ipv6(world, seen):
     n1, n2 = world.n1, world.n2
     ping(n1.machine, n2.inner[4])
@@ -177,7 +177,7 @@ def test_roaming_to_ipv6(world, seen):
     seen("n2 shows [::1]:9998")
 
 
-@pytest.mark.scenario("S10", "a source that another peer owns is dropped, though its sender roams")
+@pytest.mark.scenario("S10", "a source of another peer is dropped, although its sender roams")
 def test_the_longest_prefix_owns_a_source(world, seen):
     n1, n2 = world.n1, world.n2
     dial(world, 6)
@@ -201,7 +201,7 @@ def test_the_longest_prefix_owns_a_source(world, seen):
     seen("the second X is dropped, and n1 shows [::1]:9997")
 
 
-@pytest.mark.scenario("S11", "a changed private key works with the first packet")
+@pytest.mark.scenario("S11", "a changed private key takes effect with the first packet")
 def test_a_private_key_changes(world, seen):
     n1, n2 = world.n1, world.n2
     ping(n1.machine, n2.inner[4])
