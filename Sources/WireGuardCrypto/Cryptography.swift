@@ -1,34 +1,36 @@
 import CSodium
 
-/// What has to be true of the C libraries before any key is touched.
+/// The state of the cryptographic libraries in this process.
 ///
-/// libsodium picks its code for this processor in `sodium_init()`; without it everything works, but
-/// with the portable code, a fifth slower. So the start-up is done once, by whichever comes first:
-/// ``initialize()``, or the first secret (every key lives in the ``SecretSlab``, which touches
-/// ``isReady``).
+/// `sodium_init()` selects the code for this processor; without it libsodium runs its portable code,
+/// which is 20 % slower. It is called once, by ``initialize()`` or by the first secret.
 public enum Cryptography {
-    /// Starts the libraries, once in a process; to be called early by a daemon that wants to report
-    /// a failure rather than trap at the first key.
+    /// Starts the libraries. Call it early to report a failure as an error: without it, the first key
+    /// traps instead. Further calls do nothing.
     public static func initialize() throws(CryptographyError) {
         guard isReady else { throw .unavailable }
     }
 
-    /// The version of libsodium that runs, such as "1.0.18". libb2 has no version at run time.
+    /// Whether libsodium has started. The first access starts it, on any thread.
+    public static let isReady = sodium_init() >= 0
+
+    /// Whether all keys so far are in locked memory. False once an allocation exceeded RLIMIT_MEMLOCK
+    /// (`ulimit -l`); keys may then be written to swap space.
+    public static var areSecretsLocked: Bool { SecretSlab.shared.isLocked }
+
+    /// The version of libsodium at run time, such as "1.0.18". libb2 reports none.
     public static var sodiumVersion: String {
         // A static string of the library, terminated by zero.
         unsafe String(cString: sodium_version_string())
     }
-
-    /// Whether libsodium has started; starts it when asked for the first time, on any thread.
-    static let isReady = sodium_init() >= 0
 }
 
-/// What can go wrong in cryptography, apart from our own bugs, which trap.
+/// What can fail in cryptography. Programming errors trap instead.
 public enum CryptographyError: Error, Equatable, Sendable {
     /// libsodium could not start: there is no source of randomness.
     case unavailable
     /// A Diffie-Hellman result was all zero: the public key is a point of low order.
     case zeroSharedSecret
-    /// The tag does not fit the ciphertext, the additional data, the nonce and the key.
+    /// The tag does not match the ciphertext, the additional data, the nonce and the key.
     case notAuthentic
 }

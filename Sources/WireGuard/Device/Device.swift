@@ -50,16 +50,6 @@ package final class Device {
         shared = control.shared
     }
 
-    /// Whether the primitives work; nothing may be done before it was asked.
-    package static var isCryptographyReady: Bool {
-        (try? Cryptography.initialize()) != nil
-    }
-
-    /// Whether all keys are in locked memory.
-    package static var areSecretsLocked: Bool {
-        SecretSlab.shared.isLocked
-    }
-
     /// A number for whatever needs no secret: the jitter of the packet path.
     package func makeSeed() -> UInt64 {
         random.nextUInt64()

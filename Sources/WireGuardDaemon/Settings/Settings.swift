@@ -58,7 +58,7 @@ package struct Settings: Sendable {
     /// What would seal packets here, under the environment as it is: "lanes of AVX-512". For people; it is
     /// tried out, which a process that goes to the background may not do before.
     package static var aeadName: String {
-        guard Device.isCryptographyReady else { return "nothing: libsodium does not start" }
+        guard Cryptography.isReady else { return "nothing: libsodium does not start" }
         let wanted = try? parse("WG_AEAD", AEADImplementation.init(name:))
         let chosen = (wanted ?? nil) ?? .fastest
         guard let obstacle = chosen.obstacle else { return chosen.nameAndVersion }

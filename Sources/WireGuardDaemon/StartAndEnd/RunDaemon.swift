@@ -64,10 +64,10 @@ private func start(_ settings: Settings, log: Logger) throws(StartError) -> Inte
     } catch {
         log.info("a limit of the process cannot be set, and stays: \(error)")
     }
-    guard Device.isCryptographyReady else { throw .cryptography }
+    guard Cryptography.isReady else { throw .cryptography }
     try checkAEAD(settings, log: log)
     let interface = try Interface(settings: settings, log: log)
-    if !Device.areSecretsLocked {
+    if !Cryptography.areSecretsLocked {
         log.info("keys may be swapped out: the limit of locked memory is too low (ulimit -l)")
     }
     return interface

@@ -1,0 +1,27 @@
+import Logging
+import WireGuard
+
+// Types of all three modules of the library, as `import WireGuard` exports them.
+try Cryptography.initialize()
+var random = SystemRandom()
+let key = PrivateKey(random: &random)
+let peer = PrivateKey(random: &random).publicKey
+let address = SocketAddress(address: .v4(IPv4Address(bits: 0xC000_0201)), port: 51820)
+var change = ConfigurationChange()
+change.privateKey = .set(key.copy())
+change.addPeer(peer)
+change.withLastPeer { $0.endpoint = address }
+if let everything = IPPrefix(.v4(IPv4Address(bits: 0)), length: 0) {
+    change.addAllowedIP(everything, .add)
+}
+
+let now = Moment(
+    instant: Instant(nanoseconds: 0), wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0))
+let tunnel = Tunnel()
+try tunnel.configure(change, now: now)
+tunnel.bringUp(now: now)
+tunnel.handlePacket(
+    [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2], now: now)
+let datagram = tunnel.nextDatagram()
+// An initiation has 148 bytes.
+print("initiation of \(datagram?.bytes.count ?? 0) bytes, swift-log \(logVersion)")
