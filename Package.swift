@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// What every Swift target of ours is built with: no warnings, and each unsafe expression marked.
+/// For all Swift targets: warnings are errors, and each unsafe expression is marked.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
@@ -9,7 +9,13 @@ let settings: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
 ]
 
-/// One direction of import:
+/// What only the daemon needs. A package that embeds `WireGuard` leaves it out with `traits: []`.
+let daemonOnly = TargetDependencyCondition.when(traits: ["Daemon"])
+
+/// The commit for `--version`; scripts/build sets it.
+let commit = Context.environment["SWIREGUARD_COMMIT"]
+
+/// Imports point in one direction:
 ///
 ///     swireguard-go ─▶ WireGuardDaemon ─▶ WireGuard ─▶ WireGuardCrypto ─▶ CSodium, CBlake2,
 ///                            │                └──────────▶ Packets           CLanes, CIPsecMB
@@ -23,20 +29,30 @@ let package = Package(
         .library(name: "WireGuard", targets: ["WireGuard"]),
         .library(name: "WireGuardTestSupport", targets: ["WireGuardTestSupport"]),
     ],
+    traits: [
+        .trait(
+            name: "Daemon",
+            description: "The daemon swireguard-go, with swift-log and swift-argument-parser."),
+        .default(enabledTraits: ["Daemon"]),
+    ],
+    // Ranges, for packages that depend on this one. scripts/lib/pin-dependencies pins our own builds.
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "CBlake2", pkgConfig: "libb2", providers: [.apt(["libb2-dev"])]),
-        // The AEAD over the packets of a batch: for x86-64, nothing on others.
+        // ChaCha20-Poly1305 with SIMD, for batches of packets. Without code on other machines than x86-64.
         .target(name: "CLanes"),
-        // Empty, and nothing to import, where libipsec-mb-dev is not installed: it is for x86-64.
+        // Without code, and CIPsecMBLibrary cannot be imported, unless libipsec-mb-dev is installed.
         .target(name: "CIPsecMB"),
         .systemLibrary(name: "CIPsecMBLibrary", providers: [.apt(["libipsec-mb-dev"])]),
         .target(name: "CLinux"),
+        .target(
+            name: "CVersion",
+            cSettings: commit.map { [.define("SWIREGUARD_COMMIT", to: $0)] } ?? []),
 
         .target(name: "Packets", swiftSettings: settings),
         .target(
@@ -52,18 +68,21 @@ let package = Package(
         .target(
             name: "WireGuardDaemon",
             dependencies: [
-                "WireGuard", "LinuxIO", .product(name: "Logging", package: "swift-log"),
+                "WireGuard", "LinuxIO",
+                .product(name: "Logging", package: "swift-log", condition: daemonOnly),
             ],
             swiftSettings: settings),
         .executableTarget(
             name: "swireguard-go",
             dependencies: [
-                "WireGuardDaemon", "LinuxIO",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "WireGuardDaemon", "LinuxIO", "CVersion",
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser",
+                    condition: daemonOnly),
             ],
             swiftSettings: settings),
 
-        // The other end of scripts/scale: no product.
+        // The other end of scripts/scale. Not a product.
         .executableTarget(
             name: "crowd",
             dependencies: ["WireGuard", "WireGuardCrypto", "Packets", "LinuxIO"],
@@ -83,7 +102,7 @@ let package = Package(
             name: "WireGuardDaemonTests",
             dependencies: ["WireGuardDaemon", "WireGuard", "LinuxIO", "Packets"],
             swiftSettings: settings),
-        // Takes the place of some system calls in the tests that are linked with it.
+        // Replaces some system calls in the tests that link it.
         .target(name: "CFaults", path: "Tests/CFaults"),
         .testTarget(
             name: "LinuxIOTests", dependencies: ["LinuxIO", "CLinux", "CFaults"],
@@ -91,8 +110,8 @@ let package = Package(
     ]
 )
 
-// Only with SWIREGUARD_BENCHMARKS=1, so that nobody else has to fetch what they need. They are targets
-// of this package since they measure what other packages do not see.
+// Only with SWIREGUARD_BENCHMARKS=1, so that other builds do not fetch their dependencies. They are
+// targets of this package because they measure code with `package` access.
 if Context.environment["SWIREGUARD_BENCHMARKS"] == "1" {
     package.dependencies.append(
         .package(url: "https://github.com/ordo-one/benchmark", exact: "1.38.1", traits: []))
@@ -106,4 +125,10 @@ if Context.environment["SWIREGUARD_BENCHMARKS"] == "1" {
             path: "Benchmarks/PartsBenchmark",
             swiftSettings: [.swiftLanguageMode(.v6), .enableExperimentalFeature("Lifetimes")],
             plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]))
+}
+
+// Only with SWIREGUARD_DOCUMENTATION=1, for the same reason: `swift package generate-documentation`.
+if Context.environment["SWIREGUARD_DOCUMENTATION"] == "1" {
+    package.dependencies.append(
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0"))
 }

@@ -21,7 +21,7 @@ struct SwireguardGo: ParsableCommand {
               WG_AEAD=lanes|lanes-avx2|ipsec-mb|sodium    what seals packets (the fastest that runs here)
               WG_TUN_OFFLOAD, WG_TUN_USO, WG_UDP_GSO, WG_UDP_GRO=off   do without an offload
             """,
-        version: "swireguard-go \(Version.current)"
+        version: "swireguard-go \(Version.description)"
     )
 
     @Flag(name: [.customShort("f"), .long], help: "Stay in the foreground.")
