@@ -1,6 +1,6 @@
 #include "CIPsecMB.h"
 
-// Where this is true, Swift links the library: see the module map of CIPsecMBLibrary.
+// Swift links the library under the same condition: see the module map of CIPsecMBLibrary.
 #if !defined(__x86_64__)
 #define HAS_LIBRARY 0
 #elif __has_include("/usr/include/intel-ipsec-mb.h")                                               \
@@ -8,7 +8,7 @@
 #define HAS_LIBRARY 1
 #else
 #define HAS_LIBRARY 0
-#warning "libipsec-mb-dev is not installed: packets that come alone are slower, and without AVX2 all are sealed by libsodium, at a third of the speed"
+#warning "libipsec-mb-dev is not installed: single packets are slower, and without AVX2 libsodium seals all packets at a third of the speed"
 #endif
 
 #if HAS_LIBRARY
@@ -36,7 +36,7 @@ static void make_key(void)
     has_key = pthread_key_create(&key_of_end, free_at_end) == 0;
 }
 
-// The best that this processor can run; with less than SSE and AES it is not worth it.
+// The best one that this processor supports. Without SSE and AES, libsodium is as fast.
 static IMB_ARCH arch_for(uint64_t features)
 {
     const struct {
@@ -54,10 +54,10 @@ static IMB_ARCH arch_for(uint64_t features)
     return IMB_ARCH_NONE;
 }
 
-// init_mb_mgr_auto() also tests all the other algorithms and resets their queues: 4 MiB of code and
-// 150 KiB of queues become resident for nothing. imb_set_pointers_mb_mgr() does no more than to fill in
-// the functions, in a manager that says what it is (it is meant for one that processes share); of the
-// rest, this algorithm needs an empty ring. AEADSelfTest tests it.
+// Does what this algorithm needs of init_mb_mgr_auto(), which also tests all other algorithms and resets
+// their queues and so makes 4 MiB of code and 150 KiB of queues resident. imb_set_pointers_mb_mgr(), meant
+// for a manager that processes share, only fills in the functions. The algorithm also needs an empty job
+// ring. AEADSelfTest verifies the result.
 static bool prepare(void *zeros)
 {
     IMB_MGR *manager = zeros;
@@ -79,7 +79,7 @@ static struct cipsecmb *make_state(void)
     void *zeros = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (zeros == MAP_FAILED)
         return NULL;
-    // Without its place under the key, it would outlive its thread.
+    // If it cannot be stored under the key, it would outlive its thread.
     if (!prepare(zeros) || pthread_setspecific(key_of_end, zeros) != 0) {
         munmap(zeros, size);
         return NULL;
@@ -104,10 +104,10 @@ struct cipsecmb *cipsecmb_of_thread(void)
     return of_thread;
 }
 
-// One job, which the library completes at once: this algorithm has no lanes to be filled. Nothing of
-// key or text stays in the ring, pointers only.
-static bool run(struct cipsecmb *state, IMB_CIPHER_DIRECTION direction, uint8_t *packet,
-                size_t length, uint64_t counter, const uint8_t *key, uint8_t *tag)
+// Submits one job. The library completes it at once, as this algorithm does not combine jobs. The ring
+// keeps only pointers to key and text.
+static bool process(struct cipsecmb *state, IMB_CIPHER_DIRECTION direction, uint8_t *packet,
+                    size_t length, uint64_t counter, const uint8_t *key, uint8_t *tag)
 {
     IMB_MGR *manager = (IMB_MGR *)state;
     uint8_t nonce[nonce_size] = {0};
@@ -142,23 +142,23 @@ static bool run(struct cipsecmb *state, IMB_CIPHER_DIRECTION direction, uint8_t 
 bool cipsecmb_seal(struct cipsecmb *state, uint8_t *packet, size_t length, uint64_t counter,
                    const uint8_t *key)
 {
-    return run(state, IMB_DIR_ENCRYPT, packet, length, counter, key, packet + length);
+    return process(state, IMB_DIR_ENCRYPT, packet, length, counter, key, packet + length);
 }
 
 bool cipsecmb_open(struct cipsecmb *state, uint8_t *packet, size_t length, uint64_t counter,
                    const uint8_t *key)
 {
     uint64_t expected[2] = {0}, received[2];
-    bool done = run(state, IMB_DIR_DECRYPT, packet, length, counter, key, (uint8_t *)expected);
+    bool done = process(state, IMB_DIR_DECRYPT, packet, length, counter, key, (uint8_t *)expected);
     memcpy(received, packet + length, sizeof received);
-    // The whole tag, whatever differs first.
+    // Constant time: always compares the whole tag.
     uint64_t difference = (expected[0] ^ received[0]) | (expected[1] ^ received[1]);
-    // Nobody who forged a packet is to find out what its tag should have been.
+    // The correct tag of a forged packet must not leak.
     memset(expected, 0, sizeof expected);
     __asm__ volatile("" : : "r"(expected) : "memory");
     if (done && difference == 0)
         return true;
-    // It was decrypted before it was compared.
+    // The library decrypted it before the tag was compared.
     memset(packet, 0, length);
     return false;
 }

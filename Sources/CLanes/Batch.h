@@ -1,20 +1,22 @@
-// The order of the work on a batch, whatever the vectors are. Each file for an instruction set includes
-// it once, at its end, since all of it has to be compiled for that set. Before, such a file includes
-// Tags.h, and defines
+// Seals or opens a batch: the order of the work, the same for all instruction sets.
 //
-//     TARGET              the attribute that names the instruction set
-//     lane_count          the blocks of a pass of ChaCha20 at the most
-//     vector              of 32-bit lanes
-//     broadcast()         a word to all lanes of a vector
-//     key_stream()        the blocks of a pass; meanwhile it may make tags, of ciphertext that is there
-//     apply()             a text with its key stream
-//     make_tags()         one more tag at least, of packets whose keys and ciphertexts are there
-//     make_ready_tags()   those for which now is the best time, perhaps none
+// A template, compiled once for each instruction set. AVX2.c and AVX512.c include it after the headers
+// that define what it needs:
 //
-// A pass takes its blocks from wherever there are some, so that its lanes are full: first block 0 of
-// each packet, which is the one-time key, then the blocks of the texts, packet after packet. To open,
-// the tag of a packet is compared before its first block is decrypted; to seal, the tag is made when
-// its last block is encrypted, or later.
+//     TARGET              the attribute that selects the instruction set
+//     lane_count          the largest number of ChaCha20 blocks in a pass
+//     vector              a vector of 32-bit lanes
+//     broadcast()         copies a word to all lanes of a vector
+//     key_stream()        computes the blocks of a pass, and may make tags of existing ciphertext
+//     apply()             combines a text with its key stream
+//     struct tags         see Tags.h
+//     make_tags()         makes at least one more tag; its key and ciphertext must exist
+//     make_ready_tags()   makes the tags that are best made now, perhaps none
+//
+// A pass computes `lane_count` blocks of ChaCha20 at once, one in each lane. To fill the lanes it takes
+// blocks of several packets: first block 0 of each packet, which is the one-time key, then the blocks
+// of the texts, packet after packet. When opening, the tag of a packet is compared before its first
+// block is decrypted. When sealing, the tag is made once the last block is encrypted.
 
 #include <string.h>
 
@@ -22,28 +24,28 @@
 
 enum { block_size = 64 };
 
-// Blocks that follow each other in a text, and in a pass.
+// Consecutive blocks of one text in consecutive lanes of a pass.
 struct piece {
     size_t packet, block, lane, count;
 };
 
-// One key, and packets whose counters have the same upper word.
+// Consecutive packets whose counters have the same upper word, and the position of the work in them.
 struct run {
     struct clanes_packet *packets;
     size_t count;
     const uint8_t *key;
     enum direction direction;
-    // Where the next pass goes on.
+    // Where the next pass continues: the next one-time key, and the next block of a text.
     size_t keys, packet, block;
-    // A pass.
+    // The current pass.
     size_t lanes, piece_count;
     struct piece pieces[lane_count];
 };
 
-// What is secret, or next to it: wiped at the end.
+// All secrets of a batch. Wiped at the end.
 struct secrets {
     _Alignas(block_size) uint8_t rows[lane_count][block_size];
-    // What all blocks of a run begin with, but for words 12 and 14.
+    // The initial state of all blocks of a run. Words 12 and 14 differ from block to block.
     vector common[16];
     struct tags tags;
 };
@@ -53,7 +55,7 @@ static inline size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-// Chooses the blocks of a pass; false if there are none left.
+// Chooses the blocks of the next pass. Returns false if none are left.
 TARGET static bool fill(struct run *run, uint32_t block[lane_count], uint32_t counter[lane_count])
 {
     size_t lanes = 0;
@@ -84,7 +86,8 @@ TARGET static bool fill(struct run *run, uint32_t block[lane_count], uint32_t co
     return lanes > 0;
 }
 
-TARGET static void spend(const struct run *run, struct secrets *secrets)
+// Encrypts or decrypts the texts with the blocks of the pass.
+TARGET static void apply_pass(const struct run *run, struct secrets *secrets)
 {
     struct tags *tags = &secrets->tags;
     for (size_t i = 0; i < run->piece_count; i++) {
@@ -124,12 +127,13 @@ TARGET static void process_run(struct run *run, struct secrets *secrets)
         key_stream(secrets->rows, secrets->common, block, counter, run->lanes, tags);
         for (size_t lane = 0; tags->known < run->keys; tags->known++, lane++)
             memcpy(tags->keys[tags->known], secrets->rows[lane], key_size);
-        spend(run, secrets);
+        apply_pass(run, secrets);
     }
     while (tags->made < run->count)
         make_tags(tags);
 }
 
+// Splits the batch into runs.
 TARGET static void process(struct clanes_packet *packets, size_t count, const uint8_t *key,
                            enum direction direction)
 {

@@ -11,7 +11,7 @@ bool clanes_is_built(void)
 
 bool clanes_runs(enum clanes_isa isa)
 {
-    // These ask the system too, whether it saves the registers.
+    // Also checks that the kernel saves the registers.
     __builtin_cpu_init();
     switch (isa) {
     case clanes_avx512:
@@ -66,7 +66,7 @@ static void process(enum clanes_isa isa, struct clanes_packet *packets, size_t c
 
 #endif
 
-// What the compiler put on the stack by itself, broadcast keys above all. The frames of a call take less.
+// Wipes what the compiler spilled to the stack, such as broadcast keys. The frames of a call are smaller.
 static __attribute__((noinline)) void wipe_stack(void)
 {
     uint8_t frames[18432];

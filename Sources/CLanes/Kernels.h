@@ -1,4 +1,4 @@
-// The functions of the files for each instruction set.
+// The entry points of the code for each instruction set.
 #ifndef KERNELS_H
 #define KERNELS_H
 
@@ -6,7 +6,7 @@
 
 enum direction { seals, opens };
 
-// The instructions that clear the general registers which a call may change, and the names of those.
+// Instructions that clear the caller-saved general registers, and the clobber list for them.
 #define CLEAR_GENERAL                                                                              \
     "xorl %%eax, %%eax\n\t" "xorl %%ecx, %%ecx\n\t" "xorl %%edx, %%edx\n\t"                        \
     "xorl %%esi, %%esi\n\t" "xorl %%edi, %%edi\n\t" "xorl %%r8d, %%r8d\n\t"                        \

@@ -1,8 +1,10 @@
-// The tags of a run of packets, which are made, or compared, in the order of the packets, whatever
-// makes them. Each file for an instruction set includes it once, behind
+// The tags of a run of packets: computed, or compared, in the order of the packets.
 //
-//     TARGET            the attribute that names the instruction set
-//     struct progress   what is kept of the polynomials from tag to tag
+// A template, compiled once for each instruction set. AVX2/Poly1305.h and AVX512/Poly1305.h define what
+// it needs, then include it:
+//
+//     TARGET            the attribute that selects the instruction set
+//     struct progress   the state of Poly1305 that is kept from one tag to the next
 
 #include <string.h>
 
@@ -10,7 +12,7 @@
 
 enum {
     key_size = 32,
-    // The packets of a run, whose one-time keys are kept until their turn comes.
+    // The packets of a run. Their one-time keys are kept until their tags are computed.
     run_size = 64,
 };
 
@@ -18,9 +20,9 @@ struct tags {
     struct clanes_packet *packets;
     size_t count;
     enum direction direction;
-    // The packets whose one-time keys are there, and those whose tags were made, or compared.
+    // The number of packets whose one-time keys are known, and of those whose tags are done.
     size_t known, made;
-    // Where the ciphertext ends: in this packet, behind so many bytes.
+    // Where the ciphertext ends: in this packet, after this many bytes.
     size_t packet, offset;
     struct progress progress;
     _Alignas(64) uint8_t keys[run_size][key_size];
@@ -33,13 +35,13 @@ TARGET static void begin_tags(struct tags *tags, struct clanes_packet *packets, 
     tags->count = count;
     tags->direction = direction;
     tags->known = tags->made = tags->offset = 0;
-    // What is opened is ciphertext already.
+    // When opening, all text is ciphertext from the start.
     tags->packet = direction == opens ? count : 0;
     memset(&tags->progress, 0, sizeof tags->progress);
 }
 
-// The tag of the next packet, of whose text `sum` is what Poly1305 makes without the pad.
-TARGET static void settle(struct tags *tags, const uint64_t sum[2])
+// Writes or compares the tag of the next packet. `sum` is the result of Poly1305 before the pad is added.
+TARGET static void finish_tag(struct tags *tags, const uint64_t sum[2])
 {
     struct clanes_packet *packet = &tags->packets[tags->made];
     uint64_t pad[2], tag[2], received[2];
@@ -52,11 +54,11 @@ TARGET static void settle(struct tags *tags, const uint64_t sum[2])
         return;
     }
     memcpy(received, packet->text + packet->length, sizeof received);
-    // The whole tag, whatever differs first.
+    // Constant time: always compares the whole tag.
     packet->is_authentic = ((tag[0] ^ received[0]) | (tag[1] ^ received[1])) == 0;
     if (!packet->is_authentic)
         memset(packet->text, 0, packet->length);
-    // Nobody who forged a packet is to find out what its tag should have been.
+    // The correct tag of a forged packet must not leak.
     memset(tag, 0, sizeof tag);
     __asm__ volatile("" : : "r"(tag) : "memory");
 }
