@@ -146,34 +146,37 @@ extension Crowd {
         _ slot: Int, _ incoming: inout MutableRawSpan, _ outgoing: inout MutableRawSpan
     ) {
         let (offset, length) = (received.offset(slot), received.length(slot))
-        switch MessageType(datagram: incoming.bytes, offset: offset, length: length) {
-        case .handshakeResponse:
-            consumeResponse(
-                incoming.bytes.extracting(offset..<offset + length), &outgoing)
-        case .handshakeInitiation:
-            respond(
-                to: incoming.bytes.extracting(offset..<offset + length),
-                at: received.source(slot)?.address, &outgoing)
-        case .transportData:
-            let index = incoming.bytes.loadLittleEndian(
-                at: offset + TransportData.receiver, as: UInt32.self)
-            open(at: offset, length: length, for: index, &incoming)
-        case .cookieReply:
-            consumeCookieReply(incoming.bytes.extracting(offset..<offset + length))
+        let index: ReceiverIndex
+        let counter: UInt64
+        switch Message(in: incoming.bytes, at: offset, length: length) {
+        case .transportData(let data):
+            index = data.receiver
+            counter = data.counter
+        case .handshake(.response(let response)):
+            return consume(response, &outgoing)
+        case .handshake(.initiation(let initiation)):
+            return respond(to: initiation, at: received.source(slot)?.address, &outgoing)
+        case .handshake(.cookieReply(let reply)):
+            return consume(reply)
         case nil:
             unexpected += 1
+            return
         }
+        open(at: offset, length: length, for: index, counter, &incoming)
     }
 
     private mutating func open(
-        at offset: Int, length: Int, for index: UInt32, _ incoming: inout MutableRawSpan
+        at offset: Int, length: Int, for index: ReceiverIndex, _ counter: UInt64,
+        _ incoming: inout MutableRawSpan
     ) {
-        let number = Member.number(of: index)
+        let number = Member.number(of: index.rawValue)
         guard number < members.count else {
             unexpected += 1
             return
         }
-        switch members[number].open(at: offset, length: length, index: index, in: &incoming) {
+        let opened = members[number].open(
+            at: offset, length: length, index: index, counter: counter, in: &incoming)
+        switch opened {
         case .nothing: return
         case .firstPacket: handshakes += 1
         case .packet: break
@@ -206,21 +209,19 @@ extension Crowd {
         return number
     }
 
-    private mutating func consumeCookieReply(_ message: RawSpan) {
-        let index = message.loadLittleEndian(at: CookieReply.receiver, as: UInt32.self)
-        guard let number = memberAnswered(at: index) else { return }
+    private mutating func consume(_ reply: CookieReply) {
+        guard let number = memberAnswered(at: reply.receiver.rawValue) else { return }
         let isExpected = members[number].consume(
-            cookieReply: message, now: Instant(nanoseconds: Clock.boottime()))
+            reply, now: Instant(nanoseconds: Clock.boottime()))
         if isExpected { cookies += 1 } else { unexpected += 1 }
     }
 
-    private mutating func consumeResponse(
-        _ message: RawSpan, _ outgoing: inout MutableRawSpan
+    private mutating func consume(
+        _ response: HandshakeResponse, _ outgoing: inout MutableRawSpan
     ) {
-        let index = message.loadLittleEndian(at: HandshakeResponse.receiver, as: UInt32.self)
-        guard let number = memberAnswered(at: index) else { return }
+        guard let number = memberAnswered(at: response.receiver.rawValue) else { return }
         waiting = max(waiting - 1, 0)
-        guard (try? members[number].consume(response: message)) != nil else {
+        guard (try? members[number].consume(response)) != nil else {
             unexpected += 1
             return
         }
@@ -231,7 +232,7 @@ extension Crowd {
 
     /// Answers the host's initiation to the member that has this address.
     private mutating func respond(
-        to message: RawSpan, at address: IPAddress?, _ outgoing: inout MutableRawSpan
+        to initiation: HandshakeInitiation, at address: IPAddress?, _ outgoing: inout MutableRawSpan
     ) {
         guard let number = member(at: address) else {
             unexpected += 1
@@ -240,7 +241,7 @@ extension Crowd {
         var response = outgoing._mutatingExtracting(used..<used + HandshakeResponse.byteCount)
         guard
             (try? members[number].respond(
-                to: message, host, number: number,
+                to: initiation, host, number: number,
                 now: Instant(nanoseconds: Clock.boottime()), into: &response)) != nil
         else {
             unexpected += 1

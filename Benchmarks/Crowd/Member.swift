@@ -77,7 +77,7 @@ final class Member {
     }
 
     /// Takes a response; the session is there then.
-    func consume(response: RawSpan) throws(HandshakeError) {
+    func consume(_ response: HandshakeResponse) throws(HandshakeError) {
         let presharedKey = PresharedKey()
         guard
             let keys = try handshake?.consumeResponse(
@@ -89,23 +89,24 @@ final class Member {
     }
 
     /// Takes a cookie for the next message; whether it was one.
-    func consume(cookieReply: RawSpan, now: Instant) -> Bool {
-        macs.consume(reply: cookieReply, now: now)
+    func consume(_ reply: CookieReply, now: Instant) -> Bool {
+        macs.consume(reply, now: now)
     }
 
     /// Answers an initiation of the host to the member with this number.
     func respond(
-        to message: RawSpan, _ host: Host, number: Int, now: Instant,
+        to initiation: HandshakeInitiation, _ host: Host, number: Int, now: Instant,
         into response: inout MutableRawSpan
     ) throws(HandshakeError) {
         var random = SystemRandom()
-        var handshake = try ResponderHandshake(initiation: message, identity: identity)
-        guard handshake.initiator == host.publicKey else { throw .unknownPeer }
-        _ = try handshake.openTimestamp(message, staticStatic: staticStatic(with: host))
+        let received = try ResponderHandshake.Received(initiation, identity: identity)
+        guard received.initiator == host.publicKey else { throw .unknownPeer }
+        let verified = try received.openTimestamp(staticStatic: staticStatic(with: host))
+            .verifyTimestamp(after: nil)
         let presharedKey = PresharedKey()
         localIndex = nextIndex(of: number)
         next = Session(
-            keys: try handshake.createResponse(
+            keys: try verified.createResponse(
                 ephemeral: PrivateKey(random: &random), presharedKey: presharedKey,
                 localIndex: ReceiverIndex(rawValue: localIndex), into: &response),
             localIndex: localIndex)
@@ -141,29 +142,30 @@ final class Member {
     }
 
     /// Opens a message in place, which is for the session that is called `index`.
-    func open(at offset: Int, length: Int, index: UInt32, in buffer: inout MutableRawSpan) -> Opened
-    {
-        if Self.open(next, at: offset, length, index, &buffer) {
+    func open(
+        at offset: Int, length: Int, index: ReceiverIndex, counter: UInt64,
+        in buffer: inout MutableRawSpan
+    ) -> Opened {
+        if Self.open(next, at: offset, length, index, counter, &buffer) {
             session = next.take()
             macs.expectNoReply()
             return .firstPacket
         }
-        return Self.open(session, at: offset, length, index, &buffer) ? .packet : .nothing
+        return Self.open(session, at: offset, length, index, counter, &buffer) ? .packet : .nothing
     }
 
     private static func open(
-        _ session: borrowing Session?, at offset: Int, _ length: Int, _ index: UInt32,
-        _ buffer: inout MutableRawSpan
+        _ session: borrowing Session?, at offset: Int, _ length: Int, _ index: ReceiverIndex,
+        _ counter: UInt64, _ buffer: inout MutableRawSpan
     ) -> Bool {
         switch session {
         case .none: return false
         case .some(let session):
-            guard session.localIndex == index else { return false }
+            guard session.localIndex == index.rawValue else { return false }
             var packet = FixedArray(
                 repeating: AEADPacket(
                     offset: offset + TransportData.packet, length: length - TransportData.packet,
-                    counter: buffer.bytes.loadLittleEndian(
-                        at: offset + TransportData.counter, as: UInt64.self)),
+                    counter: counter),
                 count: 1)
             do {
                 var span = packet.mutablePrefix(1)

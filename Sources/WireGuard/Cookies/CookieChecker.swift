@@ -1,15 +1,15 @@
 import Packets
 import WireGuardCrypto
 
-/// The side that is asked: checks the MACs of initiations and responses to it, and under load answers
-/// with a cookie, which proves that the sender owns its address (§5.3, §5.4.4, §5.4.7).
+/// Checks the MACs of initiations and responses that this host receives, and creates cookie replies
+/// under load. A sender that uses its cookie proves that it owns its address (§5.3, §5.4.4, §5.4.7).
 ///
 ///     mac1 := Mac(Hash("mac1----" ‖ our public key), message up to mac1)
 ///     cookie := Mac(secret, source address ‖ port)
 ///     mac2 := Mac(cookie, message up to mac2)
 ///
-/// It keeps nothing per source: the cookie of a source can be computed again as long as the secret
-/// lives. A secret makes cookies for 120 s and is accepted for 5 s more.
+/// The checker keeps no state per source: it recomputes the cookie of a source from the secret. It
+/// creates cookies from a secret for 120 s, and accepts them for another 5 s.
 package struct CookieChecker: ~Copyable, Sendable {
     private let mac1Key: Bytes32
     private let cookieKey: Bytes32
@@ -21,55 +21,49 @@ package struct CookieChecker: ~Copyable, Sendable {
         let birth: Instant
     }
 
-    /// A checker of messages to the owner of `publicKey`.
+    /// Creates the checker of a host with this static key.
     package init(publicKey: PublicKey) {
         mac1Key = CookieKeys.mac1Key(for: publicKey)
         cookieKey = CookieKeys.cookieKey(for: publicKey)
     }
 
-    /// Whether the sender of a message knows our public key. The message is longer than its MACs.
-    package borrowing func hasValidMAC1(_ message: RawSpan) -> Bool {
-        let end = MACs.mac1Offset(in: message)
-        let mac1 = BLAKE2s.mac(key: mac1Key.bytes, message.extracting(0..<end))
-        return ConstantTime.equal(
-            mac1.bytes, message.extracting(end..<(end + BLAKE2s.macSize)))
+    /// Whether mac1 is valid: the sender knows our public key.
+    package borrowing func hasValidMAC1(_ macs: MACs) -> Bool {
+        let mac1 = BLAKE2s.mac(key: mac1Key.bytes, macs.coveredByMAC1)
+        return ConstantTime.equal(mac1.bytes, macs.mac1)
     }
 
-    /// Whether the sender of a message got a cookie of ours at the address that it sends from.
+    /// Whether mac2 is valid: the sender received one of our cookies at the address it sends from.
     package borrowing func hasValidMAC2(
-        _ message: RawSpan, from source: SocketAddress, now: Instant
+        _ macs: MACs, from source: SocketAddress, now: Instant
     ) -> Bool {
-        let end = MACs.mac2Offset(in: message)
-        let content = message.extracting(0..<end)
-        let mac2 = message.extracting(end..<(end + BLAKE2s.macSize))
-        return Self.accepts(mac2, of: content, from: source, under: current, now: now)
-            || Self.accepts(mac2, of: content, from: source, under: previous, now: now)
+        Self.accepts(macs, from: source, under: current, now: now)
+            || Self.accepts(macs, from: source, under: previous, now: now)
     }
 
-    /// Writes the cookie reply to a message whose mac1 is valid, 64 bytes from the start of `reply`.
+    /// Writes the reply to a message with a valid mac1 to the first bytes of `reply`.
     ///
-    /// - Parameter receiver: the sender index of the message.
+    /// - Parameters:
+    ///   - macs: the MACs of the message.
+    ///   - sender: the sender index of the message.
+    /// - Precondition: `reply` has at least ``CookieReply/byteCount`` bytes.
     package mutating func makeReply(
-        to message: RawSpan, receiver: UInt32, from source: SocketAddress, now: Instant,
+        to macs: MACs, sender: ReceiverIndex, from source: SocketAddress, now: Instant,
         random: inout some RandomSource, into reply: inout MutableRawSpan
     ) {
-        precondition(reply.byteCount >= CookieReply.byteCount)
         renewSecret(now: now, random: &random)
         guard let secret = current?.secret.bytes else { return }
         let cookie = Self.cookie(of: source, under: secret)
-        let mac1 = message.extracting(
-            MACs.mac1Offset(in: message)..<MACs.mac2Offset(in: message))
         var nonce = InlineArray<24, UInt8>(repeating: 0)
         var nonceSpan = nonce.mutableSpan
         // Bytes have no padding.
         var nonceBytes = unsafe nonceSpan.mutableBytes
         random.fill(&nonceBytes)
-        reply.store(littleEndian: MessageType.cookieReply.rawValue, at: 0)
-        reply.store(littleEndian: receiver, at: CookieReply.receiver)
-        unsafe reply.copy(nonce.span.bytes, at: CookieReply.nonce.lowerBound)
-        unsafe XChaCha20Poly1305.seal(
-            cookie.bytes, additionalData: mac1, nonce: nonce.span.bytes, key: cookieKey.bytes,
-            into: &reply, at: CookieReply.encryptedCookie.lowerBound)
+        var writer = CookieReply.Writer(&reply, receiver: sender, nonce: nonceBytes.bytes)
+        var encryptedCookie = writer.encryptedCookie
+        XChaCha20Poly1305.seal(
+            cookie.bytes, additionalData: macs.mac1, nonce: nonceBytes.bytes,
+            key: cookieKey.bytes, into: &encryptedCookie, at: 0)
     }
 
     private mutating func renewSecret(now: Instant, random: inout some RandomSource) {
@@ -79,8 +73,8 @@ package struct CookieChecker: ~Copyable, Sendable {
     }
 
     private static func accepts(
-        _ mac2: RawSpan, of content: RawSpan, from source: SocketAddress,
-        under secret: borrowing AgedSecret?, now: Instant
+        _ macs: MACs, from source: SocketAddress, under secret: borrowing AgedSecret?,
+        now: Instant
     ) -> Bool {
         switch secret {
         case .none:
@@ -88,11 +82,12 @@ package struct CookieChecker: ~Copyable, Sendable {
         case .some(let secret):
             guard now.since(secret.birth) < secretLife + secretGrace else { return false }
             let cookie = cookie(of: source, under: secret.secret.bytes)
-            return ConstantTime.equal(BLAKE2s.mac(key: cookie.bytes, content).bytes, mac2)
+            let mac2 = BLAKE2s.mac(key: cookie.bytes, macs.coveredByMAC2)
+            return ConstantTime.equal(mac2.bytes, macs.mac2)
         }
     }
 
-    /// Mac(secret, address ‖ port), the address as 4 or 16 bytes, all in network byte order.
+    /// Mac(secret, address ‖ port): 4 or 16 bytes and 2 bytes, in network byte order.
     private static func cookie(of source: SocketAddress, under secret: RawSpan) -> Bytes16 {
         var storage = InlineArray<18, UInt8>(repeating: 0)
         var span = storage.mutableSpan
@@ -113,8 +108,8 @@ package struct CookieChecker: ~Copyable, Sendable {
         return BLAKE2s.mac(key: secret, all.extracting(0..<(count + 2)))
     }
 
-    /// For how long a secret makes cookies.
+    /// How long cookies are created from a secret.
     package static let secretLife = Interval.seconds(120)
-    /// For how long a secret is accepted beyond that: a cookie that was just made must not fail.
+    /// How much longer its cookies are accepted, so that the last ones can still be used.
     package static let secretGrace = Interval.seconds(5)
 }

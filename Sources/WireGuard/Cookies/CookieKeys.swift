@@ -1,7 +1,8 @@
 import Packets
 import WireGuardCrypto
 
-/// What both sides of the cookie mechanism derive from the public key of the receiver.
+/// The keys that both sides of the cookie mechanism derive from the receiver's public key (§5.4.4,
+/// §5.4.7).
 enum CookieKeys {
     /// Hash("mac1----" ‖ public key).
     static func mac1Key(for publicKey: PublicKey) -> Bytes32 {
@@ -15,20 +16,9 @@ enum CookieKeys {
 
     private static func hash(label: StaticString, _ publicKey: PublicKey) -> Bytes32 {
         label.withUTF8Buffer { label in
-            // The bytes of a literal live for ever.
+            // The bytes of a literal are never freed.
             let label = unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(label))
             return BLAKE2s.hash(label, publicKey.bytes)
         }
-    }
-}
-
-/// Where the MACs of an initiation or a response are: its last 32 bytes.
-enum MACs {
-    static func mac1Offset(in message: RawSpan) -> Int {
-        message.byteCount - 2 * BLAKE2s.macSize
-    }
-
-    static func mac2Offset(in message: RawSpan) -> Int {
-        message.byteCount - BLAKE2s.macSize
     }
 }

@@ -1,11 +1,11 @@
 import Packets
 
-/// How many handshakes one source may ask for under load: 20 a second, 5 at once.
+/// Limits the handshakes of each source under load to 20 a second, with bursts of 5.
 ///
-/// Each source has a bucket of time; a handshake costs 50 ms of it. A source is an IPv4 address or an
-/// IPv6 /64, as any holder of one address of a /64 has them all. It is asked only for messages with a
-/// valid mac2, so sources cannot be made up; still there are 65 536 buckets at the most, and whoever
-/// comes when all are taken is refused, as in the kernel.
+/// Each source has a token bucket that holds time; a handshake costs 50 ms. A source is an IPv4
+/// address or an IPv6 /64, because a host usually has all addresses of its /64. The limiter sees only
+/// messages with a valid mac2, so sources cannot be spoofed. There are at most 65 536 buckets; while
+/// all are in use, new sources are refused, as in the kernel.
 package struct HandshakeRateLimiter: Sendable {
     private var buckets: [Source: Bucket] = [:]
     private var lastSweep = Instant(nanoseconds: 0)
@@ -20,10 +20,10 @@ package struct HandshakeRateLimiter: Sendable {
         var filled: Instant
     }
 
-    /// A limiter that has seen nobody.
+    /// Creates a limiter without sources.
     package init() {}
 
-    /// Whether a source may have one more handshake now, which it then is charged for.
+    /// Whether a source may have one more handshake now; if so, charges it.
     package mutating func admits(_ address: IPAddress, now: Instant) -> Bool {
         sweep(now: now)
         let source: Source =
@@ -38,7 +38,7 @@ package struct HandshakeRateLimiter: Sendable {
                 filled: now)
             return true
         }
-        // A sum of at most 250 ms and what `since` gives, cut before it is added.
+        // Capped before the sum: `since` can be huge.
         let earned = min(now.since(bucket.filled), Self.limit)
         let credit = min(bucket.credit + earned, Self.limit)
         guard credit >= Self.cost else {
@@ -50,12 +50,12 @@ package struct HandshakeRateLimiter: Sendable {
         return true
     }
 
-    /// Forgets the sources that were quiet for a second, and frees their memory when all are. Called
-    /// by ``admits(_:now:)`` once a second; whoever wants the memory back sooner calls it too.
+    /// Removes the sources that had no handshake for a second; does nothing if the last sweep is less
+    /// than a second ago. ``admits(_:now:)`` calls this; call it to free memory earlier.
     package mutating func sweep(now: Instant) {
         guard now.since(lastSweep) >= Self.sweepInterval || now < lastSweep else { return }
         lastSweep = now
-        // A bucket of the future was filled before the clock stepped back.
+        // A bucket filled in the future is from before a clock step.
         buckets = buckets.filter {
             now >= $0.value.filled && now.since($0.value.filled) < Self.sweepInterval
         }
@@ -64,11 +64,11 @@ package struct HandshakeRateLimiter: Sendable {
     /// The number of sources that have a bucket.
     package var count: Int { buckets.count }
 
-    /// What one handshake costs: a twentieth of a second.
+    /// The cost of one handshake: 20 a second.
     private static let cost = Interval.milliseconds(50)
-    /// What a bucket holds: five handshakes.
+    /// The capacity of a bucket: five handshakes.
     private static let limit = Interval.milliseconds(250)
     private static let sweepInterval = Interval.seconds(1)
-    /// The most sources there are buckets for.
+    /// The maximum number of buckets.
     package static let capacity = 65_536
 }

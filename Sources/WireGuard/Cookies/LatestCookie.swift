@@ -1,34 +1,34 @@
 import Packets
 import WireGuardCrypto
 
-/// The side that asks: puts the MACs on its initiations and responses to one peer, with the cookie
-/// that the peer last sent.
+/// Adds the MACs to the initiations and responses for one peer, using the peer's latest cookie.
 ///
-/// A cookie reply counts only if it answers the mac1 of the last message, and only once: an attacker
-/// on the way may repeat it, and must not have an old cookie come back (§5.4.7).
+/// A cookie reply is accepted only if it answers the mac1 of the last message, and only once: an
+/// attacker in the middle must not be able to restore an old cookie by a replay (§5.4.7).
 package struct LatestCookie: ~Copyable, Sendable {
     private let mac1Key: Bytes32
     private let cookieKey: Bytes32
-    /// The mac1 of the last message, as long as nothing has answered it.
+    /// The mac1 of the last message; nil after an answer.
     private var unansweredMAC1: Bytes16?
-    /// The cookie, in the first 16 bytes.
+    /// The cookie is in the first 16 bytes.
     private var cookie: Secret32?
     private var cookieBirth = Instant(nanoseconds: 0)
 
-    /// A user of the cookies of the owner of `publicKey`.
+    /// Creates the state for the peer with this static key.
     package init(publicKey: PublicKey) {
         mac1Key = CookieKeys.mac1Key(for: publicKey)
         cookieKey = CookieKeys.cookieKey(for: publicKey)
     }
 
-    /// Writes mac1 and mac2 to the last 32 bytes of a message that is complete but for them.
+    /// Writes mac1 and mac2 to the last 32 bytes of a message that is otherwise complete.
+    ///
+    /// - Precondition: `message` has at least ``MACs/byteCount`` bytes.
     package mutating func addMACs(to message: inout MutableRawSpan, now: Instant) {
-        let mac1Offset = MACs.mac1Offset(in: message.bytes)
-        let mac1 = BLAKE2s.mac(key: mac1Key.bytes, message.bytes.extracting(0..<mac1Offset))
-        message.copy(mac1.bytes, at: mac1Offset)
+        let mac1 = BLAKE2s.mac(
+            key: mac1Key.bytes, MACs(parsed: message.bytes).coveredByMAC1)
+        MACs.store(mac1: mac1, into: &message)
         unansweredMAC1 = mac1
 
-        let mac2Offset = MACs.mac2Offset(in: message.bytes)
         var mac2 = Bytes16()
         if now.since(cookieBirth) >= Self.cookieLife { cookie = nil }
         switch cookie {
@@ -36,26 +36,24 @@ package struct LatestCookie: ~Copyable, Sendable {
         case .some(let cookie):
             mac2 = BLAKE2s.mac(
                 key: cookie.bytes.extracting(0..<BLAKE2s.macSize),
-                message.bytes.extracting(0..<mac2Offset))
+                MACs(parsed: message.bytes).coveredByMAC2)
         }
-        message.copy(mac2.bytes, at: mac2Offset)
+        MACs.store(mac2: mac2, into: &message)
     }
 
-    /// Takes the cookie out of a cookie reply, which is of 64 bytes and for an index of ours.
+    /// Takes the cookie from a reply to one of our indices.
     ///
-    /// - Returns: whether it was authentic and answered our last message.
-    package mutating func consume(reply: RawSpan, now: Instant) -> Bool {
-        guard reply.byteCount == CookieReply.byteCount, let mac1 = unansweredMAC1 else {
-            return false
-        }
+    /// - Returns: whether the reply was authentic and answered our last message. If not, nothing
+    ///   changed.
+    package mutating func consume(_ reply: CookieReply, now: Instant) -> Bool {
+        guard let mac1 = unansweredMAC1 else { return false }
         var cookie = Secret32()
         do throws(CryptographyError) {
             var bytes = cookie.mutableBytes
             try XChaCha20Poly1305.open(
-                reply.extracting(CookieReply.encryptedCookie), additionalData: mac1.bytes,
-                nonce: reply.extracting(CookieReply.nonce), key: cookieKey.bytes, into: &bytes)
+                reply.encryptedCookie, additionalData: mac1.bytes, nonce: reply.nonce,
+                key: cookieKey.bytes, into: &bytes)
         } catch {
-            // Whoever sent it: as if it had not come.
             return false
         }
         unansweredMAC1 = nil
@@ -64,15 +62,15 @@ package struct LatestCookie: ~Copyable, Sendable {
         return true
     }
 
-    /// To be called when a handshake message of the peer answered our last one, or when it no longer
-    /// matters: from now on no cookie reply is taken.
+    /// Stops accepting cookie replies until the next message. Call this when the peer answered our
+    /// last message, or when the message no longer matters.
     package mutating func expectNoReply() {
         unansweredMAC1 = nil
     }
 
-    /// Whether a cookie reply would be looked at.
+    /// Whether a cookie reply can be accepted.
     package var isWaitingForReply: Bool { unansweredMAC1 != nil }
 
-    /// For how long a cookie is used: five seconds less than its secret makes cookies.
+    /// How long a cookie is used: 5 s less than its creator uses the secret.
     package static let cookieLife = Interval.seconds(115)
 }

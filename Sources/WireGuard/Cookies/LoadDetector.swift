@@ -1,14 +1,14 @@
-/// Whether handshakes come in faster than they are worked off: while their queue is filled to an
-/// eighth or more, and for one second after.
+/// Detects load: the queue of handshake messages is at least one eighth full, or was less than a
+/// second ago.
 package struct LoadDetector: Sendable {
     private var lastUnderLoad: Instant?
-    /// Always under load, for tests.
+    /// Reports load always; for tests.
     package var isForced = false
 
-    /// A detector that has seen no load.
+    /// Creates a detector that is not under load.
     package init() {}
 
-    /// Whether we are under load, with `queued` of `capacity` places of the queue taken now.
+    /// Whether the device is under load, with `queued` messages in a queue for `capacity`.
     package mutating func isUnderLoad(queued: Int, capacity: Int, now: Instant) -> Bool {
         if isForced || queued >= max(capacity / 8, 1) {
             lastUnderLoad = now
@@ -21,6 +21,6 @@ package struct LoadDetector: Sendable {
         return true
     }
 
-    /// For how long load lasts after the queue has emptied.
+    /// How long load lasts after the queue has drained.
     package static let afterglow = Interval.seconds(1)
 }

@@ -7,23 +7,21 @@ extension Device {
     /// were checked there.
     func handle(_ message: HandshakeQueue.Message, at moment: Moment) {
         guard isUp else { return shared.drop(.interfaceDown, remote: message.remote) }
-        // Bytes have no padding.
-        let bytes = unsafe message.bytes.span.bytes
-        switch MessageType(datagram: bytes, offset: 0, length: bytes.byteCount) {
-        case .cookieReply:
-            consumeCookieReply(message, at: moment)
-        case .handshakeInitiation:
-            guard passesChecker(message, at: moment) else { return }
+        switch message.content {
+        case .initiation(let initiation):
+            guard passesChecker(initiation.macs, of: message, sender: initiation.sender, at: moment)
+            else { return }
             accept(from: message) { peer throws(HandshakeError) in
-                try consumeInitiation(message, from: &peer, at: moment)
+                try consume(initiation, message, from: &peer, at: moment)
             }
-        case .handshakeResponse:
-            guard passesChecker(message, at: moment) else { return }
+        case .response(let response):
+            guard passesChecker(response.macs, of: message, sender: response.sender, at: moment)
+            else { return }
             accept(from: message) { peer throws(HandshakeError) in
-                try consumeResponse(message, from: &peer, at: moment)
+                try consume(response, message, from: &peer, at: moment)
             }
-        case .transportData, nil:
-            shared.drop(.malformedMessage, remote: message.remote)
+        case .cookieReply(let reply):
+            consume(reply, message, at: moment)
         }
     }
 
@@ -46,77 +44,70 @@ extension Device {
         from peer: Peer? = nil
     ) {
         shared.drop(
-            reason, error, peer: peer?.slot, index: message.namedIndex, remote: message.remote)
+            reason, error, peer: peer?.slot, index: message.content.index, remote: message.remote)
     }
 
     // MARK: Cookies
 
     /// mac1 always; under load mac2 and the source's rate too, and a cookie where mac2 is missing
     /// (§5.3).
-    private func passesChecker(_ message: HandshakeQueue.Message, at moment: Moment) -> Bool {
+    private func passesChecker(
+        _ macs: MACs, of message: HandshakeQueue.Message, sender: ReceiverIndex, at moment: Moment
+    ) -> Bool {
         guard checker != nil else {
             drop(message, .noPrivateKey)
             return false
         }
         let isUnderLoad = load.isUnderLoad(
             queued: message.waiting, capacity: Constants.handshakeQueueLength, now: moment.instant)
-        switch verdict(on: message, isUnderLoad: isUnderLoad, at: moment) {
-        case .passes:
-            return true
-        case .dropped(let reason):
-            if reason == .cookieRequired { sendCookieReply(message, at: moment) }
-            drop(message, reason)
-            return false
+        guard
+            let reason = refusal(
+                of: macs, from: message.remote, isUnderLoad: isUnderLoad, at: moment)
+        else { return true }
+        if reason == .cookieRequired {
+            sendCookieReply(to: macs, of: message, sender: sender, at: moment)
         }
+        drop(message, reason)
+        return false
     }
 
-    private enum Verdict {
-        case passes
-        case dropped(DropReason)
+    /// Why the MACs of a message are not accepted, nil if they are.
+    private func refusal(
+        of macs: MACs, from remote: SocketAddress, isUnderLoad: Bool, at moment: Moment
+    ) -> DropReason? {
+        guard checker?.hasValidMAC1(macs) == true else { return .invalidMAC1 }
+        guard isUnderLoad else { return nil }
+        guard checker?.hasValidMAC2(macs, from: remote, now: moment.instant) == true
+        else { return .cookieRequired }
+        return limiter.admits(remote.address, now: moment.instant) ? nil : .overRate
     }
 
-    private func verdict(
-        on message: HandshakeQueue.Message, isUnderLoad: Bool, at moment: Moment
-    ) -> Verdict {
-        // Bytes have no padding.
-        let bytes = unsafe message.bytes.span.bytes
-        guard checker?.hasValidMAC1(bytes) == true else {
-            return .dropped(.invalidMAC1)
-        }
-        guard isUnderLoad else { return .passes }
-        guard checker?.hasValidMAC2(bytes, from: message.remote, now: moment.instant) == true
-        else { return .dropped(.cookieRequired) }
-        return limiter.admits(message.remote.address, now: moment.instant)
-            ? .passes : .dropped(.overRate)
-    }
-
-    private func sendCookieReply(_ message: HandshakeQueue.Message, at moment: Moment) {
-        // Bytes have no padding.
-        let bytes = unsafe message.bytes.span.bytes
+    private func sendCookieReply(
+        to macs: MACs, of message: HandshakeQueue.Message, sender: ReceiverIndex, at moment: Moment
+    ) {
         var reply = [UInt8](repeating: 0, count: CookieReply.byteCount)
         var span = reply.mutableSpan
         // Bytes have no padding.
         var replyBytes = unsafe span.mutableBytes
         checker?.makeReply(
-            to: bytes,
-            receiver: bytes.loadLittleEndian(at: HandshakeInitiation.sender, as: UInt32.self),
-            from: message.remote, now: moment.instant, random: &random, into: &replyBytes)
+            to: macs, sender: sender, from: message.remote, now: moment.instant, random: &random,
+            into: &replyBytes)
         send(
             Datagram(
                 bytes: reply, remote: message.remote, source: message.source, trafficClass: 0,
                 peer: nil))
     }
 
-    private func consumeCookieReply(_ message: HandshakeQueue.Message, at moment: Moment) {
-        // Bytes have no padding.
-        let bytes = unsafe message.bytes.span.bytes
-        let index = ReceiverIndex(
-            rawValue: bytes.loadLittleEndian(at: CookieReply.receiver, as: UInt32.self))
+    /// Takes the cookie from a reply to a handshake or a session of ours.
+    private func consume(
+        _ reply: CookieReply, _ message: HandshakeQueue.Message, at moment: Moment
+    ) {
+        let index = reply.receiver
         let peer =
             handshakes[index]
             ?? tables.indices.lookup(index).flatMap { self.peer(tables.keypairs[$0].peer) }
         guard let peer else { return drop(message, .unknownIndex) }
-        guard peer.cookie.consume(reply: bytes, now: moment.instant) else {
+        guard peer.cookie.consume(reply, now: moment.instant) else {
             return drop(message, .invalidHandshake, .notAuthentic, from: peer)
         }
         trace(.cookieReplyConsumed(peer.publicKey, index))
@@ -124,26 +115,28 @@ extension Device {
 
     // MARK: Handshakes
 
-    /// Opens an initiation, and answers it (§5.4.2, §5.4.3).
-    private func consumeInitiation(
-        _ message: HandshakeQueue.Message, from known: inout Peer?, at moment: Moment
+    /// Opens an initiation and sends the response (§5.4.2, §5.4.3).
+    ///
+    /// - Parameter known: set to the peer as soon as it is known, also if the call then fails.
+    private func consume(
+        _ initiation: HandshakeInitiation, _ message: HandshakeQueue.Message,
+        from known: inout Peer?, at moment: Moment
     ) throws(HandshakeError) {
-        // Bytes have no padding.
-        let bytes = unsafe message.bytes.span.bytes
-        var handshake = try receive(bytes)
-        guard let peer = peersByKey[handshake.initiator] else { throw .unknownPeer }
+        guard let identity else { throw .unknownPeer }
+        let received = try ResponderHandshake.Received(initiation, identity: identity)
+        guard let peer = peersByKey[received.initiator] else { throw .unknownPeer }
         known = peer
-        try establishStaticStatic(of: peer)
-        let timestamp = try openTimestamp(bytes, of: &handshake, peer)
-        if let greatest = peer.greatestTimestamp, timestamp <= greatest { throw .replayedTimestamp }
+        let staticStatic = try staticStatic(of: peer, identity)
+        let verified = try received.openTimestamp(staticStatic: staticStatic)
+            .verifyTimestamp(after: peer.greatestTimestamp)
         if let last = peer.lastInitiation,
             moment.instant.since(last) < Constants.initiationInterval
         {
             throw .tooSoon
         }
 
-        // It is the peer, now: from here on state changes.
-        peer.greatestTimestamp = timestamp
+        // The message is authentic and new: state changes only from here on.
+        peer.greatestTimestamp = verified.timestamp
         peer.lastInitiation = moment.instant
         // Of two initiations that cross, one stays valid and its response is taken: if both ends let
         // go of theirs, as the kernel does, both answer what the other has forgotten; if neither did,
@@ -152,7 +145,7 @@ extension Device {
         noteHandshakeReceived(message, from: peer, at: moment)
 
         var response = [UInt8](repeating: 0, count: HandshakeResponse.byteCount)
-        let keys = try respond(handshake, to: peer, into: &response, at: moment)
+        let keys = try respond(verified, to: peer, into: &response, at: moment)
         trace(.initiationConsumed(peer.publicKey, keys.localIndex, message.remote))
         begin(keys, with: peer, at: moment)
         sendResponse(response, to: peer, at: moment)
@@ -172,20 +165,9 @@ extension Device {
         return true
     }
 
-    private func receive(_ bytes: RawSpan) throws(HandshakeError) -> ResponderHandshake {
-        guard let identity else { throw .unknownPeer }
-        return try ResponderHandshake(initiation: bytes, identity: identity)
-    }
-
-    private func openTimestamp(
-        _ bytes: RawSpan, of handshake: inout ResponderHandshake, _ peer: Peer
-    ) throws(HandshakeError) -> TAI64N {
-        guard let staticStatic = peer.staticStatic else { throw .zeroSharedSecret }
-        return try handshake.openTimestamp(bytes, staticStatic: staticStatic)
-    }
-
     private func respond(
-        _ handshake: consuming ResponderHandshake, to peer: Peer, into response: inout [UInt8],
+        _ initiation: consuming ResponderHandshake.Verified, to peer: Peer,
+        into response: inout [UInt8],
         at moment: Moment
     ) throws(HandshakeError) -> SessionKeys {
         let ephemeral = makePrivateKey()
@@ -193,25 +175,28 @@ extension Device {
         var span = response.mutableSpan
         // Bytes have no padding.
         var bytes = unsafe span.mutableBytes
-        let keys = try handshake.createResponse(
+        let keys = try initiation.createResponse(
             ephemeral: ephemeral, presharedKey: peer.presharedKey, localIndex: index, into: &bytes)
         peer.cookie.addMACs(to: &bytes, now: moment.instant)
         return keys
     }
 
-    /// Opens a response to our initiation, after which the session may be used (§5.4.3).
-    private func consumeResponse(
-        _ message: HandshakeQueue.Message, from known: inout Peer?, at moment: Moment
+    /// Opens a response to one of our initiations and starts the session (§5.4.3).
+    ///
+    /// - Parameter known: set to the peer as soon as it is known, also if the call then fails.
+    private func consume(
+        _ response: HandshakeResponse, _ message: HandshakeQueue.Message,
+        from known: inout Peer?, at moment: Moment
     ) throws(HandshakeError) {
-        // Bytes have no padding.
-        let bytes = unsafe message.bytes.span.bytes
-        let index = ReceiverIndex(
-            rawValue: bytes.loadLittleEndian(at: HandshakeResponse.receiver, as: UInt32.self))
-        guard let peer = handshakes[index] else { throw .unknownIndex }
+        let index = response.receiver
+        guard let identity, let peer = handshakes[index] else { throw .unknownIndex }
         known = peer
-        let keys = try openResponse(bytes, from: peer)
+        guard
+            let keys = try peer.handshake?.consumeResponse(
+                response, identity: identity, presharedKey: peer.presharedKey)
+        else { throw .unknownIndex }
 
-        // It is the peer, now: from here on state changes. The keypair takes over the index.
+        // The message is authentic: state changes only from here on. The keypair takes over the index.
         handshakes[index] = nil
         peer.handshake = nil
         trace(.responseConsumed(peer.publicKey, index, message.remote))
@@ -221,17 +206,6 @@ extension Device {
         // What waits, or an empty packet: the responder must see the new key used.
         sendKeepalive(peer, at: moment)
         schedule(peer)
-    }
-
-    private func openResponse(
-        _ bytes: RawSpan, from peer: Peer
-    ) throws(HandshakeError) -> SessionKeys {
-        guard let identity, peer.handshake != nil else { throw .unknownIndex }
-        guard
-            let keys = try peer.handshake?.consumeResponse(
-                bytes, identity: identity, presharedKey: peer.presharedKey)
-        else { throw .unknownIndex }
-        return keys
     }
 
     /// Endpoint, counters and timers after an authentic handshake message.

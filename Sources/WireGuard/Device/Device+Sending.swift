@@ -31,13 +31,14 @@ extension Device {
         // Bytes have no padding.
         var bytes = unsafe span.mutableBytes
         do throws(HandshakeError) {
-            guard identity != nil else { return nil }
-            try establishStaticStatic(of: peer)
+            guard let identity else { return nil }
+            let staticStatic = try staticStatic(of: peer, identity)
             clearHandshake(of: peer)
-            peer.handshake = try initiation(
-                to: peer, index: index, ephemeral: ephemeral, timestamp: timestamp, into: &bytes)
+            peer.handshake = try InitiatorHandshake.create(
+                identity: identity, responder: peer.publicKey, staticStatic: staticStatic,
+                ephemeral: ephemeral, timestamp: timestamp, localIndex: index, into: &bytes)
         } catch {
-            // A peer of low order: nothing is ever sent to it.
+            // The peer's key is of low order: no message to it is possible.
             return nil
         }
         handshakes[index] = peer
@@ -54,16 +55,6 @@ extension Device {
         let timestamp = peer.timestamps.next(at: time)
         greatestTimestamp = max(greatestTimestamp ?? timestamp, timestamp)
         return timestamp
-    }
-
-    private func initiation(
-        to peer: Peer, index: ReceiverIndex, ephemeral: consuming PrivateKey, timestamp: TAI64N,
-        into bytes: inout MutableRawSpan
-    ) throws(HandshakeError) -> InitiatorHandshake {
-        guard let identity, let staticStatic = peer.staticStatic else { throw .unknownPeer }
-        return try InitiatorHandshake.create(
-            identity: identity, responder: peer.publicKey, staticStatic: staticStatic,
-            ephemeral: ephemeral, timestamp: timestamp, localIndex: index, into: &bytes)
     }
 
     /// Sends an empty packet, or what waits for the peer in its place.
@@ -198,9 +189,13 @@ extension Device {
         }
     }
 
-    /// Computes DH(our static key, the peer's) if it is not there yet.
-    func establishStaticStatic(of peer: Peer) throws(HandshakeError) {
-        guard peer.staticStatic == nil, let identity else { return }
-        peer.staticStatic = try StaticStatic(identity, peer.publicKey)
+    /// DH(our static key, the peer's), computed once for each peer and identity.
+    func staticStatic(
+        of peer: Peer, _ identity: StaticIdentity
+    ) throws(HandshakeError) -> StaticStatic {
+        if let known = peer.staticStatic { return known }
+        let new = try StaticStatic(identity, peer.publicKey)
+        peer.staticStatic = new
+        return new
     }
 }

@@ -1,37 +1,37 @@
 import Packets
 import WireGuardCrypto
 
-/// A handshake that we began: what must be kept from the initiation until its response comes.
+/// A handshake that this host started: the state from the initiation until its response.
 ///
 ///     <- s
 ///     ...
 ///     -> e, es, s, ss, {t}
 ///     <- e, ee, se, psk, {}
 ///
-/// Noise_IKpsk2 (§5.4.2, §5.4.3); the MACs behind the messages are not its matter.
+/// Noise_IKpsk2 (§5.4.2, §5.4.3). ``LatestCookie`` adds the MACs.
 package struct InitiatorHandshake: ~Copyable {
-    /// How the response will name this handshake, and later the peer its keypair.
+    /// The receiver index of the response, and of the peer's messages in the new session.
     package let localIndex: ReceiverIndex
     private let state: SymmetricState
     private let ephemeral: PrivateKey
 
-    /// Writes an initiation, without its MACs, to the first bytes of `message`.
+    /// Writes an initiation without MACs to the first bytes of `message`.
     ///
     /// - Parameters:
-    ///   - staticStatic: DH(our static key, the peer's).
-    ///   - ephemeral: a key made for this message alone.
+    ///   - staticStatic: DH(our static key, the responder's).
+    ///   - ephemeral: a new key, for this message only.
+    /// - Throws: ``HandshakeError/zeroSharedSecret``.
     package static func create(
         identity: StaticIdentity, responder: PublicKey,
         staticStatic: StaticStatic, ephemeral: consuming PrivateKey, timestamp: TAI64N,
         localIndex: ReceiverIndex, into message: inout MutableRawSpan
     ) throws(HandshakeError) -> InitiatorHandshake {
         var state = SymmetricState(responder: responder)
-        message.store(littleEndian: MessageType.handshakeInitiation.rawValue, at: 0)
-        message.store(littleEndian: localIndex.rawValue, at: HandshakeInitiation.sender)
+        var writer = HandshakeInitiation.Writer(&message, sender: localIndex)
 
         // e: C := Kdf1(C, E_i), H := Hash(H ‖ E_i)
         let ephemeralPublic = ephemeral.publicKey
-        message.copy(ephemeralPublic.bytes, at: HandshakeInitiation.ephemeral)
+        writer.store(ephemeral: ephemeralPublic)
         state.mixKey(ephemeralPublic.bytes)
         state.mixHash(ephemeralPublic.bytes)
 
@@ -40,9 +40,8 @@ package struct InitiatorHandshake: ~Copyable {
         let staticKey = state.mixKeyDerivingKey(es)
 
         // s: AEAD(k, 0, S_i, H)
-        state.seal(
-            identity.publicKey.bytes, key: staticKey, into: &message,
-            at: HandshakeInitiation.encryptedStatic)
+        var encryptedStatic = writer.encryptedStatic
+        state.seal(identity.publicKey.bytes, key: staticKey, into: &encryptedStatic)
 
         // ss: (C, k) := Kdf2(C, DH(s_i, S_r))
         let timestampKey = state.mixKeyDerivingKey(staticStatic.secret)
@@ -53,24 +52,24 @@ package struct InitiatorHandshake: ~Copyable {
         // Bytes have no padding.
         var timestampBytes = unsafe timestampSpan.mutableBytes
         timestamp.store(to: &timestampBytes)
-        state.seal(
-            timestampBytes.bytes, key: timestampKey, into: &message,
-            at: HandshakeInitiation.encryptedTimestamp)
+        var encryptedTimestamp = writer.encryptedTimestamp
+        state.seal(timestampBytes.bytes, key: timestampKey, into: &encryptedTimestamp)
         return InitiatorHandshake(localIndex: localIndex, state: state, ephemeral: ephemeral)
     }
 
-    /// Opens the response. The handshake is as it was if that fails: anyone who saw the index could
-    /// have sent it.
+    /// Opens the response, whose MACs the caller has checked.
     ///
-    /// - Parameter message: as long as a response, its MACs checked.
+    /// A failure leaves the handshake unchanged: anyone who saw the index could have sent `response`.
+    ///
+    /// - Throws: ``HandshakeError/notAuthentic`` or ``HandshakeError/zeroSharedSecret``.
     package borrowing func consumeResponse(
-        _ message: RawSpan, identity: StaticIdentity,
+        _ response: HandshakeResponse, identity: StaticIdentity,
         presharedKey: borrowing PresharedKey
     ) throws(HandshakeError) -> SessionKeys {
         var state = state.copy()
 
         // e: C := Kdf1(C, E_r), H := Hash(H ‖ E_r)
-        let ephemeralPublic = PublicKey(message: message, at: HandshakeResponse.ephemeral)
+        let ephemeralPublic = response.ephemeral
         state.mixKey(ephemeralPublic.bytes)
         state.mixHash(ephemeralPublic.bytes)
 
@@ -87,13 +86,10 @@ package struct InitiatorHandshake: ~Copyable {
 
         // {}: AEAD(k, 0, ε, H)
         var nothing = MutableRawSpan()
-        try state.open(
-            message.extracting(HandshakeResponse.encryptedNothing..<HandshakeResponse.mac1),
-            key: key, into: &nothing)
+        try state.open(response.encryptedNothing, key: key, into: &nothing)
 
         return SessionKeys(
             state.split(), role: .initiator, localIndex: localIndex,
-            remoteIndex: ReceiverIndex(
-                rawValue: message.loadLittleEndian(at: HandshakeResponse.sender, as: UInt32.self)))
+            remoteIndex: response.sender)
     }
 }

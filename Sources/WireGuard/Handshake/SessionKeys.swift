@@ -1,7 +1,7 @@
 import Packets
 import WireGuardCrypto
 
-/// What a finished handshake leaves: two keys and the indices of both ends.
+/// The result of a handshake: the keys of both directions and the indices of both hosts.
 package struct SessionKeys: ~Copyable {
     package let sending: SymmetricKey
     package let receiving: SymmetricKey
@@ -26,7 +26,7 @@ package struct SessionKeys: ~Copyable {
         self.remoteIndex = remoteIndex
     }
 
-    /// The keypair of the session, which begins to age now.
+    /// The keypair of the session, whose age counts from `created`.
     consuming func makeKeypair(peer: PeerSlot, created: Instant) -> Keypair {
         Keypair(
             peer: peer, role: role, localIndex: localIndex, remoteIndex: remoteIndex,
@@ -35,7 +35,7 @@ package struct SessionKeys: ~Copyable {
 }
 
 extension PrivateKey {
-    /// DH(ours, `other`) for a handshake, in which a zero result is the end.
+    /// DH(ours, `other`). A zero result ends the handshake.
     borrowing func sharedSecret(with other: PublicKey) throws(HandshakeError) -> Secret32 {
         do {
             return try Curve25519.sharedSecret(self, other)
@@ -46,10 +46,12 @@ extension PrivateKey {
 }
 
 extension PublicKey {
-    /// The 32 bytes of `message` from `offset`, which its length was checked to hold.
+    /// The key in the 32 bytes of `message` from `offset` on.
+    ///
+    /// - Precondition: `message` has these bytes.
     init(message: RawSpan, at offset: Int) {
         guard let key = PublicKey(bytes: message.extracting(offset..<offset + PublicKey.byteCount))
-        else { preconditionFailure("32 bytes are a key") }
+        else { preconditionFailure("any 32 bytes are a key") }
         self = key
     }
 }

@@ -1,7 +1,7 @@
 import WireGuardCrypto
 
 /// The chaining key C and the hash H that both ends of a handshake carry from token to token
-/// (§5.4.1; "SymmetricState" in the Noise specification). Wiped when it ends.
+/// (§5.4.1; "SymmetricState" in the Noise specification). Wiped when it is destroyed.
 struct SymmetricState: ~Copyable {
     private(set) var chainingKey: Secret32
     private(set) var hash: Bytes32
@@ -17,7 +17,7 @@ struct SymmetricState: ~Copyable {
         self.hash = hash
     }
 
-    /// What both handshakes of the world begin with.
+    /// The initial C, and Hash(C ‖ identifier): the same for all handshakes.
     private static let start: (chainingKey: Bytes32, hash: Bytes32) = {
         let construction = Array("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s".utf8)
         let identifier = Array("WireGuard v1 zx2c4 Jason@zx2c4.com".utf8)
@@ -26,7 +26,7 @@ struct SymmetricState: ~Copyable {
         return (chainingKey, BLAKE2s.hash(chainingKey.bytes, unsafe identifier.span.bytes))
     }()
 
-    /// A copy to work on, so that a message that turns out forged leaves the original alone.
+    /// A copy to work on, so that a forged message does not change the original.
     borrowing func copy() -> SymmetricState {
         SymmetricState(chainingKey: chainingKey.copy(), hash: hash)
     }
@@ -57,18 +57,19 @@ struct SymmetricState: ~Copyable {
         return key
     }
 
-    /// AEAD(k, 0, `plaintext`, H) to `message[offset...]`, then H := Hash(H ‖ ciphertext).
+    /// Writes AEAD(k, 0, `plaintext`, H) to `field`, then H := Hash(H ‖ `field`).
+    ///
+    /// - Precondition: `field` is as long as `plaintext` and a tag.
     mutating func seal(
-        _ plaintext: RawSpan, key: borrowing Secret32, into message: inout MutableRawSpan,
-        at offset: Int
+        _ plaintext: RawSpan, key: borrowing Secret32, into field: inout MutableRawSpan
     ) {
+        precondition(field.byteCount == plaintext.byteCount + ChaCha20Poly1305.tagSize)
         ChaCha20Poly1305.seal(
-            plaintext, additionalData: hash.bytes, counter: 0, key: key, into: &message, at: offset)
-        let end = offset + plaintext.byteCount + ChaCha20Poly1305.tagSize
-        mixHash(message.bytes.extracting(offset..<end))
+            plaintext, additionalData: hash.bytes, counter: 0, key: key, into: &field, at: 0)
+        mixHash(field.bytes)
     }
 
-    /// The reverse of `seal`.
+    /// Opens what `seal` wrote to a field.
     mutating func open(
         _ ciphertext: RawSpan, key: borrowing Secret32, into plaintext: inout MutableRawSpan
     ) throws(HandshakeError) {
@@ -89,7 +90,7 @@ struct SymmetricState: ~Copyable {
         return TransportKeys(initiator: SymmetricKey(first), responder: SymmetricKey(second))
     }
 
-    /// The keys of both directions, by who sends under them.
+    /// The keys of both directions, named after the sender.
     struct TransportKeys: ~Copyable {
         let initiator: SymmetricKey
         let responder: SymmetricKey

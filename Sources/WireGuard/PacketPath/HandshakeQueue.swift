@@ -8,24 +8,18 @@ final class HandshakeQueue: Sendable {
     /// A handshake message or cookie reply that was taken out.
     struct Message {
         var bytes: [UInt8]
-        var remote: SocketAddress
-        var source: SourceAddress?
-        /// How many waited, this one included.
-        var waiting: Int
+        let kind: HandshakeMessage.Kind
+        let remote: SocketAddress
+        let source: SourceAddress?
+        /// Messages in the queue, this one included.
+        let waiting: Int
 
-        /// The index that it names: of ours, or an initiation's own.
-        var namedIndex: ReceiverIndex? {
-            // Bytes have no padding.
-            let bytes = unsafe self.bytes.span.bytes
-            let offset: Int? =
-                switch MessageType(datagram: bytes, offset: 0, length: bytes.byteCount) {
-                case .handshakeInitiation: HandshakeInitiation.sender
-                case .handshakeResponse: HandshakeResponse.receiver
-                case .cookieReply: CookieReply.receiver
-                case .transportData, nil: nil
-                }
-            return offset.map {
-                ReceiverIndex(rawValue: bytes.loadLittleEndian(at: $0, as: UInt32.self))
+        /// The message, as it was parsed before it was queued.
+        var content: HandshakeMessage {
+            @_lifetime(borrow self)
+            get {
+                // Bytes have no padding.
+                HandshakeMessage(parsed: unsafe bytes.span.bytes, kind: kind)
             }
         }
     }
@@ -41,6 +35,7 @@ final class HandshakeQueue: Sendable {
     private struct Ring: ~Copyable {
         struct Entry {
             var length = 0
+            var kind = HandshakeMessage.Kind.initiation
             var remote = SocketAddress(address: .v4(IPv4Address(bits: 0)), port: 0)
             var source: SourceAddress?
         }
@@ -55,16 +50,18 @@ final class HandshakeQueue: Sendable {
 
     private let ring = Mutex(Ring())
 
-    /// Copies a message of at most an initiation's length to the end.
+    /// Copies a message to the end of the queue.
     func append(
-        _ datagram: RawSpan, offset: Int, length: Int, remote: SocketAddress, source: SourceAddress?
+        _ message: HandshakeMessage, remote: SocketAddress, source: SourceAddress?
     ) -> Outcome {
         ring.withLock { ring in
-            guard ring.count < ring.entries.count, length <= Ring.stride else { return .full }
+            let length = message.bytes.byteCount
+            guard ring.count < ring.entries.count else { return .full }
             let index = (ring.head + ring.count) % ring.entries.count
-            ring.entries[index] = Ring.Entry(length: length, remote: remote, source: source)
+            ring.entries[index] = Ring.Entry(
+                length: length, kind: message.kind, remote: remote, source: source)
             var bytes = ring.bytes.mutableBytes
-            bytes.copy(length, from: datagram, at: offset, to: index * Ring.stride)
+            bytes.copy(length, from: message.bytes, at: 0, to: index * Ring.stride)
             ring.count += 1
             return ring.count == 1 ? .queuedFirst : .queued
         }
@@ -78,8 +75,8 @@ final class HandshakeQueue: Sendable {
             let start = ring.head * Ring.stride
             let waiting = ring.count
             var message = Message(
-                bytes: Array(repeating: 0, count: entry.length), remote: entry.remote,
-                source: entry.source, waiting: waiting)
+                bytes: Array(repeating: 0, count: entry.length), kind: entry.kind,
+                remote: entry.remote, source: entry.source, waiting: waiting)
             var span = message.bytes.mutableSpan
             // Bytes have no padding.
             var bytes = unsafe span.mutableBytes

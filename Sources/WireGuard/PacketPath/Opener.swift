@@ -77,26 +77,33 @@ package struct Opener: ~Copyable {
         for index in 0..<segments.count {
             let range = segments[index]
             let offset = message.offset + range.lowerBound
-            switch MessageType(datagram: buffer.bytes, offset: offset, length: range.count) {
-            case .transportData where !isUp:
-                shared.drop(.interfaceDown, remote: message.remote)
-            case .transportData:
-                gather(message, offset, range.count, in: &buffer, into: &coalescer, tables, now)
-            case .handshakeInitiation, .handshakeResponse, .cookieReply:
+            let receiver: ReceiverIndex
+            let counter: UInt64
+            switch Message(in: buffer.bytes, at: offset, length: range.count) {
+            case .transportData(let data):
+                receiver = data.receiver
+                counter = data.counter
+            case .handshake(let handshake):
                 // While down too: the control thread may be about to learn that we are up.
-                queue(message, offset, range.count, buffer)
+                queue(handshake, message)
+                continue
             case nil:
                 shared.drop(.malformedMessage, remote: message.remote)
+                continue
             }
+            guard isUp else {
+                shared.drop(.interfaceDown, remote: message.remote)
+                continue
+            }
+            gather(
+                message, receiver, counter, offset, range.count, in: &buffer, into: &coalescer,
+                tables, now)
         }
     }
 
-    private mutating func queue(
-        _ message: InboundMessage, _ offset: Int, _ length: Int, _ buffer: borrowing MutableRawSpan
-    ) {
+    private mutating func queue(_ handshake: HandshakeMessage, _ message: InboundMessage) {
         let outcome = shared.handshakes.append(
-            buffer.bytes, offset: offset, length: length, remote: message.remote,
-            source: message.source)
+            handshake, remote: message.remote, source: message.source)
         switch outcome {
         case .queuedFirst: wakes = true
         case .queued: break
@@ -105,18 +112,14 @@ package struct Opener: ~Copyable {
     }
 
     private mutating func gather(
-        _ message: InboundMessage, _ offset: Int, _ length: Int, in buffer: inout MutableRawSpan,
-        into coalescer: inout FlowCoalescer, _ tables: borrowing SharedTables, _ now: Instant
+        _ message: InboundMessage, _ index: ReceiverIndex, _ counter: UInt64, _ offset: Int,
+        _ length: Int, in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer,
+        _ tables: borrowing SharedTables, _ now: Instant
     ) {
-        let index = ReceiverIndex(
-            rawValue: buffer.loadLittleEndian(
-                at: offset + TransportData.receiver, as: UInt32.self))
         guard let keypair = tables.indices.lookup(index) else {
             shared.drop(.unknownIndex, index: index, remote: message.remote)
             return
         }
-        let counter = buffer.loadLittleEndian(
-            at: offset + TransportData.counter, as: UInt64.self)
         guard counter < Constants.rejectAfterMessages else {
             shared.drop(
                 .expiredKeypair, peer: tables.keypairs[keypair].peer, index: index,

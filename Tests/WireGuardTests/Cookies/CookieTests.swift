@@ -36,19 +36,19 @@ struct CookieTests {
             var span = reply.mutableSpan
             // Bytes have no padding.
             var bytes = unsafe span.mutableBytes
-            unsafe checker.makeReply(
-                to: message.span.bytes, receiver: 0xA1B2_C3D4, from: source, now: now,
+            guard let macs = MACs(of: unsafe message.span.bytes) else { return }
+            checker.makeReply(
+                to: macs, sender: ReceiverIndex(rawValue: 0xA1B2_C3D4), from: source, now: now,
                 random: &random, into: &bytes)
             self.reply = reply
         }
 
         mutating func consume(at now: Instant) -> Bool {
-            let reply = reply
-            return unsafe latest.consume(reply: reply.span.bytes, now: now)
+            WireGuardTests.consume(reply, by: &latest, at: now)
         }
 
         func macs(from source: SocketAddress, at now: Instant) -> [Bool] {
-            withBytes(message) {
+            withMACs(message) {
                 [
                     checker.hasValidMAC1($0),
                     checker.hasValidMAC2($0, from: source, now: now),

@@ -73,7 +73,7 @@ struct NonceTests {
         network.eve.remembers = false
         network.eve.meddle = { capture in
             if capture.type == 4, capture.from == pair.alice.address {
-                withBytes(capture.bytes) { control.note($0, at: 0) }
+                withBytes(capture.bytes) { control.note($0) }
             }
             return .pass
         }
@@ -204,9 +204,13 @@ private final class MessageLog: @unchecked Sendable {
         runs.last.map { $0.first + $0.count == Constants.rejectAfterMessages } ?? false
     }
 
-    func note(_ bytes: RawSpan, at offset: Int) {
-        let index = bytes.loadLittleEndian(at: offset + TransportData.receiver, as: UInt32.self)
-        let counter = bytes.loadLittleEndian(at: offset + TransportData.counter, as: UInt64.self)
+    func note(_ message: RawSpan) {
+        guard let data = TransportData(message) else {
+            Issue.record("sealed something else")
+            return
+        }
+        let index = data.receiver.rawValue
+        let counter = data.counter
         count += 1
         if let last = runs.last, last.index == index, last.first + last.count == counter {
             runs[runs.count - 1].count += 1
@@ -255,7 +259,9 @@ extension Sealer {
             let transmit = transmits[index]
             let size = transmit.segmentSize == 0 ? transmit.length : transmit.segmentSize
             for offset in stride(from: 0, to: transmit.length, by: size) {
-                log.note(bytes.bytes, at: transmit.offset + offset)
+                let end = min(offset + size, transmit.length)
+                log.note(
+                    bytes.bytes.extracting(transmit.offset + offset..<transmit.offset + end))
             }
         }
         removeAll()

@@ -130,7 +130,7 @@ private struct Caller: ~Copyable {
     }
 
     mutating func take(_ reply: [UInt8], at moment: Moment) {
-        _ = withBytes(reply) { cookie.consume(reply: $0, now: moment.instant) }
+        _ = consume(reply, by: &cookie, at: moment.instant)
     }
 
     mutating func initiation(_ number: UInt32, at moment: Moment) throws -> [UInt8] {

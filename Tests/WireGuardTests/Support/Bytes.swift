@@ -14,6 +14,23 @@ func withBytes<Result: ~Copyable>(_ bytes: [UInt8], _ body: (RawSpan) -> Result)
     return body(span)
 }
 
+/// Calls `body` with the MACs of a message.
+func withMACs<Result: ~Copyable>(_ message: [UInt8], _ body: (MACs) -> Result) -> Result {
+    withBytes(message) { message in
+        guard let macs = MACs(of: message) else {
+            preconditionFailure("the message is too short for MACs")
+        }
+        return body(macs)
+    }
+}
+
+/// Whether `cookie` accepts a cookie reply.
+func consume(_ reply: [UInt8], by cookie: inout LatestCookie, at now: Instant) -> Bool {
+    // Bytes have no padding.
+    guard let reply = CookieReply(unsafe reply.span.bytes) else { return false }
+    return cookie.consume(reply, now: now)
+}
+
 /// The bytes of a span.
 func array(_ bytes: RawSpan) -> [UInt8] {
     (0..<bytes.byteCount).map { bytes.byte(at: $0) }

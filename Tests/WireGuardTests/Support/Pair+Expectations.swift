@@ -48,15 +48,14 @@ extension Host {
         body(tunnel.device.tables.keypairs[slot])
     }
 
-    /// Fills the queue of handshake messages with messages that are none, far enough to be under
-    /// load.
+    /// Fills the handshake queue with invalid initiations until the device is under load.
     func overload() {
         var junk = [UInt8](repeating: 0, count: HandshakeInitiation.byteCount)
         junk[0] = 1
         for _ in 0..<Constants.handshakeQueueLength / 4 {
             withBytes(junk) {
                 _ = tunnel.device.shared.handshakes.append(
-                    $0, offset: 0, length: $0.byteCount,
+                    HandshakeMessage(parsed: $0, kind: .initiation),
                     remote: Pair.address(203, 0, 113, 9, port: 9), source: nil)
             }
         }

@@ -127,9 +127,7 @@ struct DataPathTests {
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2, byteCount: 1_400))
         let packet = InnerPacket.udp4(from: 1, to: 2, byteCount: 33)
         let message = try #require(network.seen { pair.alice.send(packet) }.first).bytes
-        let counter = withBytes(message) {
-            $0.loadLittleEndian(at: TransportData.counter, as: UInt64.self)
-        }
+        let counter = try #require(withBytes(message) { TransportData($0)?.counter })
         var opened = message
         pair.bob.withCurrentKeypair(to: pair.alice) { keypair in
             var packets = FixedArray(

@@ -100,7 +100,8 @@ struct SessionTests {
         #expect(packets.next() != nil)
         device.handle(
             HandshakeQueue.Message(
-                bytes: initiation.bytes, remote: initiation.from, source: nil, waiting: 1),
+                bytes: initiation.bytes, kind: .initiation, remote: initiation.from, source: nil,
+                waiting: 1),
             at: pair.bob.now)
         _ = device.handleWork(at: pair.bob.now)
         // Takes the events along.

@@ -134,7 +134,7 @@ struct SilenceTests {
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
         network.eve.meddle = { _ in .pass }
         let initiation = network.eve.seen(1).last?.bytes ?? []
-        let forged = (0..<HandshakeInitiation.mac2).map { index in
+        let forged = (0..<HandshakeInitiation.Offset.mac2).map { index in
             var bytes = initiation
             bytes[index] ^= 0x10
             return bytes

@@ -102,7 +102,7 @@ struct UnderLoadTests {
         network.settle()
         network.eve.forget()
         var forged = initiation
-        forged[HandshakeInitiation.mac1] ^= 1
+        forged[HandshakeInitiation.Offset.mac1] ^= 1
         network.inject(forged, from: pair.alice.address, to: pair.bob.address)
         deliverUnderLoad()
         #expect(network.eve.seen == [])

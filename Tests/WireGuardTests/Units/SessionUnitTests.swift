@@ -19,8 +19,8 @@ struct SessionUnitTests {
         #expect(HandshakeResponse.byteCount == 92)
         #expect(CookieReply.byteCount == 64)
         #expect(TransportData.overhead == 32)
-        #expect(HandshakeInitiation.mac1 == 116 && HandshakeInitiation.mac2 == 132)
-        #expect(HandshakeResponse.mac1 == 60 && HandshakeResponse.mac2 == 76)
+        #expect(HandshakeInitiation.Offset.mac1 == 116 && HandshakeInitiation.Offset.mac2 == 132)
+        #expect(HandshakeResponse.Offset.mac1 == 60 && HandshakeResponse.Offset.mac2 == 76)
         #expect(TransportData.packet == 16)
     }
 

@@ -178,27 +178,31 @@ struct TableTests {
     func handshakeQueue() {
         let queue = HandshakeQueue()
         let remote = SocketAddress(address: .v4(IPv4Address(bits: 1)), port: 1)
-        func append(_ number: Int, length: Int = 148) -> HandshakeQueue.Outcome {
-            var bytes =
-                [UInt8](repeating: 0xAA, count: 3) + [UInt8(number & 0xFF), UInt8(number >> 8)]
-            bytes += repeatElement(0xBB, count: length)
+        let kinds: [(HandshakeMessage.Kind, byteCount: Int)] = [
+            (.initiation, HandshakeInitiation.byteCount),
+            (.response, HandshakeResponse.byteCount), (.cookieReply, CookieReply.byteCount),
+        ]
+        func append(_ number: Int) -> HandshakeQueue.Outcome {
+            let (kind, byteCount) = kinds[number % 3]
+            var bytes = [UInt8](repeating: 0xBB, count: byteCount)
+            bytes[0] = UInt8(number & 0xFF)
+            bytes[1] = UInt8(number >> 8)
             return withBytes(bytes) {
-                queue.append($0, offset: 3, length: length, remote: remote, source: nil)
+                queue.append(
+                    HandshakeMessage(parsed: $0, kind: kind), remote: remote, source: nil)
             }
         }
         #expect(queue.next() == nil)
-        #expect(append(0, length: 149) == .full)
         for round in 0..<3 {
             for number in 0..<1_024 {
-                #expect(
-                    append(number, length: 64 + number % 85)
-                        == (number == 0 ? .queuedFirst : .queued))
+                #expect(append(number) == (number == 0 ? .queuedFirst : .queued))
             }
             #expect(append(9_999) == .full)
             for number in 0..<(round == 1 ? 700 : 1_024) {
                 let message = queue.next()
                 #expect(message?.waiting == 1_024 - number)
-                #expect(message?.bytes.count == 64 + number % 85)
+                #expect(message?.kind == kinds[number % 3].0)
+                #expect(message?.bytes.count == kinds[number % 3].byteCount)
                 #expect(message?.bytes.prefix(2) == [UInt8(number & 0xFF), UInt8(number >> 8)])
             }
             while queue.next() != nil {}

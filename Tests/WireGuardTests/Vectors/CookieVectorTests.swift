@@ -26,16 +26,18 @@ struct CookieVectorTests {
         let initiation = vector.bytes("initiation")
         let source = address(vector.bytes("source"))
         var checker = CookieChecker(publicKey: responder)
-        #expect(withBytes(initiation) { checker.hasValidMAC1($0) })
+        #expect(withMACs(initiation) { checker.hasValidMAC1($0) })
 
         var script = Script(answers: [vector.bytes("cookieSecret"), vector.bytes("nonce")])
         var reply = [UInt8](repeating: 0, count: CookieReply.byteCount)
         var span = reply.mutableSpan
         // Bytes have no padding.
         var bytes = unsafe span.mutableBytes
-        unsafe checker.makeReply(
-            to: initiation.span.bytes, receiver: UInt32(vector.number("receiverIndex")),
-            from: source, now: now, random: &script, into: &bytes)
+        withMACs(initiation) {
+            checker.makeReply(
+                to: $0, sender: ReceiverIndex(rawValue: UInt32(vector.number("receiverIndex"))),
+                from: source, now: now, random: &script, into: &bytes)
+        }
         #expect(reply == vector.bytes("cookieReply"))
 
         var latest = LatestCookie(publicKey: responder)
@@ -43,11 +45,11 @@ struct CookieVectorTests {
         // The first sending sets what the reply has to answer.
         again.edit { latest.addMACs(to: &$0, now: now) }
         #expect(again == initiation)
-        let isConsumed = withBytes(reply) { latest.consume(reply: $0, now: now) }
+        let isConsumed = consume(reply, by: &latest, at: now)
         #expect(isConsumed)
         again.edit { latest.addMACs(to: &$0, now: now) }
         #expect(again == vector.bytes("retriedInitiation"))
-        #expect(withBytes(again) { checker.hasValidMAC2($0, from: source, now: now) })
+        #expect(withMACs(again) { checker.hasValidMAC2($0, from: source, now: now) })
     }
 
     private func address(_ bytes: [UInt8]) -> SocketAddress {

@@ -34,16 +34,15 @@ struct HandshakeVectorTests {
 
         // And back.
         let checker = CookieChecker(publicKey: responder.publicKey)
-        #expect(withBytes(initiation) { checker.hasValidMAC1($0) })
-        var received = try receive(initiation, responder)
-        expect(received.initiator, is: initiator.publicKey)
-        let read = try openTimestamp(
-            initiation, &received, try StaticStatic(responder, initiator.publicKey))
-        #expect(read == stamp)
+        #expect(withMACs(initiation) { checker.hasValidMAC1($0) })
+        let verified = try verify(
+            initiation, responder, from: initiator.publicKey,
+            try StaticStatic(responder, initiator.publicKey))
+        expect(verified.timestamp, is: stamp)
         var response = [UInt8](repeating: 0, count: HandshakeResponse.byteCount)
         var answerCookie = LatestCookie(publicKey: initiator.publicKey)
         let responderKeys = try respond(
-            received, vector, preshared, responderIndex, into: &response, &answerCookie)
+            verified, vector, preshared, responderIndex, into: &response, &answerCookie)
         #expect(response == vector.bytes("response"))
 
         guard let handshake = optional.take() else { Issue.record("no handshake"); return }
@@ -79,20 +78,19 @@ struct HandshakeVectorTests {
         let responder = StaticIdentity(privateKey(vector.bytes("responderStaticPrivate")))
         let checker = CookieChecker(publicKey: responder.publicKey)
         let initiation = vector.bytes("initiation")
-        for index in 0..<HandshakeInitiation.mac2 {
+        for index in 0..<HandshakeInitiation.Offset.mac2 {
             var changed = initiation
             changed[index] ^= 1
-            #expect(!withBytes(changed) { checker.hasValidMAC1($0) }, "byte \(index)")
+            #expect(!withMACs(changed) { checker.hasValidMAC1($0) }, "byte \(index)")
         }
         let staticStatic = try StaticStatic(
             responder, publicKey(vector.bytes("initiatorStaticPublic")))
         // The MACs and the sender index are no part of the noise; all else is.
-        for index in HandshakeInitiation.ephemeral..<HandshakeInitiation.mac1 {
+        for index in HandshakeInitiation.Offset.ephemeral..<HandshakeInitiation.Offset.mac1 {
             var changed = initiation
             changed[index] ^= 0x80
             #expect(throws: HandshakeError.notAuthentic, "byte \(index)") {
-                var handshake = try receive(changed, responder)
-                _ = try openTimestamp(changed, &handshake, staticStatic)
+                _ = try verify(changed, responder, from: nil, staticStatic)
             }
         }
     }
@@ -104,8 +102,12 @@ struct HandshakeVectorTests {
         var low = [UInt8](repeating: 0, count: 32)
         low[0] = first
         var initiation = vector.bytes("initiation")
-        initiation.replaceSubrange(HandshakeInitiation.ephemeral..<40, with: low)
-        #expect(throws: HandshakeError.zeroSharedSecret) { _ = try receive(initiation, responder) }
+        initiation.replaceSubrange(HandshakeInitiation.Offset.ephemeral..<40, with: low)
+        #expect(throws: HandshakeError.zeroSharedSecret) {
+            let staticStatic = try StaticStatic(
+                responder, publicKey(vector.bytes("initiatorStaticPublic")))
+            _ = try verify(initiation, responder, from: nil, staticStatic)
+        }
         #expect(throws: HandshakeError.zeroSharedSecret) {
             _ = try StaticStatic(responder, publicKey(low))
         }
@@ -113,29 +115,29 @@ struct HandshakeVectorTests {
 
     // MARK: Steps
 
-    private func receive(
-        _ initiation: [UInt8], _ identity: StaticIdentity
-    ) throws(HandshakeError) -> ResponderHandshake {
+    /// Opens an initiation up to its timestamp, which no other one precedes.
+    private func verify(
+        _ initiation: [UInt8], _ identity: StaticIdentity, from initiator: PublicKey?,
+        _ staticStatic: StaticStatic
+    ) throws(HandshakeError) -> ResponderHandshake.Verified {
         // Bytes have no padding.
-        try ResponderHandshake(initiation: unsafe initiation.span.bytes, identity: identity)
-    }
-
-    private func openTimestamp(
-        _ initiation: [UInt8], _ handshake: inout ResponderHandshake, _ staticStatic: StaticStatic
-    ) throws(HandshakeError) -> TAI64N {
-        // Bytes have no padding.
-        try handshake.openTimestamp(unsafe initiation.span.bytes, staticStatic: staticStatic)
+        guard let message = HandshakeInitiation(unsafe initiation.span.bytes) else {
+            throw .notAuthentic
+        }
+        let received = try ResponderHandshake.Received(message, identity: identity)
+        if let initiator { expect(received.initiator, is: initiator) }
+        return try received.openTimestamp(staticStatic: staticStatic).verifyTimestamp(after: nil)
     }
 
     private func respond(
-        _ handshake: consuming ResponderHandshake, _ vector: VectorFile.Case,
+        _ initiation: consuming ResponderHandshake.Verified, _ vector: VectorFile.Case,
         _ presharedKey: borrowing PresharedKey, _ index: ReceiverIndex,
         into response: inout [UInt8], _ cookie: inout LatestCookie
     ) throws(HandshakeError) -> SessionKeys {
         var span = response.mutableSpan
         // Bytes have no padding.
         var bytes = unsafe span.mutableBytes
-        let keys = try handshake.createResponse(
+        let keys = try initiation.createResponse(
             ephemeral: privateKey(vector.bytes("responderEphemeralPrivate")),
             presharedKey: presharedKey, localIndex: index, into: &bytes)
         cookie.addMACs(to: &bytes, now: Instant(nanoseconds: 1))
@@ -147,7 +149,10 @@ struct HandshakeVectorTests {
         _ presharedKey: borrowing PresharedKey
     ) throws(HandshakeError) -> SessionKeys {
         // Bytes have no padding.
-        try handshake.consumeResponse(
-            unsafe response.span.bytes, identity: identity, presharedKey: presharedKey)
+        guard let message = HandshakeResponse(unsafe response.span.bytes) else {
+            throw .notAuthentic
+        }
+        return try handshake.consumeResponse(
+            message, identity: identity, presharedKey: presharedKey)
     }
 }

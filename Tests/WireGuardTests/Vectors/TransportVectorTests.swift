@@ -36,18 +36,15 @@ struct TransportVectorTests {
         AEADImplementation.available)
     func open(_ vector: VectorFile.Case, by implementation: AEADImplementation) {
         var message = vector.bytes("message")
-        let type = withBytes(message) {
-            MessageType(datagram: $0, offset: 0, length: $0.byteCount)
-        }
-        #expect(type == .transportData)
+        let counter = withBytes(message) { TransportData($0)?.counter }
+        #expect(counter == vector.number("counter"))
         let length = message.count - TransportData.packet
         var isAuthentic = false
         message.edit { bytes in
-            let counter = bytes.loadLittleEndian(at: TransportData.counter, as: UInt64.self)
-            #expect(counter == vector.number("counter"))
             var batch = FixedArray(
                 repeating: AEADPacket(
-                    offset: TransportData.packet, length: length, counter: counter), count: 1)
+                    offset: TransportData.packet, length: length, counter: vector.number("counter")),
+                count: 1)
             var span = batch.mutablePrefix(1)
             ChaCha20Poly1305.open(
                 &span, in: &bytes, key: SymmetricKey(secret(vector.bytes("key"))),
