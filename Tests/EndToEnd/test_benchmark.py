@@ -77,7 +77,7 @@ def test_a_results_file_with_invalid_parts_is_refused(tmp_path, path, value):
     file.write_text(json.dumps(content))
     result = benchmark("--show", file)
     assert (result.returncode, result.stdout) == (1, "")
-    assert "holds no figures" in result.stderr and "Traceback" not in result.stderr
+    assert "does not contain valid results" in result.stderr and "Traceback" not in result.stderr
 
 
 def test_figures_of_an_emulated_processor_carry_a_warning(tmp_path):

@@ -25,4 +25,4 @@ def test_many_hands_on_one_tunnel():
 @pytest.mark.long
 @pytest.mark.limit(120)
 def test_memory_is_bounded_above_the_daemons_capacity():
-    assert "found the socket full" in run("over-rate", "--seconds", 10)
+    assert "dropped by the full socket" in run("over-rate", "--seconds", 10)

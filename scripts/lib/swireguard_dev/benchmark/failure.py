@@ -1,5 +1,5 @@
-"""What ends the benchmark, or one measurement of it, with a sentence for the terminal."""
+"""Errors of the benchmark."""
 
 
 class Failure(Exception):
-    """Something is missing, or a measurement came to nothing: what, and how to mend it."""
+    """Ends the benchmark or one measurement. The message says what is wrong and how to fix it."""

@@ -1,7 +1,7 @@
-"""flood.py ADDRESS PORT KIND [PUBLIC_KEY]: initiations that nobody made, so many a second, until it ends.
+"""A program that floods a daemon with handshake initiations from unknown peers, until it is killed.
 
-KIND is right-mac1, for which PUBLIC_KEY in hexadecimal digits is the receiver's, or wrong-mac1. It runs
-on the machine from which the flood is to come.
+Arguments: ADDRESS PORT KIND [PUBLIC_KEY]. KIND is wrong-mac1, or right-mac1 with the receiver's PUBLIC_KEY
+in hexadecimal. Start it on the machine that sends.
 """
 
 import random
@@ -11,8 +11,8 @@ import time
 
 from swireguard_dev.datagrams import initiation
 
-RATE = 20_000  # a second: some four times what a core could answer
-BURST = 20     # of them at a time, so that the clock is not all that it looks at
+RATE = 20_000  # initiations a second, four times what one core could answer
+BURST = 20     # initiations between two readings of the clock
 
 
 def main(address, port, kind, public_key=""):

@@ -1,4 +1,4 @@
-"""What the figures were made on."""
+"""The host and the interfaces of a measurement."""
 
 import array
 import contextlib
@@ -16,7 +16,7 @@ import subprocess
 from swireguard_dev.benchmark.failure import Failure
 from swireguard_dev.benchmark.interface import NAME
 
-# What is called, and the package of Debian that has it.
+# Program: Debian package.
 TOOLS = {
     "ip": "iproute2", "iperf3": "iperf3", "wg": "wireguard-tools", "ping": "iputils-ping",
     "setpriv": "util-linux", "unshare": "util-linux", "nsenter": "util-linux",
@@ -25,30 +25,30 @@ SIOCETHTOOL = 0x8946
 # ETHTOOL_GTXCSUM, ETHTOOL_GTSO, ETHTOOL_GGSO, ETHTOOL_GGRO
 OFFLOADS = {"checksums": 0x16, "tso": 0x1E, "gso": 0x23, "gro": 0x2B}
 
-EMULATED = ("THESE FIGURES MEAN NOTHING: the processor is emulated. They show that the comparison "
-            "works, not what it says.")
+EMULATED = ("THESE FIGURES MEAN NOTHING: the processor is emulated. They only show that the benchmark "
+            "works.")
 
 
 def check():
-    """Fails with all that is missing."""
+    """Raises a Failure that names all missing programs."""
     if os.geteuid() != 0:
-        raise Failure("interfaces and namespaces need root")
+        raise Failure("network namespaces and interfaces need root")
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         packages = sorted({TOOLS[tool] for tool in missing})
-        raise Failure(f"{', '.join(missing)} missing: scripts/install-dependencies --test, or "
+        raise Failure(f"missing {', '.join(missing)}: scripts/install-dependencies --test, or "
                       f"apt-get install {' '.join(packages)}")
 
 
-# It is part of every Linux, and leaves nothing behind when another is chosen.
+# Every kernel has Reno, and it keeps no state after a socket switches to another one.
 FIRST_CONGESTION_CONTROL = "reno"
 
 
 def describe(mtu, congestion_control):
-    """What two runs must have in common to stand in one table."""
+    """The conditions that two runs must share to appear in one table."""
     name = processor()
     return {
-        # Only where there is something to warn of, so that older files still match.
+        # Only present on emulated processors, so that older files still match.
         **({"warning": EMULATED} if is_emulated(name) else {}),
         "processor": name, "processors": os.cpu_count(),
         "memory": f"{memory_size() / 1e9:.0f} GB",
@@ -61,15 +61,16 @@ def describe(mtu, congestion_control):
     }
 
 
-def congestion_control(asked):
-    """The one that was asked for; cubic, which every Linux has, if none was."""
+def congestion_control(requested):
+    """The requested congestion control, or the default, cubic."""
     available = pathlib.Path(
         "/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
-    if asked is None:
+    if requested is None:
         return "cubic" if "cubic" in available else available[0]
-    if asked not in available:
-        raise Failure(f"no congestion control {asked} here, but {', '.join(available)}")
-    return asked
+    if requested not in available:
+        raise Failure(f"congestion control {requested} is not available; this kernel has "
+                      f"{', '.join(available)}")
+    return requested
 
 
 def processor():
@@ -79,7 +80,7 @@ def processor():
 
 
 def is_emulated(name):
-    """Whether a processor of this name is qemu's own work, with no KVM."""
+    """Whether QEMU emulates a processor of this name without KVM."""
     return "QEMU TCG" in name
 
 
@@ -104,7 +105,7 @@ def version(*command):
 
 
 def interface(machine, name=NAME):
-    """Queues, sizes and offloads of an interface as it is while it is measured."""
+    """Queues, sizes and offloads of an interface."""
     link = json.loads(machine.run("ip", "-details", "-json", "link", "show", name))[0]
     wanted = ("mtu", "txqlen", "gso_max_size", "gso_max_segs", "qdisc")
     found = {key: link[key] for key in wanted if key in link}
@@ -119,7 +120,7 @@ def interface(machine, name=NAME):
 
 
 def ethtool_value(control, name, command):
-    """ETHTOOL_G…: a value of one bit, read through struct ethtool_value in struct ifreq."""
+    """A one-bit ETHTOOL_G… value, read through struct ethtool_value in struct ifreq."""
     value = array.array("I", [command, 0])
     request = struct.pack("16sP16x", name.encode(), value.buffer_info()[0])
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The row that takes its time: what daemons do while there is nothing to do. All are idle at once."""
+"""The row `idle`: system calls of idle daemons, all measured at the same time."""
 
 import contextlib
 import ipaddress
@@ -18,7 +18,7 @@ def figure(seconds):
 
 
 def measure(implementations, seconds, settle):
-    """The system calls by name, of daemons whose link is up and whose peers want nothing."""
+    """System calls by implementation, with the interface up and no traffic."""
     private, _ = key_pair()
     first = int(ipaddress.ip_address("10.0.0.0"))
     sections = [Section(key, f"192.0.2.1:{number + 1000}",

@@ -1,4 +1,4 @@
-"""What is compared: daemons, the kernel's module, and the bare cable."""
+"""The implementations that are compared: daemons, the kernel's module, and the bare veth pair."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ KERNEL = "kernel"
 
 
 class DaemonImplementation:
-    """A program that is started as `PROGRAM -f INTERFACE`."""
+    """A program that starts with `PROGRAM -f INTERFACE`."""
 
     has_daemon = True
 
@@ -32,12 +32,12 @@ class DaemonImplementation:
         return DaemonInterface(machine, self.program, self.environment)
 
     def description(self):
-        """What it is, down to the build."""
+        """The version and the digest of the program."""
         try:
             answer = subprocess.run([self.program, "--version"], capture_output=True, text=True,
                                     timeout=20, env={**os.environ, **self.environment})
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise Failure(f"{self.program} cannot be used: {error}") from None
+            raise Failure(f"cannot start {self.program}: {error}") from None
         output = (answer.stdout + answer.stderr).strip()
         version = output.partition("\n")[0]
         digest = hashlib.sha256(pathlib.Path(self.program).read_bytes()).hexdigest()
@@ -65,7 +65,7 @@ class KernelImplementation:
 
 
 class CableImplementation:
-    """No tunnel at all: what the cable, iperf3 and ping reach by themselves."""
+    """No tunnel: the limits of the veth pair, iperf3 and ping."""
 
     name = CABLE
     has_daemon = False
@@ -75,35 +75,34 @@ class CableImplementation:
 
 
 def find(peers, kernel, only):
-    """All implementations there are, ours first, and remarks on those that are not there.
+    """The available implementations, ours first, and remarks on missing ones.
 
-    peers: `[VARIABLE=VALUE …] PROGRAM`, as a shell has it. kernel: fail where it has no WireGuard.
+    peers: `[VARIABLE=VALUE …] PROGRAM`, in shell syntax. kernel: fail if the kernel has no WireGuard.
     """
     remarks = []
     ours = os.environ.get("SWIREGUARD", str(ROOT / ".build/release/swireguard-go"))
     theirs = os.environ.get("WIREGUARD_GO", str(ROOT / ".cache/peer/wireguard-go"))
     found = []
     if only is None or OURS in only:
-        found.append(daemon(ours, "scripts/build builds it, SWIREGUARD names another"))
+        found.append(daemon(ours, "scripts/build, or name another in SWIREGUARD"))
     if os.access(theirs, os.X_OK):
         found.append(daemon(theirs))
     else:
-        remarks.append("wireguard-go is left out: scripts/fetch-peer fetches it, or WIREGUARD_GO "
-                       "names one")
+        remarks.append("wireguard-go is missing: scripts/fetch-peer, or name one in WIREGUARD_GO")
     for peer in peers:
         found.append(daemon(peer, taken={one.name for one in found}))
     if kernel_has_wireguard():
         found.append(KernelImplementation())
     elif kernel:
-        raise Failure(f"this kernel, {os.uname().release}, has no WireGuard: `modprobe wireguard` "
-                      "must work (CONFIG_WIREGUARD)")
+        raise Failure(f"this kernel, {os.uname().release}, has no WireGuard (CONFIG_WIREGUARD, "
+                      "`modprobe wireguard`)")
     else:
-        remarks.append("the kernel's WireGuard is left out: this kernel has none")
+        remarks.append("this kernel has no WireGuard; it is left out")
     found.append(CableImplementation())
     if only is not None:
         unknown = only - {one.name for one in found}
         if unknown:
-            raise Failure(f"there is no {', '.join(sorted(unknown))} among "
+            raise Failure(f"unknown implementation {', '.join(sorted(unknown))}; available: "
                           f"{', '.join(one.name for one in found)}")
         found = [one for one in found if one.name in only]
         remarks = []
@@ -116,7 +115,7 @@ def commit():
     return answer.stdout.strip() or "unknown"
 
 
-def daemon(command, remedy="the path is wrong", taken=()):
+def daemon(command, remedy="check the path", taken=()):
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -130,8 +129,8 @@ def daemon(command, remedy="the path is wrong", taken=()):
     program = shutil.which(words[0])
     if program is None:
         if os.path.exists(words[0]):
-            raise Failure(f"{words[0]} is no program")
-        raise Failure(f"there is no program {words[0]}: {remedy}")
+            raise Failure(f"{words[0]} is not a program")
+        raise Failure(f"{words[0]} does not exist: {remedy}")
     program = os.path.realpath(program)
     name = " ".join([os.path.basename(program),
                      *(f"{name}={value}" for name, value in environment.items())])

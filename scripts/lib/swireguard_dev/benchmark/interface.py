@@ -1,4 +1,4 @@
-"""One end of a tunnel: an interface wg0 on a machine, and how it is configured and read."""
+"""One end of a tunnel: the interface wg0 of a machine, and its configuration."""
 
 import base64
 import contextlib
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from swireguard_dev.benchmark.failure import Failure
 
 NAME = "wg0"
-START = 20  # seconds that a daemon may take to start
+START = 20  # seconds until a daemon must answer
 
 
 @dataclass
 class Section:
-    """A peer of a configuration, its key as bytes."""
+    """A peer in a configuration."""
 
     public_key: bytes
     endpoint: str = None
@@ -26,12 +26,12 @@ class Section:
 
 
 class DaemonInterface:
-    """A daemon, configured through its socket."""
+    """A daemon, configured over its socket."""
 
     def __init__(self, machine, program, environment):
         self.machine = machine
         self.program = program
-        # WG_SUDO: boringtun drops its rights by the name of the login, which nobody has here.
+        # WG_SUDO: otherwise boringtun drops privileges to the login user, and there is none here.
         self.environment = {"LOG_LEVEL": "error", "WG_SUDO": "1", **environment}
 
     def __enter__(self):
@@ -69,10 +69,10 @@ class DaemonInterface:
 
     def log_text(self):
         self.log.seek(0)
-        return self.log.read().decode(errors="replace").strip()[-500:] or "it says nothing"
+        return self.log.read().decode(errors="replace").strip()[-500:] or "no output"
 
     def ask(self, text):
-        """One dialogue on the socket; the whole answer."""
+        """Sends one request on a new connection; returns the whole answer."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(60)
             client.connect(self.machine.path(f"/run/wireguard/{NAME}.sock"))
@@ -108,7 +108,7 @@ class DaemonInterface:
 
 
 class KernelInterface:
-    """The kernel's WireGuard, configured through `wg`, which is part of all its times."""
+    """The kernel's WireGuard, configured with `wg`. Times include those of `wg`."""
 
     pid = None
 
@@ -148,7 +148,7 @@ def encoded(key):
 
 
 def key_pair():
-    """A private and a public key, as bytes."""
+    """A private and a public key, 32 bytes each."""
     private = subprocess.run(["wg", "genkey"], capture_output=True, check=True).stdout
     public = subprocess.run(["wg", "pubkey"], input=private, capture_output=True,
                             check=True).stdout
@@ -156,5 +156,5 @@ def key_pair():
 
 
 def random_keys(count):
-    """Keys of peers that nobody is."""
+    """Random public keys; no peer has their private keys."""
     return [os.urandom(32) for _ in range(count)]

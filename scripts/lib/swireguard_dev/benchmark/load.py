@@ -1,4 +1,4 @@
-"""Loads for a tunnel: iperf3 from alice to bob, and ping beside it."""
+"""Traffic for a tunnel: iperf3 and ping from alice to bob, and floods."""
 
 import contextlib
 import json
@@ -14,12 +14,12 @@ from swireguard_dev.benchmark.failure import Failure
 
 PORT = 5201
 LISTENING = "0A"
-GRACE = 20  # seconds that a command may take beyond its own time
+GRACE = 20  # seconds until a command is stopped, beyond its own duration
 
 
 @contextlib.contextmanager
 def server(tunnel):
-    """An iperf3 on bob, for one test."""
+    """An iperf3 server on bob, for one test."""
     process = tunnel.bob.popen("iperf3", "--server", "--one-off", "--bind", tunnel.address,
                                "--port", PORT, stdout=subprocess.DEVNULL)
     try:
@@ -44,7 +44,7 @@ def listens(pid):
 
 
 def command(tunnel, seconds, options):
-    # (A network namespace of one's own may not choose among all of them, a socket may.)
+    # A socket may choose any congestion control; a network namespace may not.
     if "--udp" not in options:
         options = [*options, "--congestion", tunnel.congestion_control]
     return ["iperf3", "--client", tunnel.address, "--port", PORT, "--json", "--interval", 0,
@@ -52,19 +52,19 @@ def command(tunnel, seconds, options):
 
 
 def run(tunnel, seconds, *options):
-    """iperf3 for so many seconds; what it says about the whole of it."""
+    """Runs iperf3 for `seconds`; returns the summary of its report."""
     with server(tunnel):
-        # In the machine's PID namespace, so that it dies with the machine.
+        # In the machine's PID namespace, so that it ends with the machine.
         result = tunnel.alice.attempt(*command(tunnel, seconds, options),
                                       timeout=seconds + GRACE, leaves_processes=True)
-    return the_end(result.stdout)
+    return summary(result.stdout)
 
 
-def the_end(output):
+def summary(output):
     try:
         answer = json.loads(output)
     except ValueError:
-        raise Failure(f"iperf3 says no JSON but {output[-200:]!r}") from None
+        raise Failure(f"iperf3 printed no JSON: {output[-200:]!r}") from None
     if "error" in answer:
         raise Failure(f"iperf3: {answer['error']}")
     return answer["end"]
@@ -72,49 +72,49 @@ def the_end(output):
 
 @contextlib.contextmanager
 def beside(tunnel, seconds, *options):
-    """iperf3 while the body runs, which has to be done within the seconds."""
+    """Runs iperf3 for `seconds` while the body executes. The body must end earlier."""
     with server(tunnel):
         client = tunnel.alice.popen(*command(tunnel, seconds, options), stdout=subprocess.PIPE)
         try:
             time.sleep(0.5)
             yield
             ended = client.poll() is not None
-            the_end(client.communicate(timeout=seconds + GRACE)[0])
+            summary(client.communicate(timeout=seconds + GRACE)[0])
             if ended:
-                raise Failure("iperf3 ended before what was to be measured beside it")
+                raise Failure("iperf3 ended before the measurement beside it")
         finally:
             client.kill()
             client.wait()
 
 
 def tcp(tunnel, seconds, *options):
-    """Gbit/s that were received."""
+    """Received Gbit/s."""
     return run(tunnel, seconds, *options)["sum_received"]["bits_per_second"] / 1e9
 
 
 def udp(tunnel, seconds, *options):
-    """Datagrams received a second, and lost in per cent, as the far end counted them."""
+    """Received datagrams per second, and lost datagrams in percent, as counted by the receiver."""
     total = run(tunnel, seconds, "--udp", *options)["sum"]
     return (total["packets"] - total["lost_packets"]) / total["seconds"], total["lost_percent"]
 
 
 def round_trip(tunnel, seconds, interval=0.01):
-    """The median of the round trips of pings in ms."""
+    """The median round trip of pings, in ms."""
     count = max(int(seconds / interval), 10)
     output = tunnel.alice.run("ping", "-n", "-i", interval, "-c", count, "-W", 2, tunnel.address,
                               timeout=seconds + GRACE)
     times = [float(time) for time in re.findall(r"time=([0-9.]+) ms", output)]
     if len(times) < count / 2:
-        raise Failure(f"of {count} pings only {len(times)} were answered")
+        raise Failure(f"only {len(times)} of {count} pings were answered")
     return statistics.median(times)
 
 
 @contextlib.contextmanager
 def flood(tunnel, kind):
-    """Initiations that nobody made, from alice's machine while the body runs.
+    """Sends initiations from unknown peers, from alice to bob, while the body executes.
 
-    kind: right-mac1 and wrong-mac1 go to bob's daemon; discarded ones cost the same to send, and find a
-    port of bob's that nobody reads.
+    kind: right-mac1 and wrong-mac1 go to bob's daemon; discarded goes to a socket that is never read, to
+    measure the cost of sending.
     """
     with tunnel.bob.entered():
         drain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -134,7 +134,7 @@ def flood(tunnel, kind):
             time.sleep(0.5)
             yield
             if process.poll() is not None:
-                raise Failure("the flood ended before its time")
+                raise Failure("the flood ended early")
         finally:
             process.kill()
             process.wait()

@@ -1,4 +1,4 @@
-"""The results as a picture: a panel for each figure, with a bar for each implementation."""
+"""The results as SVG: a panel for each figure, with a bar for each implementation."""
 
 from html import escape
 from textwrap import wrap
@@ -8,7 +8,7 @@ from swireguard_dev.benchmark.results import row_of
 from swireguard_dev.benchmark.table import host_lines
 
 COLUMNS, PANEL, BAR, STEP, TITLE, MARGIN, LINE = 3, 330, 13, 19, 40, 16, 15
-LABEL, VALUE = 128, 62  # beside a bar, left and right of it
+LABEL, VALUE = 128, 62  # widths to the left and right of a bar
 COLOURS = {OURS: "#e8502f", KERNEL: "#4f9d5d", CABLE: "#b8bcc2"}
 OTHERS = ["#4a7fc1", "#8a6bb8", "#c09a3e", "#5aa7a7"]
 
@@ -45,7 +45,7 @@ def panel(results, key, names, colours):
         f'<text x="0" y="28" fill="#6e7781">{escape(entry["unit"])}, {entry["better"]} is better'
         '</text>']
     room = PANEL - LABEL - VALUE - 12
-    # The bare cable may be far beyond all tunnels: its bar is then broken off.
+    # The bare veth pair can be much faster than all tunnels. Its bar is then cut off.
     tunnels = [max(samples) for name, samples in entry["samples"].items() if name != CABLE]
     most = max(tunnels or entry["samples"][CABLE]) or 1
     for number, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""All figures of one run or of several, as they go into a file and come out of it."""
+"""The figures of one or several runs, and their file format."""
 
 import json
 import pathlib
@@ -9,13 +9,13 @@ from swireguard_dev.benchmark.failure import Failure
 from swireguard_dev.benchmark.implementation import CABLE, KERNEL, OURS
 
 FORMAT = 1
-# What is told of the host with every table.
+# The properties of the host that tables show.
 HOST = ("processors", "processor", "memory", "virtualization", "distribution", "kernel", "mtu",
         "congestion control", "iperf3")
 
 
 class Results:
-    """host, implementations by name, figures by row: each with its samples by implementation."""
+    """host, implementations by name, and figures by row, each with samples by implementation."""
 
     def __init__(self, host):
         self.host = host
@@ -24,7 +24,7 @@ class Results:
         self.failures = {}
 
     def add(self, row, figures, implementation, values):
-        """The values of a row's figures, of one round."""
+        """Adds the values of a row's figures, from one round."""
         for number, (figure, value) in enumerate(zip(figures, values, strict=True)):
             entry = self.figures.setdefault(f"{row}.{number}", {
                 "title": figure.title, "unit": figure.unit, "digits": figure.digits,
@@ -37,7 +37,7 @@ class Results:
         self.failures.setdefault(row, {})[implementation] = str(reason)
 
     def check(self):
-        """Raises what a part that is missing or of another kind raises. It may come from any file."""
+        """Raises LookupError, TypeError, ValueError or AttributeError if the contents are malformed."""
         for key in HOST:
             str(self.host[key])
         for description in self.implementations.values():
@@ -52,21 +52,20 @@ class Results:
                 self.implementations[name]
 
     def check_match(self, older):
-        """Fails unless an older run is of the same host and of the same builds."""
+        """Raises a Failure unless an older run is of the same host and the same builds."""
         if older.host != self.host:
-            raise Failure("the file's figures are from another host, kernel, MTU or congestion "
-                          "control")
+            raise Failure("the file is from another host, kernel, MTU or congestion control")
         for name, description in older.implementations.items():
             ours = self.implementations.get(name, description)
             if ours["version"] != description["version"] or \
                     ours.get("sha256") != description.get("sha256"):
-                raise Failure(f"the file's figures are from another build of {name}")
+                raise Failure(f"the file is from another build of {name}")
 
     def joined(self, older, rows):
-        """These, and the rows of an older run that are not among them, in the order of `rows`."""
+        """These results, and the other rows of an older run, in the order of `rows`."""
         whole = Results(self.host)
         for name, description in {**older.implementations, **self.implementations}.items():
-            # A run without traffic does not know what the interfaces are like.
+            # A run without traffic has no description of the interfaces.
             whole.implementations[name] = {**older.implementations.get(name, {}), **description}
         own = {row_of(key) for key in self.figures} | set(self.failures)
         kept = {key: entry for key, entry in older.figures.items() if row_of(key) not in own}
@@ -77,7 +76,7 @@ class Results:
         return whole
 
     def names(self):
-        """The implementations, in the order in which they are shown."""
+        """The names of the implementations, in display order."""
         ranks = {OURS: 0, KERNEL: 2, CABLE: 3}
         return sorted(self.implementations, key=lambda name: ranks.get(name, 1))
 
@@ -86,7 +85,7 @@ class Results:
         return statistics.median(samples) if samples else None
 
     def ratio(self, key, name):
-        """Our median by theirs, or None."""
+        """Our median divided by theirs, or None."""
         ours, theirs = self.median(key, OURS), self.median(key, name)
         return ours / theirs if ours is not None and theirs else None
 
@@ -97,20 +96,20 @@ class Results:
 
 
 def row_of(key):
-    """The row to which a figure belongs."""
+    """The row of a figure."""
     return key.partition(".")[0]
 
 
 def read(path):
-    """Results out of a file."""
+    """Reads results from a file."""
     try:
         content = json.loads(pathlib.Path(path).read_text())
         if content["format"] != FORMAT:
-            raise Failure(f"{path} has another format")
+            raise Failure(f"{path} has an unsupported format")
         results = Results(content["host"])
         for name in ("implementations", "figures", "failures"):
             setattr(results, name, content[name])
         results.check()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Failure(f"{path} holds no figures: {error!r}") from None
+        raise Failure(f"{path} does not contain valid results: {error!r}") from None
     return results

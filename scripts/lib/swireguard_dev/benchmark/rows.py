@@ -1,6 +1,6 @@
-"""The rows of the table: what is measured, and how.
+"""The rows of the table and their measurements.
 
-Where a figure has no meaning, as the CPU seconds of a daemon where there is none, its value is None.
+A value is None if the figure does not apply, such as the processor time of a daemon for the kernel.
 """
 
 import ipaddress
@@ -27,23 +27,24 @@ FLOODS = {"discarded": "unread", "wrong-mac1": "mac1 wrong", "right-mac1": "mac1
 class Figure:
     title: str
     unit: str
-    digits: int = 2  # after the point
+    digits: int = 2  # after the decimal point
     better: str = "less"
 
 
 @dataclass(frozen=True)
 class Row:
-    """measure: (subject, seconds) → the values of its figures.
+    """measure: (subject, seconds) → the values of the figures.
 
-    The subject is a running Tunnel, or else an implementation.
+    The subject is a Tunnel if on_tunnel, and an implementation otherwise. The row takes
+    cost × seconds + fixed_cost.
     """
 
     name: str
     figures: tuple
     measure: Callable
     on_tunnel: bool = True
-    cost: float = 1  # times the seconds of a measurement
-    fixed_cost: float = 1
+    cost: float = 1
+    fixed_cost: float = 1  # seconds
 
 
 def throughput(title):
@@ -65,7 +66,7 @@ def datagrams_at_a_gigabit(tunnel, seconds):
 
 
 def flow_beside_floods(tunnel, seconds):
-    """A flow beside each kind of flood; without a daemon there is nothing to flood."""
+    """The throughput of a flow beside each kind of flood. Needs a daemon."""
     if not tunnel.pids:
         return [None] * len(FLOODS)
     rates = []
@@ -76,19 +77,19 @@ def flow_beside_floods(tunnel, seconds):
 
 
 def steady_stream(tunnel, seconds):
-    """CPU seconds a second, of both daemons and of the whole machine."""
+    """Busy cores: of both daemons, and of the whole machine."""
     machine, daemons = machine_cpu_seconds(), tunnel.cpu_seconds()
     begun = time.monotonic()
     rate = load.tcp(tunnel, seconds, "--bitrate", "500M")
     elapsed = time.monotonic() - begun
     if rate < 0.475:
-        raise Failure(f"500 Mbit/s were asked for, {1000 * rate:.0f} came through")
+        raise Failure(f"{1000 * rate:.0f} Mbit/s arrived instead of 500")
     machine = (machine_cpu_seconds() - machine) / elapsed
     return [(tunnel.cpu_seconds() - daemons) / elapsed if tunnel.pids else None, machine]
 
 
 def round_trip_under_load(tunnel, seconds):
-    with load.beside(tunnel, seconds + 6):  # on a busy machine it takes longer
+    with load.beside(tunnel, seconds + 6):  # pings take longer on a busy machine
         return [load.round_trip(tunnel, seconds, interval=0.02)]
 
 
@@ -104,7 +105,7 @@ def memory(tunnel, _):
     return tunnel.memory() if tunnel.pids else [None, None]
 
 
-# Without traffic: one interface on one machine.
+# Rows without traffic: one interface on one machine.
 
 
 def many_peers(implementation, _):
@@ -125,7 +126,7 @@ def many_peers(implementation, _):
 
 
 def many_prefixes(implementation, _):
-    """255 · 256 of IPv4 and as many of IPv6, on one peer."""
+    """65 280 IPv4 and as many IPv6 prefixes on one peer."""
     prefixes = [prefix for first in range(255) for second in range(256)
                 for prefix in (f"{first}.{second}.0.0/16", f"fd00:{first:x}:{second:x}::1/128")]
     private, _ = key_pair()
@@ -136,7 +137,7 @@ def many_prefixes(implementation, _):
         getting = timed(lambda: answers.append(interface.get()))
         count = interface.prefix_count(answers[0])
         if count != len(prefixes):
-            raise Failure(f"{len(prefixes)} prefixes were set, {count} came back")
+            raise Failure(f"{len(prefixes)} prefixes were set, get returned {count}")
         return [setting, getting]
 
 
@@ -147,8 +148,8 @@ def start(implementation, _):
         output = machine.run(sys.executable, "-m", "swireguard_dev.benchmark.start_time",
                              STARTS, implementation.program, NAME,
                              environment=implementation.environment, timeout=60,
-                             leaves_processes=True)  # a daemon that does not end
-    # After what the daemon may have said of its end.
+                             leaves_processes=True)  # some daemons do not end
+    # The daemon may log before the last line.
     return [1000 * float(output.splitlines()[-1])]
 
 
@@ -157,7 +158,7 @@ def timed(work):
     try:
         work()
     except subprocess.TimeoutExpired:
-        raise Failure("it takes more than a minute") from None
+        raise Failure("it took more than a minute") from None
     return time.monotonic() - begun
 
 

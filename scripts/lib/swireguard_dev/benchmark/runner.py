@@ -1,4 +1,4 @@
-"""Runs the rows: round by round, row by row, one implementation after the other."""
+"""Measures the rows: in each round, each row, with the implementations in turn."""
 
 import contextlib
 import subprocess
@@ -15,7 +15,7 @@ from swireguard_dev.benchmark.tunnel import Tunnel
 
 class Runner:
     def __init__(self, options, implementations, rows):
-        """options: rounds, seconds, idle, settle, mtu, congestion_control. rows: [Row], by turns."""
+        """options: rounds, seconds, idle, settle, mtu, congestion_control. rows: [Row]."""
         self.options = options
         self.implementations = implementations
         self.rows = rows
@@ -24,7 +24,7 @@ class Runner:
             self.results.implementations[one.name] = one.description()
 
     def seconds(self, with_idle):
-        """About how long it will take."""
+        """The estimated duration."""
         on_tunnel = [row for row in self.rows if row.on_tunnel]
         alone = [row for row in self.rows if not row.on_tunnel]
         one = sum(row.cost * self.options.seconds + row.fixed_cost for row in on_tunnel)
@@ -35,10 +35,10 @@ class Runner:
         return total + (self.options.idle + self.options.settle if with_idle else 0)
 
     def run(self, after_round):
-        """after_round: called each time that there is a sample more of everything."""
+        """after_round: called after each round."""
         for number in range(self.options.rounds):
             self.round = f"round {number + 1} of {self.options.rounds}"
-            # Another one begins each time.
+            # Each round begins with another implementation.
             first = number % len(self.implementations)
             turn = self.implementations[first:] + self.implementations[:first]
             self.run_on_tunnels(turn)

@@ -1,7 +1,8 @@
-"""start_time.py COUNT PROGRAM INTERFACE: the median of the seconds in which a daemon answers.
+"""A program that prints the median start time of a daemon, in seconds.
 
-From the call that starts the program to the end of its first answer on the configuration socket. It
-runs on the machine where the daemon is to run, so that nothing else is between.
+Arguments: COUNT PROGRAM INTERFACE. The time is from the call that starts the program to its first complete
+answer on the configuration socket. Start this program on the daemon's machine, so that the time includes
+nothing else.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ def start(program, interface):
     elapsed = time.monotonic() - begun
     os.kill(process, signal.SIGTERM)
     os.waitpid(process, 0)
-    # Some leave their socket behind.
+    # Some daemons do not delete their socket.
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     return elapsed

@@ -1,6 +1,6 @@
-"""Counts the system calls of processes with the kernel's own tracepoint, while they run at full speed.
+"""Counts the system calls of processes with a kernel tracepoint, without slowing them down.
 
-This is what `perf stat -e raw_syscalls:sys_enter` does, without perf.
+Equivalent to `perf stat -e raw_syscalls:sys_enter`, but does not need perf.
 """
 
 import ctypes
@@ -13,20 +13,20 @@ from swireguard_dev.benchmark.failure import Failure
 
 TRACEFS = "/sys/kernel/tracing"
 IDENTIFIER = TRACEFS + "/events/raw_syscalls/sys_enter/id"
-# The number of perf_event_open, for which libc has no function.
+# System call number of perf_event_open; libc has no wrapper.
 PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 TYPE_TRACEPOINT = 2
-ATTRIBUTE_SIZE = 64  # of the first version of the structure
+ATTRIBUTE_SIZE = 64  # PERF_ATTR_SIZE_VER0
 INHERIT = 1 << 1
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 class SystemCallCounter:
-    """Counts from its making on, in all threads of the processes and in those that they start."""
+    """Counts from its creation on, in all threads of the processes and in new threads."""
 
     def __init__(self, machine, pids):
-        """machine: any one; the tracepoints are mounted in it."""
+        """machine: any machine; tracefs is mounted in it."""
         tracepoint = identifier(machine)
         self.files = []
         for pid in pids:
@@ -49,21 +49,21 @@ def identifier(machine):
     if not path.exists():
         machine.attempt("mount", "-t", "tracefs", "tracefs", TRACEFS)
     if not path.exists():
-        raise Failure("system calls cannot be counted: the kernel has no tracepoint "
-                      "raw_syscalls:sys_enter (CONFIG_FTRACE_SYSCALLS), or tracefs may not be "
-                      "mounted")
+        raise Failure("cannot count system calls: the kernel lacks the tracepoint "
+                      "raw_syscalls:sys_enter (CONFIG_FTRACE_SYSCALLS), or mounting tracefs is not "
+                      "permitted")
     return int(path.read_text())
 
 
 def opened(tracepoint, thread):
     number = PERF_EVENT_OPEN.get(platform.machine())
     if number is None:
-        raise Failure(f"system calls cannot be counted on {platform.machine()}")
+        raise Failure(f"cannot count system calls on {platform.machine()}")
     # type, size, config, sample_period, sample_type, read_format, flags, …
     attribute = struct.pack("IIQQQQQ", TYPE_TRACEPOINT, ATTRIBUTE_SIZE, tracepoint, 0, 0, 0,
                             INHERIT).ljust(ATTRIBUTE_SIZE, b"\0")
     file = libc.syscall(number, attribute, thread, -1, -1, 0)
     if file < 0:
-        raise Failure("system calls cannot be counted: perf_event_open: "
+        raise Failure("cannot count system calls: perf_event_open: "
                       f"{os.strerror(ctypes.get_errno())}")
     return file

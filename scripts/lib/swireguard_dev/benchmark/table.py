@@ -1,4 +1,4 @@
-"""The results as text: a table for the terminal, which is Markdown as well."""
+"""The results as a Markdown table for the terminal."""
 
 from swireguard_dev.benchmark.implementation import CABLE, OURS
 from swireguard_dev.benchmark.results import row_of
@@ -13,7 +13,7 @@ def text(results):
             for key, entry in results.figures.items()]
     warning = [f"!!!  {results.host['warning']}"] if "warning" in results.host else []
     lines = [*warning, "", *aligned([head, *rows])] if warning else aligned([head, *rows])
-    lines += ["", "Medians (least–most).", *conditions(results)]
+    lines += ["", "Medians (minimum–maximum).", *conditions(results)]
     lines += [f"{name} failed at {row}: {reason}" for row, failures in results.failures.items()
               for name, reason in failures.items()]
     lines += ["", *warning] if warning else []
@@ -52,7 +52,7 @@ def aligned(rows):
 
 
 def rounds_text(results):
-    """The most samples that a figure has."""
+    """The number of rounds: the largest number of samples."""
     counts = [len(samples) for entry in results.figures.values()
               for samples in entry["samples"].values()]
     most = max(counts, default=0)
@@ -64,14 +64,14 @@ def host_lines(results):
     return [
         f"{host['processors']} processors {host['processor']}, {host['memory']}, "
         f"virtualization: {host['virtualization']}; {host['distribution']}, {host['kernel']}",
-        f"two network namespaces and a veth pair, so both ends, iperf3 and the kernel's TCP share "
-        f"the processors; MTU {host['mtu']}, congestion control {host['congestion control']}, "
-        f"{host['iperf3']}; {rounds_text(results)}, each of all in turn",
+        f"two network namespaces and a veth pair; both ends, iperf3 and the kernel's TCP share the "
+        f"processors; MTU {host['mtu']}, congestion control {host['congestion control']}, "
+        f"{host['iperf3']}; {rounds_text(results)} in alternating order",
     ]
 
 
 def conditions(results):
-    """What the figures were made on, and of what, a line each."""
+    """Lines about the host and each implementation."""
     lines = host_lines(results)
     for name in results.names():
         found = results.implementations[name]

@@ -1,4 +1,4 @@
-"""A tunnel of one implementation between two machines, and what is seen of it from outside.
+"""A tunnel of one implementation between two machines, and the resources of its daemons.
 
             alice                                bob
     wg0  192.168.241.1                   wg0  192.168.241.2
@@ -21,7 +21,7 @@ PORT = 51820
 
 
 class Tunnel:
-    """Two machines and both ends, ready for traffic; to be used in a `with` statement."""
+    """Two machines with a configured tunnel. Use it in a `with` statement."""
 
     def __init__(self, implementation, mtu, congestion_control):
         self.implementation = implementation
@@ -37,8 +37,8 @@ class Tunnel:
             self.bob = stack.enter_context(Machine("bob"))
             connect(self.alice, "eth0", self.bob, "eth0", left_addresses=[f"{OUTER[0]}/24"],
                     right_addresses=[f"{OUTER[1]}/24"])
-            # iperf3 chooses for its sockets, but one that connected with BBR, where that is the host's,
-            # stays paced whatever it is told afterwards.
+            # iperf3 sets its congestion control after it connects. A socket that connected with BBR, the
+            # default of some hosts, would stay paced.
             for machine in (self.alice, self.bob):
                 machine.sysctl(ipv4__tcp_congestion_control=host.FIRST_CONGESTION_CONTROL)
             if hasattr(self.implementation, "interface"):
@@ -48,7 +48,7 @@ class Tunnel:
                 self.address = INNER[1]
             else:
                 self.address = OUTER[1]
-            self.say_hello()
+            self.await_session()
             self.stack = stack.pop_all()
         return self
 
@@ -66,24 +66,24 @@ class Tunnel:
                 address add {INNER[number]}/24 dev {NAME}
                 link set {NAME} mtu {self.mtu} up""")
 
-    def say_hello(self):
-        """A first ping, which makes the session."""
+    def await_session(self):
+        """Pings until the session exists."""
         for _ in range(10):
             if self.alice.attempt("ping", "-n", "-c", 1, "-W", 1, self.address).returncode == 0:
                 return
-        raise Failure(f"nothing comes through {self.implementation.name}")
+        raise Failure(f"no answer through the tunnel of {self.implementation.name}")
 
     @property
     def pids(self):
-        """The two daemons; none where there is no daemon."""
+        """Process ids of the daemons; empty for the kernel and the veth pair."""
         return [end.pid for end in self.ends if end.pid is not None]
 
     def cpu_seconds(self):
-        """What both daemons have used so far, all of their threads together."""
+        """Processor time of both daemons so far, all threads together."""
         return sum(processes.cpu_seconds(pid) for pid in self.pids)
 
     def memory(self):
-        """Of the larger daemon in MB: its peak of resident memory, and what is private now."""
+        """Peak resident memory and current private memory in MB, of the daemon with more of each."""
         peaks, private = [], []
         for pid in self.pids:
             peaks.append(processes.memory(pid, "VmHWM:"))
@@ -93,10 +93,10 @@ class Tunnel:
 
 
 def machine_cpu_seconds():
-    """What all processors of the host were not idle, up to a constant.
+    """Seconds in which processors of the host were busy, plus a constant.
 
-    What Linux says that they were busy with is what each tick happens to find, and where all of it is
-    short and none of it long, a tick finds nothing. The idle time is measured, unless `nohz=off`.
+    Linux samples busy time at each tick, which misses short bursts. It measures idle time, unless
+    `nohz=off`, so busy time is computed from that.
     """
     with open("/proc/stat") as stat:
         total, *lines = stat.read().splitlines()

@@ -36,14 +36,14 @@ def parsed(arguments):
         name == want or name.startswith(f"{want}-") for want in wanted)]
     for want in wanted or []:
         if not any(name == want or name.startswith(f"{want}-") for name in names):
-            parser.error(f"there is no row {want}")
-    for asked, what in ((options.rows, "--rows"), (options.only, "--only")):
-        if asked is not None and not asked:
-            parser.error(f"{what} names nothing")
+            parser.error(f"unknown row {want}")
+    for given, what in ((options.rows, "--rows"), (options.only, "--only")):
+        if given is not None and not given:
+            parser.error(f"{what} is empty")
     for file in (options.json, options.plot):
-        # Not when all was measured.
+        # Checked now rather than after the measurements.
         if file and not pathlib.Path(file).absolute().parent.is_dir():
-            parser.error(f"there is no directory for {file}")
+            parser.error(f"the directory of {file} does not exist")
     if options.add and not options.json:
         parser.error("--add needs --json")
     return options
@@ -66,7 +66,7 @@ def measured(options):
     for remark in remarks:
         say(remark)
     say(f"{', '.join(one.name for one in found)}; "
-        f"this takes about {run.seconds(with_idle) / 60:.0f} min")
+        f"about {run.seconds(with_idle) / 60:.0f} min")
 
     def save():
         if options.json:
@@ -85,9 +85,9 @@ def say(line):
 
 def main(arguments):
     options = parsed(arguments)
-    # What is under way is cleaned up in either case; a second signal does not hinder that.
+    # The first signal starts the cleanup, and a second one does not interrupt it.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, end)
     try:
         if options.show:

@@ -20,19 +20,20 @@ from swireguard_dev.processes import belongings, resident
 from swireguard_dev.project import OURS, ROOT
 from swireguard_dev.topology import OUTER, PORT, Site, two_machines
 
-WATCHDOG = 5.0  # seconds
-MEMORY = 24 << 20  # what may be kept of the busiest moment
-REPORT = re.compile(r"ERROR: \w*Sanitizer.*|WARNING: ThreadSanitizer.*|Fatal error.*|.*Thread .* crashed.*")
+WATCHDOG = 5.0  # seconds until a call must be answered
+MEMORY = 24 << 20  # bytes by which the memory in use may grow
+REPORT = re.compile(r"ERROR: \w*Sanitizer.*|WARNING: ThreadSanitizer.*|Fatal error.*"
+                    r"|.*Thread .* crashed.*")
 
 
 class Target:
-    """A site, the two places of its interface, and what must not be done to it at the same time."""
+    """A site, and the two machines that its interface moves between."""
 
     def __init__(self, site, home, away):
         self.site = site
         self.home, self.away = home, away
-        self.structure = threading.Lock()  # keys, place, life
-        self.epoch = 0                     # odd while there is no daemon
+        self.structure = threading.Lock()  # held while keys, machine or daemon change
+        self.epoch = 0                     # odd during a restart
         self.logs = [site.daemon]
 
     @property
@@ -49,13 +50,13 @@ class Chaos:
         self.done = collections.Counter()
         self.slowest = 0.0
         self.failures = []
-        self.standstills = []  # when the whole host stood still, and a while after
+        self.standstills = []  # intervals in which the host was suspended, with some time after
         self.over = threading.Event()
 
     def other(self, target):
         return self.targets[target is self.targets[0]]
 
-    # What a client does.
+    # Actions of clients.
 
     def ask(self, target, text, errno="0"):
         answer = target.daemon.ask(text, timeout=WATCHDOG)
@@ -74,7 +75,7 @@ class Chaos:
                          f"listen_port={target.site.port}\n\n")
 
     def move_port(self, target, chance):
-        """To another port and back, which the other end follows."""
+        """Changes the listen port and changes it back. The other end must follow."""
         self.ask(target, f"set=1\nlisten_port={chance.randrange(20000, 30000)}\n\n")
         self.ask(target, f"set=1\nlisten_port={target.site.port}\n\n")
 
@@ -137,7 +138,7 @@ class Chaos:
             raise EOFError(f"answered {answer!r} to {text!r}")
 
     def restart(self, target, chance):
-        """Left to the main thread: a daemon dies with the thread that started it."""
+        """Asks the main thread for a restart, because a daemon dies with the thread that started it."""
         if target is not self.targets[0]:
             return
         done = threading.Event()
@@ -160,11 +161,11 @@ class Chaos:
             try:
                 action(self, target, chance)
             except (OSError, EOFError, AssertionError, subprocess.SubprocessError) as error:
-                # Of a daemon that was ended meanwhile no answer is asked.
+                # A daemon that was restarted in the meantime need not answer.
                 if all(each.epoch == epoch and epoch % 2 == 0 for each, epoch in pair) \
                         or isinstance(error, (TimeoutError, subprocess.TimeoutExpired)):
                     self.fail(f"{action.__name__}: {error!r}")
-            except Exception as error:  # of this script: a client that ends does nothing more
+            except Exception as error:  # a bug of this script; the client must continue
                 self.fail(f"{action.__name__}: {error!r}")
             if action is not Chaos.restart:
                 self.slowest = max(self.slowest, time.monotonic() - begun)
@@ -176,7 +177,7 @@ class Chaos:
         print(f"chaos: {why}", flush=True)
 
     def count_failures(self):
-        """Without those that are of a host that slept, or of a machine that was paused."""
+        """The number of failures outside intervals in which the host was suspended."""
         return sum(not any(start <= at <= end for start, end in self.standstills)
                    for at, _ in self.failures)
 
@@ -186,11 +187,11 @@ class Chaos:
             time.sleep(0.1)
             now = time.monotonic()
             if now - last > 2:
-                print(f"chaos: the host stood still for {now - last:.0f} s", flush=True)
+                print(f"chaos: the host was suspended for {now - last:.0f} s", flush=True)
                 self.standstills.append((last, now + WATCHDOG))
             last = now
 
-    # The main thread.
+    # Called by the main thread.
 
     def run(self):
         clients = [threading.Thread(target=self.client, args=(number,), daemon=True)
@@ -207,18 +208,18 @@ class Chaos:
                 self.serve(*self.restarts.get(timeout=0.2))
             for target in self.targets:
                 if target.daemon.process.poll() is not None:
-                    self.fail(f"a daemon ended: status {target.daemon.process.returncode}")
+                    self.fail(f"a daemon ended with status {target.daemon.process.returncode}")
                     return
         self.over.set()
         while any(client.is_alive() for client in clients):
             with contextlib.suppress(queue.Empty):
                 self.serve(*self.restarts.get(timeout=0.05))
         after = resident(survivor.daemon.pid)
-        before = before or after  # too many failures before it was warm
-        print(f"memory of the one that was never killed: {before >> 20} MiB when warm, "
+        before = before or after  # too many failures to reach the first measurement
+        print(f"memory of the daemon that was never killed: {before >> 20} MiB after the warm-up, "
               f"{after >> 20} MiB at the end")
         if not self.options.sanitize and after > before + MEMORY:
-            self.fail(f"{(after - before) >> 20} MiB more are in use")
+            self.fail(f"memory grew by {(after - before) >> 20} MiB")
 
     def serve(self, target, how, done):
         with target.structure:
@@ -243,7 +244,7 @@ class Chaos:
         site = target.site
         site.machine = target.home
         site.daemon = Daemon(target.home, old.program, environment=old.environment)
-        Daemon.recent.clear()  # they keep their logs open
+        Daemon.recent.clear()  # each entry keeps a log open
         target.logs.append(site.daemon)
         site.daemon.__enter__()
         site.configure(self.other(target).site.as_peer(
@@ -251,7 +252,7 @@ class Chaos:
         site.bring_up()
 
     def check_the_end(self, before):
-        """The tunnel works, and nothing has been left behind."""
+        """Checks that the tunnel works and that no descriptors or threads are left over."""
         for target in self.targets:
             site = target.site
             if site.machine is not target.home:
@@ -265,19 +266,18 @@ class Chaos:
             target.site.bring_up()
         for target in self.targets:
             address = self.other(target).site.inner
-            # The first may come before the daemon knows that it is up, and has to wait for a second
-            # initiation then.
+            # The first ping may precede the daemon's link event. It then waits for a second initiation.
             for within, version in ((8, 4), (4, 4), (4, 6)):
                 if target.home.attempt("ping", "-n", "-c1", "-i0.2", f"-w{within}",
                                        address[version]).returncode != 0:
                     self.fail(f"no ping from {target.home.name} within {within} s")
         now = belongings(self.targets[1].daemon.pid, rest=0.5)
         if now != before:
-            self.fail(f"descriptors and threads were {before} and are {now}")
+            self.fail(f"descriptors and threads changed from {before} to {now}")
         for target in self.targets:
             for each in target.logs:
                 for line in REPORT.findall(each.log_text()):
-                    self.fail(f"in the log: {line}")
+                    self.fail(f"logged: {line}")
 
 
 def main():
@@ -319,7 +319,7 @@ def main():
             for target in chaos.targets:
                 target.daemon.stop(within=5)
                 for line in REPORT.findall(target.daemon.log_text()):
-                    chaos.fail(f"at its end: {line}")
+                    chaos.fail(f"logged while ending: {line}")
         for target in chaos.targets:
             target.daemon.expected_to_run = False
     print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in chaos.done.most_common()))

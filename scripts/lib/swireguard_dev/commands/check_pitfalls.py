@@ -12,8 +12,8 @@ WITHOUT_TEST = "Without a test"
 
 
 def swift_tests(root: pathlib.Path) -> set[str]:
-    """`Suite.function` of all functions under an @Test."""
-    # A suite begins at the margin; what is further in is a part of it.
+    """`Suite.function` of all functions with the attribute @Test."""
+    # Suites are the types without indentation.
     words = re.compile(
         r"^(?:@?\w+ )*(?:struct|class|enum|extension) (\w+)|(@Test)\b|\bfunc (\w+)", re.M)
     found = set()
@@ -41,7 +41,7 @@ def python_tests(root: pathlib.Path) -> set[str]:
 
 
 def complaints(text: str, tests: set[str]):
-    """What is wrong with a table, line by line."""
+    """Errors in a table, as (line number, message)."""
     section, rules, without = "", {}, 0
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("#"):
@@ -50,25 +50,25 @@ def complaints(text: str, tests: set[str]):
             without += 1
             rule, _, reason = line[2:].partition(": ")
             if not reason.strip():
-                yield number, f"no reason: {rule}"
+                yield number, f"reason missing: {rule}"
             if without > MOST_WITHOUT_TEST:
                 yield number, f"more than {MOST_WITHOUT_TEST} rules without a test"
         elif line.startswith("|") and not re.fullmatch(r"[|\-: ]+|\| rule \| tests \|", line):
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             if len(cells) != 2:
-                yield number, f"{len(cells)} cells in the place of 2"
+                yield number, f"{len(cells)} cells instead of 2"
                 continue
             rule, named = cells[0], re.findall(r"`([^`]+)`", cells[1])
             if rule in rules:
-                yield number, f"the same rule as in line {rules[rule]}: {rule}"
+                yield number, f"duplicate of line {rules[rule]}: {rule}"
             rules[rule] = number
             if not named:
-                yield number, f"no test: {rule}"
+                yield number, f"test missing: {rule}"
             for name in named:
                 if name not in tests:
-                    yield number, f"there is no test {name}"
+                    yield number, f"test {name} does not exist"
     if not rules:
-        yield 0, "no rules at all"
+        yield 0, "the table is empty"
 
 
 def main() -> int:

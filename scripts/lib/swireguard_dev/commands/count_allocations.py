@@ -38,7 +38,7 @@ def build():
 
 
 class Counted:
-    """A daemon whose calls are counted."""
+    """A daemon that writes counts of its calls to a file."""
 
     def __init__(self, machine, program, library, directory):
         self.machine = machine
@@ -47,7 +47,7 @@ class Counted:
             "LOG_LEVEL": "error", "LD_PRELOAD": str(library), "ALLOCATION_COUNTS": str(self.file)})
 
     def counts(self):
-        """The sums of all workers, by the names of COUNTERS."""
+        """The sums over all workers, by the names in COUNTERS."""
         sums = [0] * len(COUNTERS)
         for thread, *counters in RECORD.iter_unpack(self.file.read_bytes()):
             name = pathlib.Path(f"/proc/{self.daemon.pid}/task/{thread}/comm")
@@ -56,16 +56,16 @@ class Counted:
         return dict(zip(COUNTERS, sums))
 
     def packets(self):
-        """How many the interface carried, a superpacket as one."""
+        """The number of packets through the interface. A super-packet counts as one."""
         for line in self.machine.run("cat", "/proc/net/dev").splitlines():
             name, _, fields = line.partition(":")
             if name.strip() == "wg0":
                 fields = fields.split()
                 return int(fields[1]) + int(fields[9])
-        raise RuntimeError("no wg0")
+        raise RuntimeError("wg0 does not exist")
 
 
-def lay(left, right):
+def configure(left, right):
     keys = Keys(), Keys()
     for end, other, number in [(left, 1, 1), (right, 0, 2)]:
         end.daemon.wg("set", "listen-port", "51820", "private-key", "/dev/stdin", "peer",
@@ -75,7 +75,6 @@ def lay(left, right):
 
 
 def measure(ends, command):
-    # The first packets find the session and fill what is kept from then on.
     before = [(end.counts(), end.packets()) for end in ends]
     ends[0].machine.run(*command, timeout=60)
     time.sleep(0.2)
@@ -95,10 +94,10 @@ def main():
         connect(one, "eth0", two, "eth0", ["192.0.2.1/24"], ["192.0.2.2/24"])
         ends = [Counted(machine, program, library, directory) for machine in (one, two)]
         with ends[0].daemon, ends[1].daemon:
-            lay(*ends)
+            configure(*ends)
             server = two.popen("iperf3", "-s", stdout=subprocess.DEVNULL)
             one.run("ping", "-q", "-c", "3", "-i", "0.2", "10.0.0.2")
-            print(f"{'calls of the workers, both ends':32}{'packets':>10}"
+            print(f"{'calls by workers, both ends':32}{'packets':>10}"
                   + "".join(f"{name:>13}" for name in COUNTERS))
             for name, command in TRAFFIC:
                 packets, calls = measure(ends, command)
@@ -107,8 +106,8 @@ def main():
                 is_clean = is_clean and packets > 0 and not any(calls.values())
             server.terminate()
     if not is_clean:
-        sys.exit("count-allocations: the workers made calls while they carried packets")
-    print("no call for any packet")
+        sys.exit("count-allocations: the packet path allocates or counts references")
+    print("no calls on the packet path")
 
 
 if __name__ == "__main__":

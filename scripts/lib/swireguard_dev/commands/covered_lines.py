@@ -7,8 +7,8 @@ import sys
 from swireguard_dev.command_line import Parser
 from swireguard_dev.project import ROOT
 
-OWED = {"WireGuard": 95, "WireGuardCrypto": 95, "Packets": 95}  # per cent
-SHOWN = 90  # files with less are listed
+OWED = {"WireGuard": 95, "WireGuardCrypto": 95, "Packets": 95}  # percent, by module
+SHOWN = 90  # percent; files with less are listed
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
         percent = 100 * covered / max(count, 1)
         missing = percent < OWED.get(module, 0)
         print(f"{percent:6.1f} %  {covered:6} of {count:6}  {module}"
-              + (f": {OWED[module]} % are owed" if missing else ""))
+              + (f": {OWED[module]} % required" if missing else ""))
         status |= missing
         for name, lines in sorted(own.items(), key=lambda item: item[1]["percent"]):
             if lines["percent"] < SHOWN:

@@ -12,7 +12,7 @@ from swireguard_dev.project import ROOT
 RESULTS = ROOT / ".build/interop"
 DAEMONS, KERNEL = RESULTS / "daemons.xml", ROOT / ".build/kernel-interop/kernel.xml"
 
-# The other end: what a test's name has of it where it answers, and where it dials.
+# The other end, and the names of its tests: as responder, and as initiator.
 PEERS = {
     "SwireGuard": ("ours with ours", "ours with ours"),
     "wireguard-go, Debian's newest": ("ours dials wireguard-go", "wireguard-go dials ours"),
@@ -37,7 +37,7 @@ def main():
     print(table(cells))
     missing = [cell for cell in every_cell() if cell not in cells]
     if missing:
-        print(f"{len(missing)} cells were not run", file=sys.stderr)
+        print(f"interop: no results for {len(missing)} cells", file=sys.stderr)
     sys.exit(bool(missing) or not all(cells.values()))
 
 
@@ -61,7 +61,7 @@ def every_cell():
 
 
 def read(files):
-    """Whether a cell passed, by (name, IP version outside, preshared key)."""
+    """Whether each cell passed, by (name, outer IP version, preshared key)."""
     cells = {}
     for file in map(pathlib.Path, files):
         if not file.exists():
@@ -83,7 +83,7 @@ def cell(name):
 
 
 def table(cells):
-    """In Markdown: a row a peer and role, a column for what is outside and the preshared key."""
+    """In Markdown: one row per peer and role, one column per outer IP version and preshared key."""
     said = {True: "yes", False: "**no**", None: "not run"}
     rows = [["the other end", "who dials", *(f"IPv{outer}{', psk' * preshared}"
                                              for outer, preshared in COLUMNS)]]

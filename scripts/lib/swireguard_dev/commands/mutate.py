@@ -16,52 +16,52 @@ TABLE = ROOT / "Tests/mutations.toml"
 COPY = ROOT / ".build/mutate"
 COPIED = ("Package.swift", "Sources", "Tests", "Snippets", "Vectors", "Benchmarks")
 KEYS = {"name", "rule", "file", "search", "replace", "test"}
-# Flags of the processor that runs what is patched.
+# `needs`: processor flags without which the patched code is not used.
 OPTIONAL = {"needs"}
 
 
 def complaints(mutations):
-    """What is wrong with the table."""
+    """Errors in the table."""
     tests, names = swift_tests(ROOT), set()
     for mutation in mutations:
         name = mutation.get("name", "?")
         if set(mutation) - OPTIONAL != KEYS:
-            yield f"{name}: it has not the keys {', '.join(sorted(KEYS))}"
+            yield f"{name}: the keys must be {', '.join(sorted(KEYS))}"
             continue
         if name in names:
-            yield f"{name}: the name is there twice"
+            yield f"{name}: duplicate name"
         names.add(name)
         path = ROOT / mutation["file"]
         times = path.read_text().count(mutation["search"]) if path.is_file() else 0
         if times != 1:
-            yield f"{name}: what it searches is {times} times in {mutation['file']}"
+            yield f"{name}: {times} matches in {mutation['file']}, expected 1"
         if mutation["search"] == mutation["replace"]:
-            yield f"{name}: it changes nothing"
+            yield f"{name}: search and replace are equal"
         if mutation["test"] not in tests:
-            yield f"{name}: there is no test {mutation['test']}"
+            yield f"{name}: test {mutation['test']} does not exist"
 
 
 def runnable(mutations):
-    """Those whose code this processor runs; says which it does not."""
+    """The mutations of code that this processor can use. Prints the others."""
     flags = set(pathlib.Path("/proc/cpuinfo").read_text().split())
     for mutation in mutations:
         lacking = set(mutation.get("needs", "").split()) - flags
         if lacking:
-            print(f"        {mutation['name']}: left out, as this processor has no "
+            print(f"        {mutation['name']}: left out, because this processor lacks "
                   f"{', '.join(sorted(lacking))}")
         else:
             yield mutation
 
 
 def copy_tree():
-    """A copy to break. What is the same already is left alone, so that only what changed is built."""
-    sound = {path.relative_to(ROOT) for name in COPIED
+    """Updates the copy. Unchanged files keep their times, so that the build is incremental."""
+    original = {path.relative_to(ROOT) for name in COPIED
              for path in [ROOT / name, *(ROOT / name).rglob("*")] if path.is_file()}
     old = {path.relative_to(COPY) for name in COPIED
            for path in [COPY / name, *(COPY / name).rglob("*")] if path.is_file()}
-    for name in old - sound:
+    for name in old - original:
         (COPY / name).unlink()
-    for name in sound:
+    for name in original:
         content = (ROOT / name).read_bytes()
         if name not in old or (COPY / name).read_bytes() != content:
             (COPY / name).parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def build():
 
 
 def run(tests):
-    """Runs tests; returns whether they passed, and what was said."""
+    """Whether the tests pass, and their output."""
     pattern = "|".join(rf"\.{suite}/{function}\("
                        for suite, function in (test.split(".") for test in tests))
     try:
@@ -82,20 +82,20 @@ def run(tests):
             ["swift", "test", "--skip-build", "--disable-xctest", "--package-path", COPY,
              "--filter", pattern], capture_output=True, text=True, timeout=300)
     except subprocess.TimeoutExpired:
-        return False, "it did not come to its end"
-    said = result.stdout + result.stderr
-    # A test that traps says nothing more. Anything else that is no verdict is none of a test's.
-    ended = re.search(r"Test run with [1-9]", said)
-    if not ended and "unexpected signal" not in said:
-        sys.exit(f"mutate: no test was run for {', '.join(tests)}:\n{said[-2000:]}")
-    return result.returncode == 0, said
+        return False, "timed out"
+    output = result.stdout + result.stderr
+    # A test that traps prints no result. Any other output without a result is an error of this script.
+    ended = re.search(r"Test run with [1-9]", output)
+    if not ended and "unexpected signal" not in output:
+        sys.exit(f"mutate: no test matched {', '.join(tests)}:\n{output[-2000:]}")
+    return result.returncode == 0, output
 
 
 def try_one(mutation):
-    """Builds and tests one patch; returns what became of it."""
+    """Builds and tests one patch; returns its outcome."""
     path = COPY / mutation["file"]
-    sound = path.read_text()
-    path.write_text(sound.replace(mutation["search"], mutation["replace"]))
+    original = path.read_text()
+    path.write_text(original.replace(mutation["search"], mutation["replace"]))
     try:
         built = build()
         if built.returncode != 0:
@@ -103,7 +103,7 @@ def try_one(mutation):
             return "does not build: " + "; ".join(dict.fromkeys(errors))
         return "survived" if run([mutation["test"]])[0] else "killed"
     finally:
-        path.write_text(sound)
+        path.write_text(original)
 
 
 def main():
@@ -120,8 +120,8 @@ def main():
         return 1 if wrong else 0
     unknown = set(options.names) - {mutation["name"] for mutation in mutations}
     if unknown:
-        sys.exit(f"mutate: there is no {', '.join(sorted(unknown))}")
-    # Left out before some are chosen, so that they are as many everywhere.
+        sys.exit(f"mutate: unknown mutation {', '.join(sorted(unknown))}")
+    # Before --some selects, so that it selects the same number on every machine.
     mutations = list(runnable(mutations))
     if options.names:
         mutations = [mutation for mutation in mutations if mutation["name"] in options.names]
@@ -131,15 +131,15 @@ def main():
                      for number in range(min(options.some, len(mutations)))]
 
     if not mutations:
-        sys.exit("mutate: there is nothing to break that this processor runs")
+        sys.exit("mutate: this processor can use the code of none of these mutations")
     started = time.monotonic()
     copy_tree()
     built = build()
     if built.returncode != 0:
         sys.exit(f"mutate: the copy does not build:\n{(built.stdout + built.stderr)[-2000:]}")
-    passed, said = run(sorted({mutation["test"] for mutation in mutations}))
+    passed, output = run(sorted({mutation["test"] for mutation in mutations}))
     if not passed:
-        sys.exit(f"mutate: a test fails without any patch:\n{said[-2000:]}")
+        sys.exit(f"mutate: a test fails without a patch:\n{output[-2000:]}")
     left = []
     for mutation in mutations:
         began = time.monotonic()
@@ -148,7 +148,7 @@ def main():
               f"({mutation['test']}: {mutation['rule']})", flush=True)
         if outcome != "killed":
             left.append(mutation["name"])
-    print(f"after {time.monotonic() - started:.0f} s: {' '.join(left) or 'none left'}")
+    print(f"after {time.monotonic() - started:.0f} s: {' '.join(left) or 'all killed'}")
     print(f"{len(mutations) - len(left)} killed, {len(left)} survived")
     return 1 if left else 0
 

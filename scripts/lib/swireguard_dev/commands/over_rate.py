@@ -14,19 +14,19 @@ from swireguard_dev.project import OURS
 from swireguard_dev.topology import two_sites
 from swireguard_dev.traffic import ping
 
-CAP = 64 << 20  # bytes resident; all pools are made at the start
-SIZE = 1000     # of a datagram
+CAP = 64 << 20  # bytes of resident memory; all pools exist from the start
+SIZE = 1000     # bytes of a datagram
 
 
 def refused_by_full_buffers(machine):
-    """How many datagrams found the socket of the daemon full."""
+    """The number of datagrams dropped because the daemon's socket buffer was full."""
     names, values = [line.split() for line in machine.run("cat", "/proc/net/snmp").splitlines()
                      if line.startswith("Udp:")]
     return int(values[names.index("RcvbufErrors")])
 
 
 def flood(machine, address, payloads, segments):
-    """Sends one payload after the other, for ever, each so many times at once."""
+    """Sends the payloads in turn, forever, each in one send of `segments` segments."""
     with machine.entered():
         out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     out.connect(address)
@@ -37,7 +37,7 @@ def flood(machine, address, payloads, segments):
         for part in parts:
             try:
                 out.send(part)
-            except OSError:  # the other end is down for a moment, or its host is
+            except OSError:  # the other end is briefly unreachable
                 time.sleep(0.01)
 
 
@@ -79,13 +79,13 @@ def main():
             process.join()
         lost = refused_by_full_buffers(b.machine) - lost
         received = b.peer_status(a).rx - received
-        print(f"{options.seconds:.0f} s: {received >> 20} MiB arrived, {lost} datagrams found the "
-              f"socket full; resident {start >> 20} MiB before, {most >> 20} MiB at most")
+        print(f"{options.seconds:.0f} s: {received >> 20} MiB arrived, {lost} datagrams were dropped by "
+              f"the full socket; resident memory {start >> 20} MiB before, peak {most >> 20} MiB")
         time.sleep(0.2)
         ping(a.machine, b.inner[4], within=1)
         ping(b.machine, a.inner[6], within=1)
-        assert lost > 0, "that was not more than it can take"
-        assert most <= CAP, f"more than {CAP >> 20} MiB"
+        assert lost > 0, "the load was below the daemon's capacity"
+        assert most <= CAP, f"peak memory exceeds {CAP >> 20} MiB"
         assert belongings(b.daemon.pid) == before
 
 

@@ -18,7 +18,7 @@ KEEPALIVE = 25  # seconds
 
 
 class Crowd:
-    """The other end: many peers in one program."""
+    """The other end: a program that acts as many peers."""
 
     def __init__(self, machine, program, peers, keepalive):
         self.process = machine.popen(program, peers, PORT, keepalive, stdin=subprocess.PIPE,
@@ -30,7 +30,7 @@ class Crowd:
         self.configuration = "".join(lines)
 
     def parts(self, size):
-        """The configuration in sets of so many peers."""
+        """The configuration, as `set` requests of `size` peers each."""
         head, *peers = self.configuration.removesuffix("\n").split("public_key=")
         for start in range(0, len(peers), size):
             part = "".join(f"public_key={peer}" for peer in peers[start:start + size])
@@ -40,12 +40,12 @@ class Crowd:
         self.process.stdin.write(what + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
-        assert answer, f"the crowd ended at: {what}"
+        assert answer, f"the crowd ended during: {what}"
         return json.loads(answer)
 
 
 class Measurement:
-    """Processor time of a daemon and the pings of a crowd, over some seconds."""
+    """Processor time of a daemon and round trips of a crowd's pings, over `seconds`."""
 
     def __init__(self, daemon, crowd, seconds, rate):
         before = thread_cpu_seconds(daemon.pid)
@@ -67,7 +67,7 @@ class Measurement:
 
 def measure(peers, seconds, crowd_program, daemon_program=None, initiate=False, load=None,
             say=print):
-    """One run; returns what was measured by name."""
+    """Returns the measurements by name."""
     with Machine("hub") as machine, \
             Daemon(machine, daemon_program, environment={"LOG_LEVEL": "error"}) as daemon:
         crowd = Crowd(machine, crowd_program, peers, KEEPALIVE if initiate else 0)
@@ -83,12 +83,12 @@ def measure(peers, seconds, crowd_program, daemon_program=None, initiate=False, 
         say(f"interface up in {time.monotonic() - begun:.2f} s")
         asked = time.monotonic()
         daemon.ask("get=1\n\n", timeout=60)
-        say(f"a get meanwhile answered in {time.monotonic() - asked:.2f} s")
+        say(f"concurrent get answered in {time.monotonic() - asked:.2f} s")
         made = crowd.do("await 30 1000" if initiate else "establish")
         for number, part in enumerate(others, 2):
             assert daemon.ask(part, timeout=60) == "errno=0\n\n"
             made["handshakes"] += crowd.do(f"await 30 {number * 1000}")["handshakes"]
-        say(f"{made['handshakes']} sessions made in {time.monotonic() - begun:.1f} s, with "
+        say(f"{made['handshakes']} sessions established in {time.monotonic() - begun:.1f} s, with "
             f"{cpu_seconds(daemon.pid) - used:.1f} s of processor time: "
             f"{(resident(daemon.pid) - idle) / 1024 / peers:.2f} KiB a peer")
         assert made["handshakes"] >= peers, f"not all peers got a session: {made}"
@@ -96,21 +96,21 @@ def measure(peers, seconds, crowd_program, daemon_program=None, initiate=False, 
         if seconds == 0:
             return results
         if initiate:
-            # They are renewed with the first keepalive after 120 s.
+            # Sessions are renewed with the first keepalive after 120 s.
             results["renewing"] = Measurement(daemon, crowd, REKEY_AFTER + 2 * KEEPALIVE, 0)
-            say(results["renewing"].line(f"renewing in {REKEY_AFTER + 2 * KEEPALIVE} s"))
+            say(results["renewing"].line(f"renewals in {REKEY_AFTER + 2 * KEEPALIVE} s"))
         else:
             time.sleep(1)
             results["at rest"] = Measurement(daemon, crowd, min(seconds, 30), 0)
-            say(results["at rest"].line("no handshakes"))
+            say(results["at rest"].line("without handshakes"))
             rate = load or max(peers // REKEY_AFTER, 1)
             results["renewing"] = Measurement(daemon, crowd, seconds, rate)
             say(results["renewing"].line("renewing sessions"))
-        say(f"at the end {(resident(daemon.pid) - idle) / 1024 / peers:.2f} KiB a peer, of "
-            f"{resident(daemon.pid) >> 20} MiB in all")
+        say(f"finally {(resident(daemon.pid) - idle) / 1024 / peers:.2f} KiB a peer, "
+            f"{resident(daemon.pid) >> 20} MiB in total")
         results["unexpected"] = results["renewing"].pings["unexpected"]
-        say(f"{results['unexpected']} messages that the crowd did not expect, and "
-            f"{results['renewing'].pings['cookies']} cookies")
+        say(f"{results['unexpected']} messages that the crowd did not expect, "
+            f"{results['renewing'].pings['cookies']} cookie replies")
         return results
 
 
@@ -128,7 +128,7 @@ def main():
     arguments = parser.parse_args()
     require_root("scale")
     if not os.access(OURS, os.X_OK):
-        sys.exit(f"scale: no {OURS}: build it with scripts/build, or name it in SWIREGUARD")
+        sys.exit(f"scale: {OURS} is missing: scripts/build, or name another in SWIREGUARD")
     measure(arguments.peers, arguments.seconds, os.environ.get("CROWD") or build(),
             initiate=arguments.initiate, load=arguments.load)
 

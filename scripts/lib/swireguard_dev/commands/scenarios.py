@@ -26,14 +26,14 @@ def main():
     parser.add_argument("--sanitize", choices=["address", "thread"])
     options = parser.parse_args()
     if options.peer and options.sanitize:
-        parser.error("--sanitize builds our own daemon: leave --peer out")
+        parser.error("--sanitize and --peer exclude each other")
     if options.peer and not (options.peer.is_file() and os.access(options.peer, os.X_OK)):
-        parser.error(f"{options.peer} is no program")
+        parser.error(f"{options.peer} is not a program")
     if options.json and not options.json.resolve().parent.is_dir():
-        parser.error(f"there is no directory for {options.json}")
+        parser.error(f"the directory of {options.json} does not exist")
     require_root("scenarios", status=2)
     if pathlib.Path(sys.prefix) != PYTHON.parent.parent:
-        # The tools, and the Python that has pytest.
+        # This needs the tools, and the Python environment that has pytest.
         subprocess.run([ROOT / "scripts/install-dependencies", "--containers"], check=True)
         script = ROOT / "scripts/scenarios"
         os.execv(script, [script, *sys.argv[1:]])
@@ -42,7 +42,7 @@ def main():
 
 
 def program(options):
-    """The daemon to be tested."""
+    """The path of the daemon under test."""
     if options.peer:
         return options.peer.resolve()
     if options.sanitize:
@@ -54,7 +54,7 @@ def program(options):
     try:
         return subprocess.run(build, check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
     except subprocess.CalledProcessError:
-        print("scenarios: the daemon could not be built", file=sys.stderr)
+        print("scenarios: the daemon does not build", file=sys.stderr)
         sys.exit(2)
 
 
@@ -70,7 +70,7 @@ def run(options):
                       pytest.ExitCode.NO_TESTS_COLLECTED):
         lines.stopped = lines.stopped or f"pytest ended with status {int(status)}"
     if lines.stopped or not lines.results:
-        print(f"scenarios: {lines.stopped or 'none has that in its name'}", file=sys.stderr)
+        print(f"scenarios: {lines.stopped or 'no scenario matches the filter'}", file=sys.stderr)
         return 2
     failed = [result for result in lines.results if result["result"] != "passed"]
     print(f"{len(lines.results) - len(failed)} passed, {len(failed)} failed, "
@@ -90,12 +90,12 @@ def version():
 
 
 class Lines:
-    """Prints a line a scenario; a plugin of pytest in the place of its own output."""
+    """A pytest plugin that replaces pytest's output with one line per scenario."""
 
     def __init__(self, wanted):
         self.wanted = wanted.lower()
-        self.titles = {}  # (name, title), by the id of a test
-        self.reports = []  # of the test that runs
+        self.titles = {}  # (name, title) by test id
+        self.reports = []  # of the current test
         self.results = []
         self.details = []
         self.stopped = None
@@ -114,7 +114,7 @@ class Lines:
 
     @staticmethod
     def case(item, marker):
-        """What tells the cases of a test apart, where their marks do not."""
+        """The id of a parametrized case, if its marker does not distinguish it."""
         own = getattr(item, "callspec", None)
         if own is None or any(mark is marker for mark in getattr(own, "marks", ())):
             return ""
@@ -122,12 +122,9 @@ class Lines:
 
     @staticmethod
     def order(name):
-        """The kernel's, the BSDs', what the kernel alone has, and beyond; by their numbers."""
+        """Sorts by group (kernel tests, BSD tests, kernel behavior, our own) and number."""
         letter, number = re.match(r"([A-Z])(\d+)", name).groups()
         return "SBKX".index(letter), int(number), name
-
-    def pytest_keyboard_interrupt(self, excinfo):
-        self.stopped = self.stopped or "interrupted"
 
     def pytest_runtest_logreport(self, report):
         self.reports.append(report)
@@ -158,7 +155,7 @@ class Lines:
 
 
 def reason(report):
-    """The first line of what an exception said."""
+    """The first line of an exception's message."""
     crash = getattr(report.longrepr, "reprcrash", None)
     said = (crash.message if crash else report.longreprtext).strip().splitlines() or ["no reason"]
     return textwrap.shorten(said[0].removeprefix("AssertionError: "), 160, placeholder=" …")
