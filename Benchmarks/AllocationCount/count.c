@@ -1,7 +1,8 @@
-// Counts, for each thread, how often memory is allocated and freed and how often Swift counts
-// references and checks accesses. To be loaded in front of a program that is linked dynamically
-// (LD_PRELOAD); the counts go to the file that ALLOCATION_COUNTS names, which others can map and read
-// meanwhile: an array of `struct counts`, ended by one without a thread.
+// Counts allocations, frees, reference counting and access checks, for each thread.
+//
+// Preload this library (LD_PRELOAD) into a program that is linked dynamically with the Swift runtime. The
+// counts go to the file named by ALLOCATION_COUNTS: an array of `struct counts`, terminated by an entry
+// whose thread is 0. Other processes can read the file at any time.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,13 +14,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { most_threads = 64 };
+enum { maximum_threads = 64 };
 
 struct counts {
     _Atomic uint64_t thread, allocations, frees, objects, retains, releases, accesses;
 };
 
-static struct counts nowhere;
+static struct counts nowhere; // of threads without an entry in the file
 static struct counts *all;
 static _Atomic unsigned used;
 static _Thread_local struct counts *of_thread;
@@ -28,7 +29,7 @@ __attribute__((constructor)) static void open_file(void)
 {
     const char *path = getenv("ALLOCATION_COUNTS");
     int fd = path == NULL ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    const size_t size = (most_threads + 1) * sizeof *all;
+    const size_t size = (maximum_threads + 1) * sizeof *all;
     if (fd < 0 || ftruncate(fd, size) != 0)
         return;
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -44,18 +45,18 @@ static struct counts *mine(void)
     if (all == NULL)
         return &nowhere;
     unsigned index = atomic_fetch_add(&used, 1);
-    of_thread = index < most_threads ? &all[index] : &nowhere;
+    of_thread = index < maximum_threads ? &all[index] : &nowhere;
     of_thread->thread = (uint64_t)gettid();
     return of_thread;
 }
 
-// Only its own thread writes a counter.
+// Only the thread itself writes its counters, so no atomic addition is needed.
 #define COUNT(field)                                                                               \
     atomic_store_explicit(                                                                         \
         &mine()->field, atomic_load_explicit(&mine()->field, memory_order_relaxed) + 1,            \
         memory_order_relaxed)
 
-// ---- The allocator: glibc's own, under its other names.
+// ---- The allocator: glibc's functions under their internal names.
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -101,7 +102,7 @@ void free(void *memory)
     __libc_free(memory);
 }
 
-// ---- Swift's runtime: the next definition of each name.
+// ---- The Swift runtime: each function calls the next definition of its name.
 
 #define NEXT(name) ((__typeof__(&name))next(&next_##name, #name))
 

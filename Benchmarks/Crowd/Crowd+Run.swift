@@ -4,7 +4,7 @@ import WireGuard
 import WireGuardCrypto
 
 extension Crowd {
-    /// Gives each member a session, as fast as the host answers.
+    /// Establishes a session for each member, as fast as the host answers.
     mutating func establish() throws(SystemError) {
         var incomingBuffer = PacketBuffer(byteCount: ReceiveBatch.bufferByteCount(slots: 64))
         var outgoingBuffer = PacketBuffer(byteCount: Self.bufferByteCount)
@@ -22,16 +22,16 @@ extension Crowd {
             receive(&incoming, &outgoing)
             flush(&outgoing)
             guard answers == before, waiting > 0 || next == members.count else { continue }
-            // Nothing for a second: either all are there, or some datagrams were lost.
+            // No answer for a second: all sessions exist, or datagrams were lost.
             guard members.contains(where: { !$0.hasSession }) else { return }
             (waiting, next) = (0, 0)
         }
     }
 
-    /// Whatever came of initiations: it grows while the host is at them.
+    /// All answers to initiations. It grows while the host processes them.
     private var answers: Int { handshakes + cookies + late }
 
-    /// Answers whoever calls, until the first `count` members have a session or the time is over.
+    /// Answers the host's initiations until the first `count` members have a session, for `seconds` at most.
     mutating func awaitCalls(seconds: UInt64, count: Int) throws(SystemError) {
         let end = Clock.boottime() + seconds * 1_000_000_000
         while members.prefix(count).contains(where: { !$0.hasSession }), Clock.boottime() < end {
@@ -39,8 +39,9 @@ extension Crowd {
         }
     }
 
-    /// Pings for a time, up to shortly before its end, while members renew their sessions in turn,
-    /// evenly spread over it.
+    /// Pings for `seconds` while members renew their sessions in turn, evenly spread.
+    ///
+    /// The last pings leave early enough for their replies to arrive in time.
     mutating func measure(seconds: UInt64, initiationsASecond: UInt64) throws(SystemError) {
         echo.reset()
         try run(
@@ -187,7 +188,7 @@ extension Crowd {
             length: length - TransportData.overhead, now: Clock.boottime())
     }
 
-    /// Which member has this address.
+    /// The member with this outer address.
     private func member(at address: IPAddress?) -> Int? {
         guard case .v4(let address)? = address, let number = Host.member(at: address),
             number < members.count
@@ -195,7 +196,8 @@ extension Crowd {
         return number
     }
 
-    /// Whose handshake an answer of the host is for; nil, and counted, if that is nobody's any more.
+    /// The member that an answer of the host is for. Counts the answer and returns nil if there is none,
+    /// or if a newer handshake superseded it.
     private mutating func memberAnswered(at index: UInt32) -> Int? {
         let number = Member.number(of: index)
         guard number < members.count else {
@@ -226,11 +228,11 @@ extension Crowd {
             return
         }
         handshakes += 1
-        // The host must see the new key used.
+        // The host may send only after it received a message with the new key.
         keepAlive(number, &outgoing)
     }
 
-    /// Answers the host's initiation to the member that has this address.
+    /// Answers the host's initiation to the member with this outer address.
     private mutating func respond(
         to initiation: HandshakeInitiation, at address: IPAddress?, _ outgoing: inout MutableRawSpan
     ) {

@@ -3,11 +3,10 @@ import Packets
 import WireGuard
 import WireGuardCrypto
 
-/// Thousands of peers behind one UDP socket, in one thread: each has its own key, handshakes and
-/// session with the host, for which they are as real as any.
+/// Thousands of peers of one host, in one thread and behind one UDP socket.
 ///
-/// The first member also pings the host through its tunnel, which tells how the handshakes of all
-/// the others weigh on packets.
+/// Each member has its own key, handshakes and session, like a separate peer. The first member also pings
+/// the host through its tunnel, to measure how handshakes delay packets.
 struct Crowd: ~Copyable {
     let host: Host
     let members: [Member]
@@ -18,17 +17,17 @@ struct Crowd: ~Copyable {
     var received = ReceiveBatch(slots: 64)
     var sending = SendBatch(capacity: 64, family: .v4)
     var used = 0
-    /// Sessions that were made since the start.
+    /// Completed handshakes since the start.
     var handshakes = 0
-    /// How often the host asked for more than an address before it went on.
+    /// Valid cookie replies.
     var cookies = 0
-    /// Answers to handshakes that had been given up for new ones: either end was slow.
+    /// Answers to handshakes that a newer one had superseded, because either end was slow.
     var late = 0
-    /// Messages that a crowd does not get from a host that works well.
+    /// Messages that a correct host does not send.
     var unexpected = 0
-    /// Initiations that wait for a response.
+    /// Initiations without a response so far.
     var waiting = 0
-    /// Who renews its session next.
+    /// The member that renews its session next.
     var nextMember = 0
     var events = EpollEvents(capacity: 2)
 
@@ -50,9 +49,9 @@ struct Crowd: ~Copyable {
         members = (0..<count).map { _ in Member(PrivateKey(random: &random), of: host) }
     }
 
-    /// The text of a set that makes the host what the crowd takes it for.
+    /// A `set` request that configures the host for this crowd.
     ///
-    /// - Parameter keepalive: in seconds; unless 0, the host is told where its peers are, and begins.
+    /// - Parameter keepalive: in seconds. Unless it is 0, peers get endpoints, and the host initiates.
     func configuration(keepalive: Int) -> String {
         var text = "set=1\nprivate_key=\(host.privateKey)\nlisten_port=\(host.address.port)\n"
         for (number, member) in members.enumerated() {

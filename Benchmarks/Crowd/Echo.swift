@@ -1,21 +1,21 @@
 import Packets
 
-/// Pings through the tunnel, one each millisecond: how long they take, and how many come back.
+/// Pings through the tunnel, one per millisecond, and their round trips.
 struct Echo {
     static let interval: UInt64 = 1_000_000
-    /// A longer one is a pause.
+    /// A longer round trip counts as a pause.
     static let pause: UInt64 = 5_000_000
-    /// How long the last ones are waited for.
+    /// How long the last replies may take.
     static let patience: UInt64 = 200_000_000
     static let byteCount = 64
 
     private(set) var sent = 0
-    /// In nanoseconds, as they came.
+    /// In nanoseconds, in order of arrival.
     private(set) var roundTrips: [UInt64] = []
     private var departures = [UInt64](repeating: 0, count: 1 << 16)
     private var sequence: UInt16 = 0
 
-    /// Forgets all.
+    /// Discards all measurements.
     mutating func reset() {
         sent = 0
         roundTrips = []
@@ -46,7 +46,7 @@ struct Echo {
             at: offset + 22)
     }
 
-    /// Reads a packet: an echo reply to a request of ours, or anything else.
+    /// Records the round trip if the packet is a reply to one of these pings.
     mutating func read(_ bytes: RawSpan, at offset: Int, length: Int, now: UInt64) {
         guard length >= Self.byteCount, bytes.byte(at: offset + 9) == 1,
             bytes.byte(at: offset + 20) == 0

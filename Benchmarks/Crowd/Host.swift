@@ -2,12 +2,12 @@ import Packets
 import WireGuard
 import WireGuardCrypto
 
-/// Whom the crowd talks to: a daemon, as its peers know it.
+/// The daemon under test, as its peers know it.
 final class Host {
     let privateKey: String
     let publicKey: PublicKey
     let address: SocketAddress
-    /// Where the echo of its interface answers.
+    /// The address of its interface, which answers pings.
     let inner = IPv4Address(bits: 0x0AFF_FFFE)
 
     init(port: UInt16) {
@@ -18,17 +18,17 @@ final class Host {
         address = SocketAddress(address: .v4(IPv4Address(bits: 0x7F00_0001)), port: port)
     }
 
-    /// The inner address of a member: one of 10.0.0.0/8.
+    /// The inner address of a member, in 10.0.0.0/8.
     static func inner(of member: Int) -> IPv4Address {
         IPv4Address(bits: 0x0A00_0001 + UInt32(member))
     }
 
-    /// The outer address of a member, one of 127.0.0.0/8; by it an initiation tells whom it is for.
+    /// The outer address of a member, in 127.0.0.0/8. It identifies the member an initiation is for.
     static func outer(of member: Int) -> IPv4Address {
         IPv4Address(bits: firstOuter + UInt32(member))
     }
 
-    /// Which member has an outer address.
+    /// The member with an outer address.
     static func member(at address: IPv4Address) -> Int? {
         address.bits >= firstOuter ? Int(address.bits - firstOuter) : nil
     }
@@ -37,7 +37,7 @@ final class Host {
 }
 
 extension RawSpan {
-    /// Two digits for each byte.
+    /// Two hexadecimal digits for each byte.
     var hexadecimal: String {
         (0..<byteCount).map { offset in
             let digits = String(byte(at: offset), radix: 16)

@@ -2,19 +2,19 @@ import Packets
 import WireGuard
 import WireGuardCrypto
 
-/// One peer of the host: its key, the handshake that it waits for, and its session.
+/// One peer of the host: its key, its pending handshake, and its session.
 final class Member {
     let identity: StaticIdentity
     private var staticStatic: StaticStatic?
     private var handshake: InitiatorHandshake?
-    /// The MACs of its messages: the host may ask for a cookie.
+    /// The MACs of its messages, with the latest cookie of the host.
     private var macs: LatestCookie
     private var session: Session?
-    /// What it answered to the host's last initiation; the host has not used it so far.
+    /// The session of its last response, until the host uses it.
     private var next: Session?
-    /// How many handshakes it has begun or answered.
+    /// The number of handshakes that it initiated or answered.
     private var handshakes: UInt32 = 0
-    /// What the last handshake's session is called.
+    /// The local index of the last handshake.
     private var localIndex: UInt32 = 0
     private var timestamps = InitiationTimestamps()
 
@@ -24,11 +24,11 @@ final class Member {
         var nextCounter: UInt64 = 0
     }
 
-    /// What a message was.
+    /// The outcome of opening a message.
     enum Opened {
         case nothing
         case packet
-        /// The first under a new session, which the host has begun.
+        /// The first packet of a new session that the host initiated.
         case firstPacket
     }
 
@@ -37,12 +37,12 @@ final class Member {
         macs = LatestCookie(publicKey: host.publicKey)
     }
 
-    /// Whose session an index means. Its highest byte tells apart the handshakes of one member.
+    /// The number of the member with this index. The highest byte distinguishes its handshakes.
     static func number(of index: UInt32) -> Int {
         Int(index & 0xFF_FFFF)
     }
 
-    /// Whether an index means a handshake that another one has followed.
+    /// Whether the index belongs to an earlier handshake than the last one.
     func isSuperseded(_ index: UInt32) -> Bool {
         let age = (handshakes &- index >> 24) & 0xFF
         return age > 0 && age < handshakes
@@ -62,7 +62,7 @@ final class Member {
 
     // MARK: Handshakes
 
-    /// Writes an initiation of the member with this number.
+    /// Writes an initiation. `number` is the member's own number.
     func initiate(
         _ host: Host, number: Int, now: WallTime, instant: Instant,
         into message: inout MutableRawSpan
@@ -76,7 +76,7 @@ final class Member {
         macs.addMACs(to: &message, now: instant)
     }
 
-    /// Takes a response; the session is there then.
+    /// Processes a response, which creates the session.
     func consume(_ response: HandshakeResponse) throws(HandshakeError) {
         let presharedKey = PresharedKey()
         guard
@@ -88,12 +88,12 @@ final class Member {
         session = Session(keys: keys, localIndex: localIndex)
     }
 
-    /// Takes a cookie for the next message; whether it was one.
+    /// Stores the cookie for the next message. Returns whether the reply is valid.
     func consume(_ reply: CookieReply, now: Instant) -> Bool {
         macs.consume(reply, now: now)
     }
 
-    /// Answers an initiation of the host to the member with this number.
+    /// Answers an initiation of the host. `number` is the member's own number.
     func respond(
         to initiation: HandshakeInitiation, _ host: Host, number: Int, now: Instant,
         into response: inout MutableRawSpan
@@ -122,8 +122,9 @@ final class Member {
 
     // MARK: Packets
 
-    /// Seals the `length` bytes of a packet that begins 16 bytes behind `offset`; they are followed by
-    /// room for the tag.
+    /// Seals a packet of `length` bytes at `offset` + 16 and writes the header at `offset`.
+    ///
+    /// The buffer must have room for the tag after the packet.
     func seal(at offset: Int, length: Int, in buffer: inout MutableRawSpan) {
         guard let counter = session?.nextCounter else { return }
         session?.nextCounter += 1
@@ -141,7 +142,7 @@ final class Member {
         }
     }
 
-    /// Opens a message in place, which is for the session that is called `index`.
+    /// Opens a message to the session with this local index, in place.
     func open(
         at offset: Int, length: Int, index: ReceiverIndex, counter: UInt64,
         in buffer: inout MutableRawSpan

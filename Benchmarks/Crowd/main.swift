@@ -2,12 +2,12 @@ import Glibc
 import LinuxIO
 import WireGuardCrypto
 
-// crowd MEMBERS PORT KEEPALIVE: prints a configuration, and then does what each line of its input
-// says, with an answer in one line. It is driven by scripts/scale.
+// crowd MEMBERS PORT KEEPALIVE: prints a configuration for the host, then reads commands, one per line, and
+// answers each with one line of JSON. scripts/scale uses it.
 //
-//     establish              give each member a session
-//     await SECONDS COUNT    wait until the host has made one with each of the first COUNT
-//     measure SECONDS RATE   ping, while so many members a second renew their sessions
+//     establish              establish a session for each member
+//     await SECONDS COUNT    wait until the host has a session with each of the first COUNT members
+//     measure SECONDS RATE   ping while RATE members per second renew their sessions
 
 let numbers = CommandLine.arguments.dropFirst().compactMap { Int($0) }
 guard numbers.count == 3, let port = UInt16(exactly: numbers[1]) else {
@@ -16,7 +16,7 @@ guard numbers.count == 3, let port = UInt16(exactly: numbers[1]) else {
 try Cryptography.initialize()
 var crowd = try Crowd(members: numbers[0], hostPort: port)
 print(crowd.configuration(keepalive: numbers[2]), terminator: "")
-// All streams, since output to a pipe is buffered.
+// Output to a pipe is buffered. nil flushes all streams.
 _ = fflush(nil)
 
 while let line = readLine() {
@@ -30,7 +30,7 @@ while let line = readLine() {
         try crowd.awaitCalls(seconds: arguments[0], count: Int(clamping: arguments[1]))
     case ("measure", 2):
         try crowd.measure(seconds: arguments[0], initiationsASecond: arguments[1])
-    default: fatalError("not understood: \(line)")
+    default: fatalError("unknown command: \(line)")
     }
     let seconds = Double(Clock.boottime() - begun) / 1e9
     let trips = crowd.echo.roundTrips.sorted()

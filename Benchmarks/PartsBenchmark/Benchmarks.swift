@@ -3,8 +3,9 @@ import Packets
 import WireGuard
 import WireGuardCrypto
 
-/// The parts of the packet path and of the control path, each by itself. What one read of the
-/// TUN becomes is 44 packets of 1420 bytes.
+/// Benchmarks of the parts of the packet path and of the control path.
+///
+/// One read of the TUN delivers up to 44 packets of 1420 bytes.
 let benchmarks: @Sendable () -> Void = {
     Benchmark.defaultConfiguration = .init(
         metrics: [.wallClock], warmupIterations: 10, maxDuration: .seconds(2),

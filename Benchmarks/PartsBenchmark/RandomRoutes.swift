@@ -1,19 +1,19 @@
 import Packets
 import WireGuard
 
-/// Prefixes of any length anywhere, and addresses that each match one of them at least.
+/// Random prefixes, and addresses that each match at least one of them.
 final class RandomRoutes {
     private let count: Int
     private let isIPv6: Bool
     private lazy var routes = Table(count: count, isIPv6: isIPv6)
 
-    /// They are made by the first look-up: a million of them take their time.
+    /// The first look-up creates the table, because a million prefixes take a while.
     init(count: Int, isIPv6: Bool) {
         self.count = count
         self.isIPv6 = isIPv6
     }
 
-    /// Looks up `count` addresses, one after the other; returns something made of all results.
+    /// Looks up `count` addresses. The result depends on all look-ups, so that none is optimized away.
     func lookUp(_ count: Int) -> UInt32 {
         isIPv6 ? routes.lookUp6(count) : routes.lookUp4(count)
     }
@@ -22,7 +22,7 @@ final class RandomRoutes {
         private let table: AllowedIPs
         private let addresses: [(high: UInt64, low: UInt64)]
 
-        /// A power of two, so that the loop that is measured has little else to do.
+        /// A power of two, so that the measured loop needs no division.
         private static let addressCount = 1 << 16
 
         init(count: Int, isIPv6: Bool) {
@@ -42,7 +42,7 @@ final class RandomRoutes {
             addresses = (0..<Self.addressCount).map { _ in
                 let prefix = prefixes[Int.random(in: 0..<count, using: &random)]
                 let length = prefix.length
-                // What is behind the prefix is any host.
+                // The bits after the prefix are random.
                 let highMask = length >= 64 ? 0 : UInt64.max >> length
                 let lowMask = length >= 128 ? 0 : UInt64.max >> max(length - 64, 0)
                 return (
@@ -52,7 +52,7 @@ final class RandomRoutes {
             }
         }
 
-        /// IPv4 stands in the upper half.
+        /// An IPv4 address is in the upper half of `high`.
         private static func address(_ high: UInt64, _ low: UInt64, isIPv6: Bool) -> IPAddress {
             isIPv6
                 ? .v6(IPv6Address(high: high, low: low))
@@ -80,7 +80,7 @@ final class RandomRoutes {
     }
 }
 
-/// The same numbers in every run, so that runs measure the same tables.
+/// A generator with a fixed sequence, so that all runs measure the same tables.
 struct SplitMix: RandomNumberGenerator {
     var state: UInt64
 

@@ -1,7 +1,7 @@
 import Packets
 import WireGuard
 
-/// Allowed IPs as a hub has them: one address for each peer, anywhere in 10.0.0.0/8.
+/// The allowed IPs of a hub: one random address in 10.0.0.0/8 for each peer.
 struct Routes: ~Copyable {
     private var table = AllowedIPs()
     private let addresses: [UInt32]
@@ -19,7 +19,7 @@ struct Routes: ~Copyable {
         }
     }
 
-    /// Looks up `count` addresses, one after the other; returns something made of all results.
+    /// Looks up `count` addresses. The result depends on all look-ups, so that none is optimized away.
     func lookUp(_ count: Int) -> UInt32 {
         var sum: UInt32 = 0
         var next = 0

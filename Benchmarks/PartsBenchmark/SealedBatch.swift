@@ -1,8 +1,7 @@
 import Packets
 import WireGuardCrypto
 
-/// A batch as it leaves for one peer, each packet between its header and its tag. What one read of the
-/// TUN becomes is 44 packets of 1420 bytes.
+/// A batch of packets to one peer, each with room for its header and its tag.
 struct SealedBatch: ~Copyable {
     private var buffer = PacketBuffer(byteCount: 44 * stride)
     private var pristine = PacketBuffer(byteCount: 44 * stride)
@@ -50,7 +49,7 @@ struct SealedBatch: ~Copyable {
             packets.prefix(packets.count), in: &bytes, key: key, using: implementation)
     }
 
-    /// Puts the sealed packets back, as they are opened in place.
+    /// Restores the sealed packets, which `open` overwrites.
     mutating func restore() {
         buffer.copy(pristine)
     }

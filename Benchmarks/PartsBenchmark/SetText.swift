@@ -1,11 +1,11 @@
 import WireGuard
 
-/// The text of a set, as `wg setconf` sends it, and what becomes of it.
+/// The text of a `set` request, as `wg setconf` sends it.
 struct SetText {
     private let bytes: [UInt8]
     private let text: String
 
-    /// As many prefixes as there are of /16 in 255/8 of IPv4, and as many of IPv6, on one peer.
+    /// 65 280 IPv4 prefixes and as many IPv6 prefixes on one peer.
     init(prefixesOf255Times256: Void) {
         var text = "set=1\nreplace_peers=true\npublic_key=\(String(repeating: "ab", count: 32))\n"
         for first in 0..<255 {
@@ -35,26 +35,26 @@ struct SetText {
         bytes = Array(self.text.utf8)
     }
 
-    /// The number of prefixes that it names.
+    /// Parses the text. Returns the number of prefixes in it.
     func parse() -> Int {
         var parser = UAPIParser()
         var offset = 0
         switch parser.read(bytes.span.bytes, from: &offset, resolveScope: { _ in nil }) {
         case .set(let change): return change.allowedIPCount
-        default: preconditionFailure("the text is wrong")
+        default: preconditionFailure("the text is invalid")
         }
     }
 
-    /// A tunnel that is configured with it.
+    /// Returns a tunnel with this configuration.
     func apply() -> Tunnel {
         let tunnel = Tunnel()
         guard (try? tunnel.configure(text, now: Self.time)) != nil else {
-            preconditionFailure("the tunnel refuses the text")
+            preconditionFailure("the tunnel rejects the text")
         }
         return tunnel
     }
 
-    /// The length of what a get of the tunnel answers.
+    /// The length of the answer to a `get` request.
     static func get(_ tunnel: Tunnel) -> Int {
         var writer = UAPIWriter()
         tunnel.write(to: &writer)

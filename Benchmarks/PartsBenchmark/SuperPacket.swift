@@ -1,6 +1,6 @@
 import Packets
 
-/// What a TUN with offloads delivers, a run of 44 TCP segments in one piece, and what it is cut into.
+/// A super-packet of 44 TCP segments, as a TUN with offloads delivers it, and the packets cut from it.
 struct SuperPacket: ~Copyable {
     private let source: PacketBuffer
     private let plan: SegmentPlan
@@ -9,12 +9,12 @@ struct SuperPacket: ~Copyable {
     private var coalescer = FlowCoalescer(maximumPackets: 44)
 
     private static let segmentSize = 1368
-    /// IPv4, TCP, and the timestamps that Linux sends.
+    /// IPv4 and TCP headers, with the timestamp option that Linux sends.
     private static let headers: [UInt8] =
         [0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
         + [0x1F, 0x90, 0x20, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x80, 0x10, 1, 0, 0, 0, 0, 0]
         + [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]
-    /// A packet and the room that the coalescer wants before it.
+    /// A packet, and the headroom that the coalescer needs.
     private static let stride = 1488
 
     init() {
@@ -41,7 +41,7 @@ struct SuperPacket: ~Copyable {
         plan.cutAll(source, into: &cutPackets, stride: Self.stride)
     }
 
-    /// Puts the packets back, whose headers the coalescer changes.
+    /// Restores the packets. The coalescer changes their headers.
     mutating func restore() {
         coalescer.removeAll()
         received.copy(cutPackets)
@@ -52,8 +52,8 @@ struct SuperPacket: ~Copyable {
         precondition(coalescer.writeCount == 1)
     }
 
-    /// So many checksums of as many bytes, of one address and the next, lest they be the same ones: a
-    /// call for each would cost a quarter of what is to be measured.
+    /// Computes `repetitions` checksums of `count` bytes each, at alternating offsets so that the compiler
+    /// cannot reuse a result. The loop is in here because a call for each would cost a quarter of the time.
     func checksums(of count: Int, repeating repetitions: Int) -> UInt16 {
         var all: UInt16 = 0
         for index in 0..<repetitions {

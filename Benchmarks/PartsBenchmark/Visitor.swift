@@ -1,7 +1,7 @@
 import WireGuard
 import WireGuardCrypto
 
-/// Somebody who begins handshakes, kept to be sent to hosts that have not seen them.
+/// A peer with prepared initiations, which it sends to hosts that have not received them before.
 final class Visitor {
     private let key: PrivateKey
     private let publicKey: PublicKey
@@ -18,7 +18,7 @@ final class Visitor {
         hostKey = PrivateKey(random: &random)
         let tunnel = Self.makeTunnel(key, peer: hostKey.publicKey)
         let packet: [UInt8] = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
-        // One in six seconds is as fast as a peer may be that gets no answer.
+        // A peer without an answer initiates every 5 s plus jitter.
         for index in 0..<count {
             tunnel.handlePacket(packet, now: Self.time(seconds: UInt64(index) * 6))
             while let datagram = tunnel.nextDatagram() { initiations.append(datagram.bytes) }
@@ -26,12 +26,12 @@ final class Visitor {
         precondition(initiations.count == count)
     }
 
-    /// Somebody who knows the visitor and has not been visited yet.
+    /// Returns a host that has the visitor as a peer and has received nothing yet.
     func makeHost() -> Tunnel {
         Self.makeTunnel(hostKey, peer: key.publicKey)
     }
 
-    /// Hands over an initiation; returns the length of the answer.
+    /// Passes an initiation to the host. Returns the length of the response.
     func call(_ host: Tunnel, _ index: Int) -> Int {
         host.handleDatagram(
             initiations[index], from: Self.address, now: Self.time(seconds: UInt64(index) * 6))
@@ -39,9 +39,9 @@ final class Visitor {
         return response.bytes.count
     }
 
-    /// The multiplications of `call` alone: es, ee and se, and the host's ephemeral key.
+    /// Only the scalar multiplications of `call`: es, ee, se, and the one for the host's ephemeral key.
     ///
-    /// Their share of a call is what no host can save: static-static is kept from visit to visit.
+    /// No implementation can avoid these. The static-static secret is computed once per peer.
     func multiply() -> Int {
         var random = SystemRandom()
         let ephemeral = PrivateKey(random: &random)
@@ -69,7 +69,7 @@ final class Visitor {
         }
         let tunnel = Tunnel()
         guard (try? tunnel.configure(change, now: time(seconds: 0))) != nil else {
-            preconditionFailure("the configuration is impossible")
+            preconditionFailure("the tunnel rejects the configuration")
         }
         tunnel.bringUp(now: time(seconds: 0))
         return tunnel

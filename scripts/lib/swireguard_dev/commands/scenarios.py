@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 
+from swireguard_dev import project
 from swireguard_dev.command_line import Parser, require_root
 from swireguard_dev.project import ROOT
 
@@ -32,12 +33,13 @@ def main():
     if options.json and not options.json.resolve().parent.is_dir():
         parser.error(f"the directory of {options.json} does not exist")
     require_root("scenarios", status=2)
+    # The tests need these tools, and the Python environment that has pytest.
+    subprocess.run([ROOT / "scripts/install-dependencies", "--containers"], check=True)
     if pathlib.Path(sys.prefix) != PYTHON.parent.parent:
-        # This needs the tools, and the Python environment that has pytest.
-        subprocess.run([ROOT / "scripts/install-dependencies", "--containers"], check=True)
         script = ROOT / "scripts/scenarios"
         os.execv(script, [script, *sys.argv[1:]])
-    os.environ["SWIREGUARD"] = str(program(options))
+    # Before pytest imports the modules that use it.
+    project.OURS = os.environ["SWIREGUARD"] = str(program(options))
     return run(options)
 
 
