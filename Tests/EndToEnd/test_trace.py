@@ -51,13 +51,13 @@ def sender(message):
 def test_both_ends_log_a_handshake():
     with two_sites(preshared=True) as (a, b):
         (initiation, *_), (response, *_) = (map(sender, sent) for sent in messages_of_a_ping(a, b))
-        wait_until(lambda: lines(b, "is the current one"), "the session is in use")
+        wait_until(lambda: lines(b, "is now current"), "the session is in use")
         for site, *words in (
-                (a, name_of(b), f"sending the initiation {initiation:08x}: packets wait"),
+                (a, name_of(b), f"sent initiation {initiation:08x}: packets are waiting"),
                 (a, name_of(b), f"the response to {initiation:08x} from {OUTER[4][2]}:{b.port}"),
-                (a, name_of(b), f"the keypair {initiation:08x} is the current one"),
-                (b, name_of(a), f"from {OUTER[4][1]}:{a.port}, sending the response {response:08x}"),
-                (b, name_of(a), f"the keypair {response:08x} is the current one")):
+                (a, name_of(b), f"keypair {initiation:08x} is now current"),
+                (b, name_of(a), f"from {OUTER[4][1]}:{a.port}, sent response {response:08x}"),
+                (b, name_of(a), f"keypair {response:08x} is now current")):
             # The lines are written after the message was sent.
             wait_until(lambda: lines(site, *words), f"{words} is told")
             assert len(lines(site, *words)) == 1, (words, site.daemon.log_text())
@@ -72,11 +72,11 @@ def test_each_drop_is_logged_with_its_reason():
         unknown = struct.pack("<LL", 4, index ^ 1) + data[8:]
         remote = send_from(a, b, data, forged, unknown, b"\4\0\0\0", bytes([1]).ljust(148, b"\0"))
         for words in (
-                ("came before", name_of(a), f"index {index:08x}"),
-                ("tag is wrong", name_of(a), f"index {index:08x}"),
-                ("nobody has the index", f"index {index ^ 1:08x}"),
-                ("no message of WireGuard",),
-                ("MAC is wrong", "index 00000000")):
+                ("was seen before", name_of(a), f"index {index:08x}"),
+                ("authentication failed", name_of(a), f"index {index:08x}"),
+                ("unknown receiver index", f"index {index ^ 1:08x}"),
+                ("not a WireGuard message",),
+                ("invalid MAC1", "index 00000000")):
             wait_until(lambda: lines(b, "dropped a packet", f"from {remote}", *words), str(words))
         a.machine.attempt("ping", "-c", 1, "-W", 0.2, "192.168.241.77")
         wait_until(lambda: lines(a, "no peer has its destination (192.168.241.77)"), "the packet")
@@ -94,9 +94,9 @@ def test_a_flood_of_packets_does_not_flood_the_log():
             time.sleep(0.01)
         seconds = time.monotonic() - begun
         time.sleep(1.2)
-        told = lines(b, "dropped a packet: nobody has the index")
+        told = lines(b, "dropped a packet: unknown receiver index")
         more = [int(re.search(r"dropped (\d+) more", line)[1])
-                for line in lines(b, "more that are not listed: nobody has the index")]
+                for line in lines(b, "more, not listed: unknown receiver index")]
         assert 10 <= len(told) <= 10 * (seconds + 2)
         assert 1 <= len(more) <= seconds + 2
         # The daemon cannot count datagrams that overflowed its socket.

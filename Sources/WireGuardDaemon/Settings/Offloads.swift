@@ -1,29 +1,31 @@
-/// Which offloads the environment leaves on; each falls back by itself where the kernel has it not.
+import LinuxIO
+
+/// Which offloads the environment allows. Each is disabled automatically if the kernel lacks it.
 package struct Offloads: Sendable {
-    /// TCP and UDP super-packets from the TUN, and to it (`WG_TUN_OFFLOAD`).
+    /// TCP and UDP super-packets from the TUN and to it (`WG_TUN_OFFLOAD`).
     package var tun = true
-    /// UDP super-packets from and to the TUN (`WG_TUN_USO`).
+    /// UDP super-packets from the TUN and to it (`WG_TUN_USO`).
     package var tunDatagrams = true
     /// Segmented sends (`WG_UDP_GSO`).
     package var udpSegmentation = true
     /// Joined receives (`WG_UDP_GRO`).
     package var udpReceive = true
 
-    init() throws(SettingsError) {
-        tun = try Self.switchValue("WG_TUN_OFFLOAD")
-        tunDatagrams = try Self.switchValue("WG_TUN_USO")
-        udpSegmentation = try Self.switchValue("WG_UDP_GSO")
-        udpReceive = try Self.switchValue("WG_UDP_GRO")
+    init(_ variables: SettingsVariables) throws(SettingsError) {
+        tun = try variables.isOn("WG_TUN_OFFLOAD")
+        tunDatagrams = try variables.isOn("WG_TUN_USO")
+        udpSegmentation = try variables.isOn("WG_UDP_GSO")
+        udpReceive = try variables.isOn("WG_UDP_GRO")
     }
 
-    private static func switchValue(_ name: String) throws(SettingsError) -> Bool {
-        let value: Bool? = try Settings.parse(name) { text in
-            switch text {
-            case "0", "off", "false": false
-            case "1", "on", "true": true
-            default: nil
-            }
-        }
-        return value ?? true
+    /// What to ask of the TUN.
+    var ofTun: TunOffloads {
+        guard tun else { return [] }
+        return tunDatagrams ? .all : TunOffloads.all.subtracting(.datagrams)
+    }
+
+    /// What to ask of UDP sockets.
+    var receiveOffload: UDPSocket.ReceiveOffload {
+        udpReceive ? .enabled : .disabled
     }
 }

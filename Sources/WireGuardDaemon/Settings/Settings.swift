@@ -1,25 +1,25 @@
 import LinuxIO
 import WireGuard
 
-/// How a daemon is to run: the command line and the environment, read once.
+/// How a daemon works: the command line and the environment, read once.
 package struct Settings: Sendable {
     /// The interface to make.
     package var interface: InterfaceName
-    /// Whether the process stays where it was started.
+    /// Whether the process stays in the foreground.
     package var mode: Mode
-    /// The directory of the configuration socket.
+    /// The directory of the configuration socket, an absolute path.
     package var socketDirectory: String
-    /// What is logged; nil when the environment does not say.
+    /// What is logged (`LOG_LEVEL`); nil if the variable is not set.
     package var logLevel: LogLevel?
-    /// A TUN that somebody else opened (`WG_TUN_FD`).
+    /// A TUN that another program opened (`WG_TUN_FD`).
     package var tunDescriptor: Int32?
-    /// A listening socket that somebody else opened (`WG_UAPI_FD`).
+    /// A listening socket that another program opened (`WG_UAPI_FD`).
     package var uapiDescriptor: Int32?
     /// Which offloads may be used.
     package var offloads: Offloads
-    /// How many threads carry packets; nil for as many as fit the machine.
+    /// The number of workers (`WG_WORKERS`); nil for one per processor, up to a limit.
     package var workers: Int?
-    /// What seals and opens packets (`WG_AEAD`); nil for the fastest.
+    /// The AEAD implementation for packets (`WG_AEAD`); nil for the fastest.
     package var aead: AEADImplementation?
 
     /// Foreground or background.
@@ -28,44 +28,63 @@ package struct Settings: Sendable {
         case daemon
     }
 
-    /// Where the socket lies unless told otherwise; the tools of WireGuard look there.
+    /// The default directory of the socket, where `wg` looks.
     package static let defaultSocketDirectory = "/var/run/wireguard"
 
-    /// The MTU of a new interface: 1500 less 40 (IPv6), 8 (UDP) and 32 (a message's overhead).
+    /// The MTU of a new interface: 1500 less 40 (IPv6), 8 (UDP) and 32 (transport data).
     static let defaultMTU = 1420
-    /// More threads than these are not started unless asked for.
+    /// The maximum number of workers, unless `WG_WORKERS` sets it.
     static let maximumWorkers = 8
 
-    /// Reads the environment for what the command line leaves open.
+    /// Combines the command line with the environment.
+    ///
+    /// - Parameter environment: looks up a variable; nil if it is not set.
     package init(
-        interface: InterfaceName, foreground: Bool, socketDirectory: String
+        interface: InterfaceName, foreground: Bool, socketDirectory: String,
+        environment: (String) -> String? = Environment.value
     ) throws(SettingsError) {
+        let variables = SettingsVariables(environment)
         self.interface = interface
         self.socketDirectory = Self.absolute(socketDirectory)
-        let staysInForeground = Environment.value("WG_PROCESS_FOREGROUND") == "1"
+        let staysInForeground = environment("WG_PROCESS_FOREGROUND") == "1"
         mode = foreground || staysInForeground ? .foreground : .daemon
-        // Other programs read LOG_LEVEL too: a word of theirs must not keep the tunnel from starting.
-        logLevel = try Self.parse("LOG_LEVEL") { LogLevel(name: $0) ?? .info }
-        tunDescriptor = try Self.parse("WG_TUN_FD", Self.descriptor)
-        uapiDescriptor = try Self.parse("WG_UAPI_FD", Self.descriptor)
-        workers = try Self.parse("WG_WORKERS") { text in
+        // Other programs read LOG_LEVEL too: an unknown level must not keep the tunnel from starting.
+        logLevel = try variables.parse("LOG_LEVEL") { LogLevel(name: $0) ?? .info }
+        tunDescriptor = try variables.parse("WG_TUN_FD", Self.descriptor)
+        uapiDescriptor = try variables.parse("WG_UAPI_FD", Self.descriptor)
+        workers = try variables.parse("WG_WORKERS") { text in
             Int(text).flatMap { (1...64).contains($0) ? $0 : nil }
         }
-        aead = try Self.parse("WG_AEAD", AEADImplementation.init(name:))
-        offloads = try Offloads()
+        aead = try variables.aead()
+        offloads = try Offloads(variables)
     }
 
-    /// What would seal packets here, under the environment as it is: "lanes of AVX-512". For people; it is
-    /// tried out, which a process that goes to the background may not do before.
+    /// The log level in effect.
+    var effectiveLogLevel: LogLevel { logLevel ?? .info }
+
+    /// The number of workers for a machine.
+    ///
+    /// - Parameter isMultiQueue: whether the TUN has a queue for each worker.
+    func workerCount(processors: Int, isMultiQueue: Bool) -> Int {
+        isMultiQueue ? workers ?? min(processors, Self.maximumWorkers) : 1
+    }
+
+    /// Describes the AEAD implementation that the environment selects, such as "lanes of AVX-512".
+    ///
+    /// It tests the implementation, which a process must not do before it forks.
     package static var aeadName: String {
+        aeadName(environment: Environment.value)
+    }
+
+    static func aeadName(environment: (String) -> String?) -> String {
         guard Cryptography.isReady else { return "nothing: libsodium does not start" }
-        let wanted = try? parse("WG_AEAD", AEADImplementation.init(name:))
+        let wanted = try? SettingsVariables(environment).aead()
         let chosen = (wanted ?? nil) ?? .fastest
         guard let obstacle = chosen.obstacle else { return chosen.nameAndVersion }
         return "nothing: \(chosen.nameAndVersion) cannot be used, \(obstacle)"
     }
 
-    /// A daemon leaves the directory that it was started in.
+    /// A daemon leaves its working directory, so relative paths are resolved first.
     private static func absolute(_ path: String) -> String {
         guard !path.hasPrefix("/"), let directory = Environment.workingDirectory else {
             return path
@@ -75,16 +94,5 @@ package struct Settings: Sendable {
 
     private static func descriptor(_ text: String) -> Int32? {
         Int32(text).flatMap { $0 >= 0 ? $0 : nil }
-    }
-
-    /// The value of a variable, nil if it is not set or empty.
-    static func parse<Value>(
-        _ name: String, _ read: (String) -> Value?
-    ) throws(SettingsError) -> Value? {
-        guard let text = Environment.value(name), !text.isEmpty else { return nil }
-        guard let value = read(text) else {
-            throw .invalidVariable(name: name, value: text)
-        }
-        return value
     }
 }

@@ -1,12 +1,12 @@
-/// What is wrong with the environment.
-package enum SettingsError: Error, CustomStringConvertible {
-    /// A variable has a value that means nothing.
+/// Why the environment is rejected.
+package enum SettingsError: Error, Equatable, CustomStringConvertible {
+    /// A variable has a value that it cannot have.
     case invalidVariable(name: String, value: String)
 
     package var description: String {
         switch self {
         case .invalidVariable(let name, let value):
-            "the environment variable \(name) has the value \"\(value)\", which is not understood: correct or unset it"
+            "the environment variable \(name) has the invalid value \"\(value)\": correct or unset it"
         }
     }
 }
