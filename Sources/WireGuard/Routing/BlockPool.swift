@@ -1,19 +1,26 @@
-/// Runs of 1 to 64 elements in one piece of memory, named by the index of their first element.
+/// A memory pool that allocates runs of 1 to 64 elements and addresses them by index.
 ///
-/// The memory grows by an eighth, so a run may move as a whole, but its index stays. Freed runs are
-/// kept in one list per size, and given out again at that size. What was freed and is of no size
-/// that is wanted is got back by copying what is in use to a new pool: ``wantsCompaction``.
+/// The memory grows by an eighth. Growing moves all elements but keeps their indices. A released run
+/// goes to the free list of its size and is only reused at that size; when too much memory is free in
+/// the wrong sizes, copy the runs in use to a new pool (``wantsCompaction``).
+///
+/// Debug builds record every allocated run and assert that callers pass exactly these.
 @safe
 struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
-    // Sendable: the memory is this value's alone; shared borrows only read.
+    // Sendable: this value owns the memory, and shared borrows only read it.
     private var base: UnsafeMutablePointer<Element>
     private var capacity = 0
-    /// Elements from here on have never been given out.
+    /// Elements from this index on have never been allocated.
     private var used = 0
-    /// The first free run of each size; the first four bytes of a free run name the next one.
+    /// The first free run of each size class. The first four bytes of a free run are the index of the
+    /// next one.
     private var free = InlineArray<20, UInt32>(repeating: noIndex)
-    /// The elements given out, sizes rounded up.
+    /// The allocated elements, with run sizes rounded up.
     private(set) var elementsInUse = 0
+    #if DEBUG
+        /// The count of each allocated run, by index.
+        private var allocated: [UInt32: Int] = [:]
+    #endif
 
     init(capacity: Int = 0) {
         precondition(MemoryLayout<Element>.size >= MemoryLayout<UInt32>.size)
@@ -25,7 +32,7 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         unsafe base.deallocate()
     }
 
-    /// The bytes of memory that the pool holds.
+    /// The size of the memory in bytes.
     var byteCount: Int { capacity * MemoryLayout<Element>.stride }
 
     /// Whether the pool is about to grow although a fifth of it is free.
@@ -37,7 +44,7 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         @inline(__always)
         get {
             precondition(Int(index) < used)
-            // Below `used`, hence in the memory and written by whoever asked for the run.
+            // Less than `used`, so it is in the memory, and its owner has initialized it.
             return unsafe base[Int(index)]
         }
         @inline(__always)
@@ -48,34 +55,115 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// A run of `count` elements, 1 to 64, which the caller fills.
-    mutating func allocate(_ count: Int) -> UInt32 {
+    // MARK: Runs
+
+    /// Allocates a run of `count` elements, 1 to 64, which the caller must initialize.
+    mutating func allocate(_ count: Int) -> Run {
         let sizeClass = Self.sizeClass(of: count)
         let size = Self.size(of: sizeClass)
         elementsInUse += size
-        let first = free[sizeClass]
-        if first != noIndex {
-            free[sizeClass] = unsafe UnsafeRawPointer(base + Int(first)).load(as: UInt32.self)
-            return first
+        var index = free[sizeClass]
+        if index != noIndex {
+            free[sizeClass] = unsafe UnsafeRawPointer(base + Int(index)).load(as: UInt32.self)
+        } else {
+            if used + size > capacity { grow(to: used + size) }
+            index = UInt32(used)
+            used += size
         }
-        if used + size > capacity { grow(to: used + size) }
-        let index = UInt32(used)
-        used += size
-        return index
+        let run = Run(index: index, count: count)
+        record(run)
+        return run
     }
 
-    /// Whether less than `count` elements were never given out.
+    /// Releases a run.
+    mutating func release(_ run: Run) {
+        forget(run)
+        let sizeClass = Self.sizeClass(of: run.count)
+        let size = Self.size(of: sizeClass)
+        precondition(Int(run.index) + size <= used)
+        elementsInUse -= size
+        // In the memory, as just checked, and aligned for an element of at least four bytes.
+        unsafe UnsafeMutableRawPointer(base + Int(run.index))
+            .storeBytes(of: free[sizeClass], as: UInt32.self)
+        free[sizeClass] = run.index
+    }
+
+    /// Inserts `element` at `offset` into a run, which may be empty.
+    ///
+    /// - Returns: the longer run, which replaces `run`.
+    mutating func insert(_ element: Element, at offset: Int, into run: Run) -> Run {
+        precondition(0...run.count ~= offset)
+        guard run.count > 0 else {
+            let single = allocate(1)
+            self[single.index] = element
+            return single
+        }
+        var longer = Run(index: run.index, count: run.count + 1)
+        let mustMove = Self.sizeClass(of: run.count) != Self.sizeClass(of: longer.count)
+        if mustMove {
+            longer = allocate(longer.count)
+            move(from: run.index, to: longer.index, count: offset)
+        }
+        move(
+            from: run.index + UInt32(offset), to: longer.index + UInt32(offset + 1),
+            count: run.count - offset)
+        self[longer[offset]] = element
+        if mustMove { release(run) } else { replace(run, by: longer) }
+        return longer
+    }
+
+    /// Removes the element at `offset` from a run.
+    ///
+    /// - Returns: the shorter run, which replaces `run` and may be empty.
+    mutating func remove(at offset: Int, from run: Run) -> Run {
+        precondition(0..<run.count ~= offset)
+        guard run.count > 1 else {
+            release(run)
+            return .empty
+        }
+        var shorter = Run(index: run.index, count: run.count - 1)
+        let mustMove = Self.sizeClass(of: run.count) != Self.sizeClass(of: shorter.count)
+        if mustMove {
+            shorter = allocate(shorter.count)
+            move(from: run.index, to: shorter.index, count: offset)
+        }
+        move(
+            from: run.index + UInt32(offset + 1), to: shorter.index + UInt32(offset),
+            count: shorter.count - offset)
+        if mustMove { release(run) } else { replace(run, by: shorter) }
+        return shorter
+    }
+
+    /// Allocates `count` elements, each of them `element`, as indices 0 and up of an empty pool. They
+    /// are never released.
+    mutating func fill(count: Int, with element: Element) {
+        precondition(used == 0)
+        grow(to: count)
+        used = count
+        for index in 0..<count { self[UInt32(index)] = element }
+    }
+
+    private mutating func move(from source: UInt32, to target: UInt32, count: Int) {
+        guard count > 0 else { return }
+        precondition(Int(source) + count <= used && Int(target) + count <= used)
+        // Both ends were checked; the ranges may overlap.
+        unsafe (base + Int(target)).update(from: base + Int(source), count: count)
+    }
+
+    // MARK: Memory
+
+    /// Whether the pool may have to grow to allocate `count` more elements.
     func lacksRoom(for count: Int) -> Bool { capacity - used < count }
 
-    /// Whether a fifth of what was given out is free again.
+    /// Whether more than a fifth of a pool of some size is free.
     var isLoose: Bool { used > 1024 && elementsInUse < used / 5 * 4 }
 
-    /// A pool of the same content that has grown to have room for so many elements more.
+    /// A copy that has grown to have room for `count` more elements.
     func grown(toHaveRoomFor count: Int) -> BlockPool {
         copy(capacity: max(used + count, capacity + capacity / 8 + 4))
     }
 
-    /// The same in memory of its own.
+    /// A copy with its own memory.
     func copy() -> BlockPool { copy(capacity: capacity) }
 
     private func copy(capacity: Int) -> BlockPool {
@@ -86,83 +174,25 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         copy.used = used
         copy.free = free
         copy.elementsInUse = elementsInUse
+        #if DEBUG
+            copy.allocated = allocated
+        #endif
         return copy
-    }
-
-    /// Gives out `count` elements as one run, which is never taken back.
-    mutating func fill(count: Int, with element: Element) {
-        precondition(used == 0)
-        grow(to: count)
-        used = count
-        for index in 0..<count { self[UInt32(index)] = element }
-    }
-
-    /// Takes back a run of `count` elements.
-    mutating func release(_ index: UInt32, count: Int) {
-        let sizeClass = Self.sizeClass(of: count)
-        let size = Self.size(of: sizeClass)
-        precondition(Int(index) + size <= used)
-        elementsInUse -= size
-        // In the memory, as just checked, and aligned for an element of at least four bytes.
-        unsafe UnsafeMutableRawPointer(base + Int(index))
-            .storeBytes(of: free[sizeClass], as: UInt32.self)
-        free[sizeClass] = index
-    }
-
-    /// Puts `element` at `offset` into a run of `count` elements; the answer is the longer run.
-    mutating func insert(
-        _ element: Element, at offset: Int, into index: UInt32, count: Int
-    ) -> UInt32 {
-        guard count > 0 else {
-            let index = allocate(1)
-            self[index] = element
-            return index
-        }
-        var target = index
-        if Self.sizeClass(of: count) != Self.sizeClass(of: count + 1) {
-            target = allocate(count + 1)
-            move(from: index, to: target, count: offset)
-        }
-        move(from: index + UInt32(offset), to: target + UInt32(offset + 1), count: count - offset)
-        self[target + UInt32(offset)] = element
-        if target != index { release(index, count: count) }
-        return target
-    }
-
-    /// Takes the element at `offset` out of a run of `count` elements; the answer is the shorter
-    /// run, which is nowhere if it is empty.
-    mutating func remove(at offset: Int, from index: UInt32, count: Int) -> UInt32 {
-        guard count > 1 else {
-            release(index, count: count)
-            return noIndex
-        }
-        var target = index
-        if Self.sizeClass(of: count) != Self.sizeClass(of: count - 1) {
-            target = allocate(count - 1)
-            move(from: index, to: target, count: offset)
-        }
-        move(
-            from: index + UInt32(offset + 1), to: target + UInt32(offset),
-            count: count - offset - 1)
-        if target != index { release(index, count: count) }
-        return target
-    }
-
-    private mutating func move(from source: UInt32, to target: UInt32, count: Int) {
-        guard count > 0 else { return }
-        precondition(Int(source) + count <= used && Int(target) + count <= used)
-        // Both ends were checked; the ranges may overlap.
-        unsafe (base + Int(target)).update(from: base + Int(source), count: count)
     }
 
     private mutating func grow(to needed: Int) {
         self = grown(toHaveRoomFor: needed - used)
     }
 
-    // Sizes 1 … 8, then four to the octave, 10, 12, 14, 16, 20, …, 56, 64: at most a fifth of a run
-    // is unused.
+    // MARK: Size classes
+
+    /// The number of elements that a run of `count` takes up.
+    static func roundedUp(_ count: Int) -> Int { size(of: sizeClass(of: count)) }
+
+    // Sizes 1 to 8, then four per octave: 10, 12, 14, 16, 20, …, 56, 64. At most a fifth of a run is
+    // unused.
     private static func sizeClass(of count: Int) -> Int {
-        precondition(1...64 ~= count)
+        precondition(1...Run.maximumCount ~= count)
         let last = count - 1
         guard last >= 4 else { return last }
         let exponent = Int.bitWidth - 1 - last.leadingZeroBitCount
@@ -173,7 +203,25 @@ struct BlockPool<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
         guard sizeClass >= 4 else { return sizeClass + 1 }
         return (5 + sizeClass % 4) << (sizeClass / 4 - 1)
     }
-}
 
-/// No element of any pool.
-let noIndex = UInt32.max
+    // MARK: Debug checks
+
+    private mutating func record(_ run: Run) {
+        #if DEBUG
+            let previous = allocated.updateValue(run.count, forKey: run.index)
+            assert(previous == nil, "two runs overlap")
+        #endif
+    }
+
+    private mutating func forget(_ run: Run) {
+        #if DEBUG
+            let count = allocated.removeValue(forKey: run.index)
+            assert(count == run.count, "no such run is allocated")
+        #endif
+    }
+
+    private mutating func replace(_ run: Run, by other: Run) {
+        forget(run)
+        record(other)
+    }
+}

@@ -1,80 +1,98 @@
-/// How the shortcuts follow what they are a copy of.
-extension PrefixTrie {
-    /// Makes shortcuts of all that is there.
-    mutating func makeShortcuts() {
-        shortcuts.make()
-        fillShortcuts(below: 0)
+/// Derives the ``Shortcuts`` from the nodes.
+extension PrefixTrie.Nodes {
+    /// The shortcuts of all prefixes.
+    func makeShortcuts() -> Shortcuts {
+        var shortcuts = Shortcuts()
+        shortcuts.activate()
+        addPrefixes(below: Self.root, to: &shortcuts)
+        publish(below: Self.root, to: &shortcuts)
+        return shortcuts
     }
 
-    mutating func fillShortcuts(below index: UInt32) {
-        let node = nodes[index]
-        var prefixes = node.prefixes
-        while prefixes != 0 {
-            let position = UInt64(prefixes.trailingZeroBitCount)
-            prefixes &= prefixes - 1
-            // The position of a prefix is 2^length − 1 + value.
-            let length = Int.bitWidth - 1 - (Int(position) + 1).leadingZeroBitCount
-            let value = Address(position) + 1 - 1 << Address(length)
-            let shift = Address.bitWidth + Self.lead - node.depth - length
-            shortcuts.insert(
-                owner: claim(of: node, at: position).owner,
-                length: node.depth + length - Self.lead,
-                in: Self.slots(
-                    of: node.address | value << Address(shift),
-                    length: node.depth + length - Self.lead))
+    private func addPrefixes(below index: UInt32, to shortcuts: inout Shortcuts) {
+        let node = self[index]
+        forEachPrefix(of: node) { address, length, claim in
+            let slots = PrefixTrie<Address>.slots(of: address, length: length)
+            shortcuts.insert(owner: claim.owner, length: length, in: slots)
         }
-        publishChildren(of: index)
-        for rank in 0..<UInt32(node.branches.nonzeroBitCount)
-        where nodes[node.children + rank].depth < Self.shortcutDepth {
-            fillShortcuts(below: node.children + rank)
-        }
-    }
-
-    /// Tells the shortcuts where the nodes below a node are.
-    mutating func publish(below index: UInt32) {
-        guard shortcuts.areActive, nodes[index].depth < Self.shortcutDepth else { return }
-        publishChildren(of: index)
-        let node = nodes[index]
-        for rank in 0..<UInt32(node.branches.nonzeroBitCount) {
-            publish(below: node.children + rank)
-        }
-    }
-
-    /// Tells the shortcuts where the branches of a node are that they lead to.
-    mutating func publishChildren(of index: UInt32) {
-        guard shortcuts.areActive else { return }
-        let node = nodes[index]
-        guard node.depth < Self.shortcutDepth else { return }
-        for rank in 0..<UInt32(node.branches.nonzeroBitCount) {
-            let child = nodes[node.children + rank]
-            if child.depth >= Self.shortcutDepth {
-                shortcuts.setNode(node.children + rank, at: Self.slot(of: child.address))
+        for offset in 0..<node.children.count {
+            let child = node.children[offset]
+            if self[child].depth < PrefixTrie<Address>.shortcutDepth {
+                addPrefixes(below: child, to: &shortcuts)
             }
         }
     }
 
-    /// Puts the next shorter prefix in the place of one that was taken out.
-    mutating func exposeBelow(_ address: Address, length: Int) {
+    /// Calls `body` with each prefix that ends in `node`.
+    func forEachPrefix(
+        of node: PrefixTrie<Address>.Node,
+        _ body: (_ address: Address, _ length: Int, PrefixTrie<Address>.Claim) -> Void
+    ) {
+        var prefixes = node.prefixes
+        while prefixes != 0 {
+            let position = prefixes.trailingZeroBitCount
+            prefixes &= prefixes - 1
+            // The position of a prefix is 2^length − 1 + value.
+            let length = Int.bitWidth - 1 - (position + 1).leadingZeroBitCount
+            let value = Address(position + 1 - 1 << length)
+            let end = node.depth + length - PrefixTrie<Address>.lead
+            let address = node.address | value << Address(Address.bitWidth - end)
+            body(address, end, claim(of: node, at: 1 << UInt64(position)))
+        }
+    }
+
+    /// Sets the shortcuts to the children of a node, and of all nodes below it above the depth where
+    /// shortcuts end.
+    func publish(below index: UInt32, to shortcuts: inout Shortcuts) {
+        guard shortcuts.areActive, self[index].depth < PrefixTrie<Address>.shortcutDepth else {
+            return
+        }
+        publishChildren(of: index, to: &shortcuts)
+        let children = self[index].children
+        for offset in 0..<children.count { publish(below: children[offset], to: &shortcuts) }
+    }
+
+    /// Sets the shortcuts to the children of a node. Call it whenever they may have moved.
+    func publishChildren(of index: UInt32, to shortcuts: inout Shortcuts) {
+        guard shortcuts.areActive else { return }
+        let node = self[index]
+        guard node.depth < PrefixTrie<Address>.shortcutDepth else { return }
+        for offset in 0..<node.children.count {
+            publish(node.children[offset], to: &shortcuts)
+        }
+    }
+
+    /// Sets the shortcut to a node, if one leads there.
+    func publish(_ index: UInt32, to shortcuts: inout Shortcuts) {
+        let node = self[index]
+        guard node.depth >= PrefixTrie<Address>.shortcutDepth else { return }
+        shortcuts.setNode(index, at: PrefixTrie<Address>.slot(of: node.address))
+    }
+}
+
+extension PrefixTrie {
+    /// After the removal of a prefix, the next shorter prefix that covers it takes its shortcuts.
+    mutating func exposeShorterPrefix(of address: Address, length: Int) {
         guard length < Shortcuts.bitCount else { return }
+        let slots = Self.slots(of: address, length: length)
         for shorter in stride(from: length - 1, through: 0, by: -1) {
             let covering = address & ~(Address.max >> Address(shorter))
             if let claim = claim(on: covering, length: shorter) {
                 shortcuts.replace(
-                    ofLength: length, in: Self.slots(of: address, length: length),
-                    with: claim.owner, length: shorter)
+                    ofLength: length, in: slots, with: claim.owner, length: shorter)
                 return
             }
         }
-        shortcuts.remove(ofLength: length, in: Self.slots(of: address, length: length))
+        shortcuts.remove(ofLength: length, in: slots)
     }
 
-    /// The place of an address among the shortcuts.
+    /// The slot of an address.
     @inline(__always)
     static func slot(of address: Address) -> Int {
         Int(truncatingIfNeeded: address &>> Address(truncatingIfNeeded: Address.bitWidth &- 16))
     }
 
-    /// The places of the addresses of a prefix.
+    /// The slots of all addresses of a prefix.
     static func slots(of address: Address, length: Int) -> Range<Int> {
         let first = slot(of: address)
         return first..<(first + 1 << max(Shortcuts.bitCount - length, 0))

@@ -1,83 +1,39 @@
-/// The prefixes of one address family, for the longest match: a multibit trie that skips bits which
-/// do not matter.
+/// The prefixes of one address family, for longest-prefix matching: a multibit trie with path
+/// compression.
 ///
-/// Each node decides on six bits of the address, its *chunk*, from its depth on (a multiple of six).
-/// It holds the prefixes that end within these bits, 63 possible ones, and the branches to deeper
-/// nodes, 64 possible ones, as two bitmaps (Eatherton, Varghese, Dittia: "Tree Bitmap", 2004); what
-/// a bit stands for lies in a run of which the bits below it are the index.
+/// Each node decides on six bits of the address, its *chunk*, which starts at the depth of the node, a
+/// multiple of six. Two bitmaps describe the node: the prefixes that end within the chunk (63 are
+/// possible) and the branches to deeper nodes (64 are possible). The claims and the children that the
+/// bits stand for are two runs; the number of lower bits that are set is the offset in the run
+/// (Eatherton, Varghese, Dittia: "Tree Bitmap", 2004).
 ///
 ///     depth 0            ┌ 0.0.0.0/0                     bit 0
 ///     root ──────────────┼ 0.0.0.0/1, 128.0.0.0/1        bits 1, 2
 ///       │                └ 0.0.0.0/3 …                   bits 7 … 14
-///       │ chunk 000000 (0.0.0.0/4): one node below it, and that is far down
+///       │ chunk 000000 (0.0.0.0/4): its only node is much deeper
 ///       └▶ depth 24, 10.0.0.0/22
 ///            ├ 10.0.0.0/22, 10.0.2.0/23, 10.0.0.0/24 …
 ///            └▶ depth 30, 10.0.0.16/28
 ///                 └ 10.0.0.16/28, 10.0.0.17/32 …
 ///
-/// Depths count from two zero bits in front of an IPv4 address on, so that a node begins at its bit
-/// 16, where the ``Shortcuts`` lead. No prefix is stored twice, so whatever takes one out exposes the
-/// shorter one that covers it. A node other than the root has a prefix or two branches: there are
-/// never more nodes than twice the prefixes, and a look-up passes 6 of them for IPv4 or 22 for IPv6
-/// at the most.
+/// The depth of an IPv4 node counts two zero bits in front of the address, so that a node starts at
+/// bit 16, where the ``Shortcuts`` lead. Each prefix is stored once; removing it exposes the shorter
+/// one that covers it. A node other than the root has a prefix or two branches, so there are at most
+/// twice as many nodes as prefixes. A look-up visits at most 6 nodes for IPv4 and 22 for IPv6.
 struct PrefixTrie<Address: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable>:
     ~Copyable, Sendable
 {
-    var nodes: BlockPool<Node>
-    var claims: BlockPool<Claim>
+    private(set) var nodes: Nodes
+    // Not private: PrefixTrie+Shortcuts.swift changes it too.
     var shortcuts: Shortcuts
-    /// For each chunk the bits of the six prefixes that it lies in. An `InlineArray` would be copied
-    /// whole for each element that is read (seen in the code of Swift 6.3.1).
+    /// For each chunk the bits of the six prefixes that contain it. An `InlineArray` would be copied as
+    /// a whole for each element that is read (seen in the code of Swift 6.3.1).
     private var covering = BlockPool<UInt64>()
+    /// The number of prefixes.
     private(set) var count: Int
 
-    /// What a prefix stands for.
-    struct Claim: BitwiseCopyable, Sendable {
-        /// The peer slot that owns the prefix, below ``noOwner``.
-        var owner: UInt32
-        /// Where the prefix itself is kept.
-        var entry: UInt32
-    }
-
-    // Not private: a private type here breaks the debug code of other files (Swift 6.3.1).
-    struct Node: BitwiseCopyable {
-        /// The prefixes that end here: bit 2^length − 1 + value, with up to five bits of length.
-        var prefixes: UInt64 = 0
-        /// The chunks that lead on to a deeper node.
-        var branches: UInt64 = 0
-        /// The bits that lead here; zero from `depth` on.
-        var address: Address
-        /// The run of nodes, one for each bit of `branches`.
-        var children = noIndex
-        /// The run of claims, one for each bit of `prefixes`; of a single claim only its entry.
-        var claims = noIndex
-        /// The owner of a single claim and the depth, 24 and 8 bits.
-        private var ownerAndDepth: UInt32
-
-        /// A node without prefixes and branches on the way to `address`.
-        init(toward address: Address, at depth: Int) {
-            let length = Swift.max(depth - PrefixTrie.lead, 0)
-            self.address = address & ~(Address.max >> Address(length))
-            ownerAndDepth = UInt32(depth)
-        }
-
-        @inline(__always)
-        var depth: Int { Int(ownerAndDepth & 0xFF) }
-
-        @inline(__always)
-        var singleOwner: UInt32 {
-            get { ownerAndDepth >> 8 }
-            set { ownerAndDepth = newValue << 8 | ownerAndDepth & 0xFF }
-        }
-    }
-
-    /// A trie of these parts, which the caller fills.
-    init(
-        nodes: consuming BlockPool<Node>, claims: consuming BlockPool<Claim>,
-        shortcuts: consuming Shortcuts, count: Int
-    ) {
+    private init(nodes: consuming Nodes, shortcuts: consuming Shortcuts, count: Int) {
         self.nodes = nodes
-        self.claims = claims
         self.shortcuts = shortcuts
         self.count = count
         covering.fill(count: 64, with: 0)
@@ -90,12 +46,10 @@ struct PrefixTrie<Address: FixedWidthInteger & UnsignedInteger & BitwiseCopyable
 
     /// A trie without prefixes.
     init() {
-        self.init(nodes: BlockPool(), claims: BlockPool(), shortcuts: Shortcuts(), count: 0)
-        let root = nodes.allocate(1)
-        nodes[root] = Node(toward: 0, at: 0)
+        self.init(nodes: Nodes(), shortcuts: Shortcuts(), count: 0)
     }
 
-    /// The slot that owns the longest prefix in which `address` lies, or ``noOwner``.
+    /// The slot that owns the longest prefix that contains `address`, or ``noOwner``.
     @inline(__always)
     func lookup(_ address: Address) -> UInt32 {
         var owner = noOwner
@@ -107,7 +61,7 @@ struct PrefixTrie<Address: FixedWidthInteger & UnsignedInteger & BitwiseCopyable
             node = nodes[shortcut.node]
             guard Self.agree(address, node.address, upTo: node.depth) else { return owner }
         } else {
-            node = nodes[0]
+            node = nodes[Nodes.root]
         }
         var bestHits: UInt64 = 0
         var best = node
@@ -117,96 +71,181 @@ struct PrefixTrie<Address: FixedWidthInteger & UnsignedInteger & BitwiseCopyable
             if hits != 0 { (best, bestHits) = (node, hits) }
             let branch = 1 &<< UInt64(truncatingIfNeeded: chunk)
             guard node.branches & branch != 0 else { break }
-            node = nodes[node.children &+ Self.rank(of: branch, in: node.branches)]
+            node = nodes[node.child(at: branch)]
             guard Self.agree(address, node.address, upTo: node.depth) else { break }
         }
         guard bestHits != 0 else { return owner }
         guard !best.prefixes.isSingleBit else { return best.singleOwner }
-        // The longest of the prefixes has the highest bit.
+        // The longest prefix has the highest bit.
         let longest = 1 &<< UInt64(truncatingIfNeeded: 63 &- bestHits.leadingZeroBitCount)
-        return claims[best.claims &+ Self.rank(of: longest, in: best.prefixes)].owner
+        return nodes.claim(at: best.claim(at: longest)).owner
     }
 
-    /// The claim on exactly this prefix.
+    /// The claim on exactly this prefix, nil if there is none.
     func claim(on address: Address, length: Int) -> Claim? {
         guard let index = find(address, length: length) else { return nil }
-        return claim(of: nodes[index], at: Self.position(of: address, length: length))
+        return nodes.claim(of: nodes[index], at: Self.bit(of: address, length: length))
     }
 
-    /// Changes the claim on a prefix that is there.
+    /// The index of the node that holds a prefix, nil if there is none.
+    private func find(_ address: Address, length: Int) -> UInt32? {
+        let home = Self.home(of: length)
+        var index = Nodes.root
+        while nodes[index].depth < home {
+            let chunk = Self.chunk(of: address, at: nodes[index].depth)
+            guard let child = nodes.child(of: index, chunk: chunk) else { return nil }
+            index = child
+        }
+        let node = nodes[index]
+        guard node.depth == home, node.prefixes & Self.bit(of: address, length: length) != 0,
+            home == 0 || Self.agree(address, node.address, upTo: home)
+        else { return nil }
+        return index
+    }
+
+    // MARK: Changes
+
+    /// Replaces the claim on a prefix, if there is one.
     mutating func replaceClaim(on address: Address, length: Int, with claim: Claim) {
         guard let index = find(address, length: length) else { return }
-        let position = Self.position(of: address, length: length)
-        _ = takeClaim(from: index, at: position)
-        addClaim(claim, to: index, at: position)
+        let bit = Self.bit(of: address, length: length)
+        _ = nodes.removeClaim(from: index, at: bit)
+        nodes.insertClaim(claim, into: index, at: bit)
         let slots = Self.slots(of: address, length: length)
         shortcuts.replace(owner: claim.owner, ofLength: length, in: slots)
     }
 
-    /// Adds a prefix that is not there yet. The bits of `address` from `length` on are zero.
+    /// Inserts a prefix that is not in the trie. The bits of `address` from `length` on are zero.
     mutating func insert(_ address: Address, length: Int, claim: Claim) {
-        if nodes.wantsCompaction || claims.wantsCompaction { compact() }
+        if nodes.wantsCompaction { self = compacted(withRoomFor: 0) }
         let home = Self.home(of: length)
-        var index: UInt32 = 0
+        var index = Nodes.root
         while nodes[index].depth < home {
-            let node = nodes[index]
-            let chunk = Self.chunk(of: address, at: node.depth)
-            guard let child = child(of: index, chunk: chunk) else {
-                index = addBranch(to: index, chunk: chunk, Node(toward: address, at: home))
+            let chunk = Self.chunk(of: address, at: nodes[index].depth)
+            guard let child = nodes.child(of: index, chunk: chunk) else {
+                let node = Node(toward: address, at: home)
+                let parent = index
+                index = nodes.insertChild(node, into: parent, chunk: chunk)
+                nodes.publishChildren(of: parent, to: &shortcuts)
                 break
             }
             let childDepth = nodes[child].depth
             let common = (address ^ nodes[child].address).leadingZeroBitCount + Self.lead
             let meeting = min(common / 6 * 6, home, childDepth)
-            if meeting < childDepth { split(child, at: meeting) }
+            if meeting < childDepth {
+                nodes.split(child, at: meeting)
+                nodes.publishChildren(of: child, to: &shortcuts)
+            }
             index = child
         }
-        addClaim(claim, to: index, at: Self.position(of: address, length: length))
+        nodes.insertClaim(claim, into: index, at: Self.bit(of: address, length: length))
         count += 1
         if shortcuts.areActive {
             let slots = Self.slots(of: address, length: length)
             shortcuts.insert(owner: claim.owner, length: length, in: slots)
         } else if Address.bitWidth == 32, count >= Shortcuts.leastCount {
-            makeShortcuts()
+            shortcuts = nodes.makeShortcuts()
         }
     }
 
-    /// Takes out a prefix; the answer is the claim on it, if it was there.
+    /// Removes a prefix and returns the claim on it, nil if there is none.
     mutating func remove(_ address: Address, length: Int) -> Claim? {
         let home = Self.home(of: length)
-        var parent: UInt32 = 0
-        var index: UInt32 = 0
+        var parent = Nodes.root
+        var index = Nodes.root
         while nodes[index].depth < home {
             parent = index
             let chunk = Self.chunk(of: address, at: nodes[index].depth)
-            guard let child = child(of: index, chunk: chunk), nodes[child].depth <= home,
+            guard let child = nodes.child(of: index, chunk: chunk), nodes[child].depth <= home,
                 Self.agree(address, nodes[child].address, upTo: nodes[child].depth)
             else { return nil }
             index = child
         }
-        let position = Self.position(of: address, length: length)
-        guard let claim = takeClaim(from: index, at: position) else { return nil }
+        let bit = Self.bit(of: address, length: length)
+        guard let claim = nodes.removeClaim(from: index, at: bit) else { return nil }
         count -= 1
-        if index != 0, nodes[index].prefixes == 0, nodes[index].branches == 0 {
-            dropBranch(of: parent, chunk: Self.chunk(of: address, at: nodes[parent].depth))
+        if index != Nodes.root, nodes[index].isEmpty {
+            removeChild(of: parent, towards: address)
             index = parent
         }
-        mergeIfPointless(index)
+        merge(index)
         if shortcuts.areActive {
-            exposeBelow(address, length: length)
-            if count < Shortcuts.leastCount / 4 { shortcuts.drop() }
+            exposeShorterPrefix(of: address, length: length)
+            if count < Shortcuts.leastCount / 4 { shortcuts.deactivate() }
         }
         return claim
     }
 
-    /// The bytes of memory that the trie holds.
-    var byteCount: Int {
-        nodes.byteCount + claims.byteCount + shortcuts.byteCount + covering.byteCount
+    private mutating func removeChild(of index: UInt32, towards address: Address) {
+        let node = nodes[index]
+        let chunk = Self.chunk(of: address, at: node.depth)
+        if node.depth < Self.shortcutDepth, let child = nodes.child(of: index, chunk: chunk),
+            nodes[child].depth >= Self.shortcutDepth
+        {
+            shortcuts.setNode(noIndex, at: Self.slot(of: nodes[child].address))
+        }
+        nodes.removeChild(of: index, chunk: chunk)
+        nodes.publishChildren(of: index, to: &shortcuts)
     }
 
-    /// The nodes and claims in use, with what rounding adds: one, the root, in an empty trie.
-    var elementsInUse: Int { nodes.elementsInUse + claims.elementsInUse }
+    private mutating func merge(_ index: UInt32) {
+        let depth = nodes[index].depth
+        guard nodes.mergeIfPointless(index), depth < Self.shortcutDepth else { return }
+        nodes.publish(index, to: &shortcuts)
+    }
+
+    // MARK: Memory
+
+    /// The size of the memory in bytes.
+    var byteCount: Int { nodes.byteCount + shortcuts.byteCount + covering.byteCount }
+
+    /// The allocated nodes and claims, with run sizes rounded up: one, the root, in an empty trie.
+    var elementsInUse: Int { nodes.elementsInUse }
+
+    /// The most elements that one more prefix may allocate in a pool: it may move a run of 63 to one of
+    /// 64, and split a node.
+    private static var elementsPerPrefix: Int { 66 }
+
+    /// Whether `count` more prefixes may make a pool grow.
+    func lacksRoom(for count: Int) -> Bool {
+        nodes.lacksRoom(for: count * Self.elementsPerPrefix)
+    }
+
+    /// Makes the memory for `count` more prefixes, for ``adopt(_:)``.
+    func makeRoom(for count: Int) -> Room {
+        let elements = count * Self.elementsPerPrefix
+        return if nodes.shouldCompact(for: elements) {
+            Room(trie: compacted(withRoomFor: elements), growth: Nodes.Growth())
+        } else {
+            Room(trie: nil, growth: nodes.grown(toHaveRoomFor: elements))
+        }
+    }
+
+    /// Memory for more prefixes; after ``adopt(_:)`` the memory that it replaced.
+    struct Room: ~Copyable {
+        fileprivate var trie: PrefixTrie?
+        fileprivate var growth: Nodes.Growth
+    }
+
+    /// Swaps in the memory of ``makeRoom(for:)``. The trie must not have changed since.
+    mutating func adopt(_ room: inout Room) {
+        if var trie = room.trie.take() {
+            swap(&self, &trie)
+            room.trie = consume trie
+        }
+        nodes.adopt(&room.growth)
+    }
+
+    /// A copy without free runs, and with room for more elements in each pool. It pays off when a fifth
+    /// of a pool is free, hence after a number of changes proportional to its size.
+    private func compacted(withRoomFor elements: Int) -> PrefixTrie {
+        var trie = PrefixTrie(
+            nodes: nodes.compacted(withRoomFor: elements), shortcuts: shortcuts.copy(),
+            count: count)
+        trie.nodes.publish(below: Nodes.root, to: &trie.shortcuts)
+        return trie
+    }
 }
 
-/// No owner: slots of peers are below.
+/// No owner: peer slots are less than this.
 let noOwner: UInt32 = 0xFF_FFFF

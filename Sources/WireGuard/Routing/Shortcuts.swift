@@ -1,17 +1,17 @@
-/// What the first 16 bits of an IPv4 address decide: the owner of the longest prefix of up to 15
-/// bits, and where the ``PrefixTrie`` goes on.
+/// The result of a look-up for the first 16 bits of an IPv4 address: the owner of the longest prefix
+/// of up to 15 bits, and the node where the look-up continues.
 ///
-/// It spares a look-up in a large table the upper half of the trie, and is no more than a copy of
-/// that: half a MiB, made when a table has some thousand prefixes.
+/// In a large table this skips the upper half of the ``PrefixTrie``. It is a cache of half a MiB,
+/// derived from the trie and present only while the table has thousands of prefixes.
 struct Shortcuts: ~Copyable, Sendable {
     private var table = BlockPool<Shortcut>()
-    /// Whether there are any.
+    /// Whether the cache is present.
     private(set) var areActive = false
 
-    struct Shortcut: BitwiseCopyable {
-        /// The first node from depth 18 on, or ``noIndex``.
+    struct Shortcut: BitwiseCopyable, Equatable {
+        /// The first node at depth 18 or deeper, or ``noIndex``.
         var node = noIndex
-        /// The owner and one more than the length of its prefix, 24 and 8 bits.
+        /// The owner in the upper 24 bits; the length of its prefix plus one in the lower 8.
         fileprivate var ownerAndLength = noOwner << 8
 
         /// The owner, or ``noOwner``.
@@ -19,17 +19,18 @@ struct Shortcuts: ~Copyable, Sendable {
         var owner: UInt32 { ownerAndLength >> 8 }
     }
 
+    /// The shortcut of the addresses whose first 16 bits are `slot`.
     @inline(__always)
     subscript(slot: Int) -> Shortcut { table[UInt32(truncatingIfNeeded: slot)] }
 
-    /// Makes shortcuts that lead nowhere.
-    mutating func make() {
+    /// Allocates shortcuts without owners and nodes.
+    mutating func activate() {
         table = BlockPool()
         table.fill(count: 1 << Self.bitCount, with: Shortcut())
         areActive = true
     }
 
-    /// The same in memory of its own.
+    /// A copy with its own memory.
     func copy() -> Shortcuts {
         var copy = Shortcuts()
         copy.table = table.copy()
@@ -38,18 +39,18 @@ struct Shortcuts: ~Copyable, Sendable {
     }
 
     /// Frees the memory.
-    mutating func drop() {
+    mutating func deactivate() {
         table = BlockPool()
         areActive = false
     }
 
-    /// Names the node that a shortcut leads to.
+    /// Sets the node where the look-up continues.
     mutating func setNode(_ node: UInt32, at slot: Int) {
         guard areActive else { return }
         table[UInt32(slot)].node = node
     }
 
-    /// Notes a new prefix.
+    /// Adds a prefix.
     mutating func insert(owner: UInt32, length: Int, in slots: Range<Int>) {
         guard areActive, length < Self.bitCount else { return }
         for slot in slots where table[UInt32(slot)].ownerAndLength & 0xFF <= length {
@@ -57,19 +58,19 @@ struct Shortcuts: ~Copyable, Sendable {
         }
     }
 
-    /// Gives a prefix to another owner.
+    /// Changes the owner of a prefix.
     mutating func replace(owner: UInt32, ofLength length: Int, in slots: Range<Int>) {
         replace(ofLength: length, in: slots, with: owner, length: length)
     }
 
-    /// Puts another prefix in the place of one.
+    /// Replaces a prefix by another.
     mutating func replace(
         ofLength length: Int, in slots: Range<Int>, with owner: UInt32, length other: Int
     ) {
         set(ofLength: length, in: slots, owner << 8 | UInt32(other + 1))
     }
 
-    /// Puts no prefix in the place of one.
+    /// Removes a prefix that no shorter one covers.
     mutating func remove(ofLength length: Int, in slots: Range<Int>) {
         set(ofLength: length, in: slots, noOwner << 8)
     }
@@ -81,11 +82,11 @@ struct Shortcuts: ~Copyable, Sendable {
         }
     }
 
-    /// The bytes of memory.
+    /// The size of the memory in bytes.
     var byteCount: Int { table.byteCount }
 
-    /// The bits that decide.
+    /// The number of address bits that select a shortcut.
     static let bitCount = 16
-    /// The number of prefixes from which on shortcuts are made; below a quarter they are dropped.
+    /// Shortcuts are activated at this number of prefixes and deactivated below a quarter of it.
     static let leastCount = 4096
 }

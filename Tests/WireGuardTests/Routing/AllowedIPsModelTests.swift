@@ -43,6 +43,7 @@ struct AllowedIPsModelTests {
                 expect(table.lookup(address), is: model.lookup(address))
                 if case .v4 = address { asked.v4 += 1 } else { asked.v6 += 1 }
             }
+            if round % 5 == 0 { table.assertInvariants() }
             let counts = model.counts
             let leaving =
                 UInt32(round * peers / (rounds + 1))..<UInt32((round + 1) * peers / (rounds + 1))
@@ -90,6 +91,7 @@ struct AllowedIPsModelTests {
             let address = generator.mutate(base)
             expect(table.lookup(address), is: model.lookup(address))
             expect(table.count, is: model.count)
+            if step % 50 == 0 { table.assertInvariants() }
         }
         for owner in 0..<8 as Range<UInt32> {
             let owner = PeerSlot(rawValue: owner)
@@ -173,6 +175,7 @@ struct AllowedIPsModelTests {
                     model.insert(prefix, owner: owner)
                     table.insert(prefix, owner: owner)
                 }
+                if step % 300 == 0 { table.assertInvariants() }
                 for _ in 0..<4 {
                     let address = generator.mutate(base)
                     expect(table.lookup(address), is: model.lookup(address))
