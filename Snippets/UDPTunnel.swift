@@ -111,6 +111,7 @@ func wait(for nodes: [Node]) {
 }
 // snippet.end
 
+// snippet.configuration
 /// Gives a node its key and one peer, with all IPv4 addresses behind it, and brings its tunnel up.
 func connect(
     _ node: Node, _ key: borrowing PrivateKey, to peer: PublicKey, atPort port: UInt16
@@ -125,6 +126,7 @@ func connect(
     try node.tunnel.configure(change, now: readClocks())
     node.tunnel.bringUp(now: readClocks())
 }
+// snippet.end
 
 try Cryptography.initialize()
 var random = SystemRandom()

@@ -1,48 +1,48 @@
 import CIPsecMB
 import CLanes
 
-/// The code that seals and opens batches; chosen once, when a device is made.
+/// The code that seals and opens batches, chosen when a device is created.
 ///
-/// libsodium is the one that is everywhere, and the judge: any other is used only after it gave the
-/// same answers here, on this processor, in this process (``AEADSelfTest``).
+/// libsodium is always available and is the reference: another implementation is used only after it gave
+/// the same results as libsodium in this process (``AEADSelfTest``).
 package enum AEADImplementation: String, CaseIterable, Sendable {
     // The raw values are the values of `WG_AEAD`.
 
-    /// Our own, for batches: each lane of a vector at work on another block or packet. It needs AVX-512
-    /// with IFMA. A packet that is alone is left to ipsec-mb where that can be used.
+    /// Our own SIMD code for batches (Sources/CLanes), which computes another block or packet in each lane
+    /// of a vector register. Needs AVX-512 with IFMA. A batch of one packet uses ipsec-mb if available.
     case lanes
-    /// As ``lanes``, with AVX2 and BMI2.
+    /// The same for AVX2 with BMI2.
     case lanesAVX2 = "lanes-avx2"
-    /// intel-ipsec-mb: AVX-512 with IFMA, AVX2, AVX or SSE; x86-64 only, and only where it was
-    /// installed when this was built.
+    /// intel-ipsec-mb, with AVX-512 with IFMA, AVX2, AVX or SSE. x86-64 only, and only if it was installed
+    /// at build time.
     case ipsecMB = "ipsec-mb"
-    /// libsodium, everywhere, one packet after the other.
+    /// libsodium, on all processors, one packet after the other.
     case sodium
 
-    /// Those that can be used here; libsodium is the last of them.
+    /// The usable implementations. The last one is libsodium.
     package static var available: [AEADImplementation] { allCases.filter { $0.obstacle == nil } }
 
-    /// Those that are used without being asked for, the fastest first. Where there is AVX-512 but not
-    /// all of it that ``lanes`` needs, ipsec-mb has some use for it, and it was not measured whether
-    /// AVX2 is faster.
+    /// The candidates if none is configured, fastest first. On a processor with AVX-512 that lacks what
+    /// ``lanes`` needs, ipsec-mb uses what there is. Whether ``lanesAVX2`` is faster there was not measured.
     package static let defaults: [AEADImplementation] =
         clanes_has_avx512()
         ? [.lanes, .ipsecMB, .lanesAVX2, .sodium] : [.lanesAVX2, .ipsecMB, .sodium]
 
-    /// The fastest one that can be used here. None that is slower is tried out.
+    /// The fastest usable implementation. Does not test slower ones.
     package static var fastest: AEADImplementation {
         defaults.first { $0.obstacle == nil } ?? .sodium
     }
 
-    /// The one that `WG_AEAD` names: `lanes` are the widest that this processor has. It is not tried out:
-    /// that takes keys, in memory that a process which goes to the background afterwards has not locked.
+    /// The implementation that `WG_AEAD` names, nil for an unknown name. `lanes` means AVX2 on a processor
+    /// without AVX-512. Does not test it: that allocates keys, and memory locks do not survive the fork(2)
+    /// into the background.
     package init?(name: String) {
         guard let named = Self(rawValue: name) else { return nil }
         let isTooWide = named == .lanes && !clanes_runs(clanes_avx512) && clanes_runs(clanes_avx2)
         self = isTooWide ? .lanesAVX2 : named
     }
 
-    /// Why it cannot be used; nil if it can. The first call tries it out, which takes a millisecond.
+    /// Why it cannot be used, or nil if it can. The first call runs the self-test, which takes 1 ms.
     package var obstacle: Obstacle? {
         switch self {
         case .lanes: Self.obstacleOfLanes
@@ -52,30 +52,30 @@ package enum AEADImplementation: String, CaseIterable, Sendable {
         }
     }
 
-    /// What may be in the way of an implementation.
+    /// Why an implementation cannot be used.
     package enum Obstacle: Sendable, Equatable, CustomStringConvertible {
-        /// It is for other processors, or its library was missing when this was built.
+        /// It is for another architecture, or its library was missing at build time.
         case notBuilt
-        /// This processor cannot run it, or there is no memory for it.
+        /// The processor does not support it, or there is no memory for it.
         case notStarted
-        /// It did not agree with libsodium.
+        /// Its results differ from those of libsodium.
         case wrongAnswers
 
         package var description: String {
             switch self {
             case .notBuilt:
-                "it is not part of this build (it is for x86-64, and ipsec-mb needs libipsec-mb-dev when this is built)"
-            case .notStarted: "this processor cannot run it, or there is no memory for it"
-            case .wrongAnswers: "it does not give the same answers as libsodium"
+                "not part of this build (x86-64 only; ipsec-mb needs libipsec-mb-dev at build time)"
+            case .notStarted: "not supported by this processor, or not enough memory"
+            case .wrongAnswers: "its results differ from those of libsodium"
             }
         }
     }
 
-    /// What it is called in a log, such as "ipsec-mb 1.3.0" or "lanes of AVX-512".
+    /// The name for logs, such as "ipsec-mb 1.3.0" or "lanes (AVX-512)".
     package var nameAndVersion: String {
         switch self {
-        case .lanes: "\(rawValue) of AVX-512"
-        case .lanesAVX2: "\(rawValue) of AVX2"
+        case .lanes: "\(rawValue) (AVX-512)"
+        case .lanesAVX2: "\(rawValue) (AVX2)"
         // A static string of the library, terminated by zero.
         case .ipsecMB: unsafe "\(rawValue) \(String(cString: cipsecmb_version()))"
         case .sodium: "\(rawValue) \(Cryptography.sodiumVersion)"

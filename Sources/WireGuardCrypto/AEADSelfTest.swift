@@ -1,11 +1,11 @@
-/// Whether code that seals and opens batches does what libsodium does: every length at which such
-/// code changes its way, sealed, opened, and opened with a forged tag.
+/// Compares an implementation with libsodium. Seals and opens packets of all lengths around which
+/// implementations switch to other code, and opens them with forged tags.
 package struct AEADSelfTest: ~Copyable {
-    /// How a batch is sealed.
+    /// Seals a batch.
     package typealias Seal = (
         Span<AEADPacket>, inout MutableRawSpan, borrowing SymmetricKey
     ) -> Void
-    /// How a batch is opened.
+    /// Opens a batch.
     package typealias Open = (
         inout MutableSpan<AEADPacket>, inout MutableRawSpan, borrowing SymmetricKey
     ) -> Void
@@ -14,19 +14,18 @@ package struct AEADSelfTest: ~Copyable {
     private let open: Open
     private let key: SymmetricKey
 
-    /// Around the sizes of a block of Poly1305, of one and of several blocks of ChaCha20, of vectors
-    /// of them; the MTU, and beyond what a datagram takes.
+    /// Lengths around the block size of Poly1305, around one and several blocks of ChaCha20 and vectors of
+    /// them, the MTU, and about the largest datagram.
     private static let lengths = [
         0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025,
         1420, 1424, 4097, 65_000,
     ]
     private static let tagSize = ChaCha20Poly1305.tagSize
 
-    /// Counters, and texts in hexadecimal digits, for which the sum of Poly1305 comes to p, p + 1, …
-    /// p + 4 under the key of this test: what is random reaches the last subtraction of p once in
-    /// 2^128 times. For the last four, the limbs of ``AEADImplementation/lanes`` add up to more than
-    /// 2^130, and what comes back to the lowest of them goes on into the others, which is as rare as
-    /// once in 2^41 times.
+    /// Counters, and texts in hexadecimal, for which the sum of Poly1305 is p, p + 1, … p + 4 under the
+    /// key of this test. A random text reaches the final subtraction of p with probability 2^-128. For the
+    /// last four, the limbs of ``AEADImplementation/lanes`` add up to more than 2^130, and the carry into
+    /// the lowest limb propagates to the others, which happens with probability 2^-41 at random.
     private static let sumsAbovePrime: [(counter: UInt64, text: String)] = [
         (2, "a9a3fe55e7eaac6ecb4f3f70ccce61b5cce243db0ad097a50da2335ddce26737"),
         (1, "2354f35fb52aaf1829b6ae5c52959987c3ac78af6c28aa2836dfa1d8ed9a685b"),
@@ -43,25 +42,25 @@ package struct AEADSelfTest: ~Copyable {
         (1, "29a6d0075e7e02f456432c9c0225edd9e436533d1ba3cd455ccb6f7b8b4fb577"),
     ]
 
-    /// A test of one of the implementations.
+    /// Tests one of the implementations.
     package init(_ implementation: AEADImplementation) {
         self.init(
             seal: { ChaCha20Poly1305.seal($0, in: &$1, key: $2, using: implementation) },
             open: { ChaCha20Poly1305.open(&$0, in: &$1, key: $2, using: implementation) })
     }
 
-    /// A test of any code.
+    /// Tests any code.
     package init(seal: @escaping Seal, open: @escaping Open) {
         self.seal = seal
         self.open = open
-        // Numbers, and no secret.
+        // Not a secret.
         let bytes = [UInt8](0..<32)
         // Bytes have no padding.
         key = SymmetricKey(Secret32(copying: unsafe bytes.span.bytes))
     }
 
-    /// Whether all answers are libsodium's: each packet with a counter of its own in both words, and a
-    /// batch as it is sent, whose counters follow each other from one upper word into the next.
+    /// Whether all results equal those of libsodium. Tests a batch whose counters differ in both words, and
+    /// a batch with consecutive counters that crosses from one upper word to the next.
     package var passes: Bool {
         passes { UInt64($0 + 1) &* 0x0101_0101_0203_0405 }
             && passes { 0x1_FFFF_FFF0 &+ UInt64($0) }
@@ -113,7 +112,7 @@ package struct AEADSelfTest: ~Copyable {
         return opens(received, sealed, plaintext) && refuses(received, sealed)
     }
 
-    /// All that is authentic is opened, with the tags left as they are.
+    /// Whether all authentic packets are opened. Does not look at the tags.
     private func opens(
         _ packets: [AEADPacket], _ sealed: [UInt8], _ plaintext: [UInt8]
     ) -> Bool {
@@ -124,7 +123,8 @@ package struct AEADSelfTest: ~Copyable {
         }
     }
 
-    /// A bit of each tag is wrong, of each packet another one, and nothing is released.
+    /// Whether packets with one wrong bit in the tag are refused and their text is zeroed. Flips another
+    /// bit in each packet.
     private func refuses(_ packets: [AEADPacket], _ sealed: [UInt8]) -> Bool {
         var forged = sealed
         for (index, packet) in packets.enumerated() {
@@ -151,7 +151,7 @@ package struct AEADSelfTest: ~Copyable {
         return (packets, bytes)
     }
 
-    /// Word by word: this is done at each start, and took longer byte by byte than all the rest of it.
+    /// Compares words: this runs at each start, and comparing bytes took longer than the rest of the test.
     private static func equal(_ left: [UInt8], _ right: [UInt8], in range: Range<Int>) -> Bool {
         guard left.count == right.count else { return false }
         // Bytes have no padding.
@@ -160,7 +160,7 @@ package struct AEADSelfTest: ~Copyable {
         var difference: UInt64 = 0
         var offset = 0
         while offset <= range.count - 8 {
-            // It is checked to lie in the span, and every word is a number.
+            // The offset is in bounds, and any eight bytes are a valid integer.
             let (a, b) = unsafe (
                 left.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self),
                 right.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)

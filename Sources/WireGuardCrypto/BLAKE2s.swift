@@ -1,15 +1,15 @@
 import CBlake2
 
-/// BLAKE2s (RFC 7693) as WireGuard uses it: Hash with 32 bytes, Mac keyed with 16, and HMAC.
+/// BLAKE2s (RFC 7693) as WireGuard uses it (paper §5.4): Hash with 32 bytes, keyed Mac with 16, and HMAC.
 ///
-/// Each takes up to three inputs, hashed as if joined. The state of a hash lives in one place on the
-/// stack and is wiped there: messages pass through it that are secret.
+/// Each function takes up to three inputs and hashes their concatenation. Inputs can be secret, so the state
+/// of a hash stays in one place on the stack and is wiped there.
 package enum BLAKE2s {
-    /// The bytes of ``hash(_:_:_:into:)`` and ``hmac(key:_:_:into:)``.
+    /// The output size of ``hash(_:_:_:into:)`` and ``hmac(key:_:_:into:)`` in bytes.
     package static let hashSize = 32
-    /// The bytes of ``mac(key:_:_:_:into:)``.
+    /// The output size of ``mac(key:_:_:_:into:)`` in bytes.
     package static let macSize = 16
-    /// The bytes of a block.
+    /// The size of a block in bytes.
     static let blockSize = 64
 
     /// Hash(`a` ‖ `b` ‖ `c`).
@@ -19,7 +19,7 @@ package enum BLAKE2s {
         Bytes32 { hash(a, b, c, into: &$0) }
     }
 
-    /// Hash(`a` ‖ `b` ‖ `c`) to the 32 bytes of `output`.
+    /// Writes Hash(`a` ‖ `b` ‖ `c`) to `output`, which must have 32 bytes.
     package static func hash(
         _ a: RawSpan, _ b: RawSpan = RawSpan(), _ c: RawSpan = RawSpan(),
         into output: inout MutableRawSpan
@@ -28,14 +28,15 @@ package enum BLAKE2s {
         digest(key: RawSpan(), a, b, c, into: &output)
     }
 
-    /// Mac(`key`, `a` ‖ `b` ‖ `c`). The key is at most 32 bytes.
+    /// Mac(`key`, `a` ‖ `b` ‖ `c`). The key must have at most 32 bytes.
     package static func mac(
         key: RawSpan, _ a: RawSpan, _ b: RawSpan = RawSpan(), _ c: RawSpan = RawSpan()
     ) -> Bytes16 {
         Bytes16 { mac(key: key, a, b, c, into: &$0) }
     }
 
-    /// Mac(`key`, `a` ‖ `b` ‖ `c`) to the 16 bytes of `output`. The key is at most 32 bytes.
+    /// Writes Mac(`key`, `a` ‖ `b` ‖ `c`) to `output`, which must have 16 bytes. The key must have at most 32
+    /// bytes.
     package static func mac(
         key: RawSpan, _ a: RawSpan, _ b: RawSpan = RawSpan(), _ c: RawSpan = RawSpan(),
         into output: inout MutableRawSpan
@@ -44,8 +45,8 @@ package enum BLAKE2s {
         digest(key: key, a, b, c, into: &output)
     }
 
-    /// HMAC (RFC 2104) with BLAKE2s of `a` ‖ `b` to the 32 bytes of `output`. The key is at most one
-    /// block of 64 bytes.
+    /// Writes Hmac(`key`, `a` ‖ `b`), RFC 2104 with BLAKE2s, to `output`, which must have 32 bytes. The key
+    /// must have at most 64 bytes, one block.
     package static func hmac(
         key: RawSpan, _ a: RawSpan, _ b: RawSpan = RawSpan(), into output: inout MutableRawSpan
     ) {
@@ -65,7 +66,7 @@ package enum BLAKE2s {
         unsafe hash(block.span.bytes, inner.span.bytes, into: &output)
     }
 
-    /// BLAKE2s of any output length from 1 to 32 bytes and any key of at most 32.
+    /// BLAKE2s with an output of 1 to 32 bytes and a key of at most 32 bytes. An empty key means no key.
     package static func digest(
         key: RawSpan, _ a: RawSpan, _ b: RawSpan, _ c: RawSpan,
         into output: inout MutableRawSpan
@@ -73,7 +74,7 @@ package enum BLAKE2s {
         precondition(1...hashSize ~= output.byteCount && key.byteCount <= hashSize)
         var state = blake2s_state()
         defer { wipe(&state) }
-        // The lengths were checked above; nothing else makes these fail.
+        // These fail only for invalid lengths, which were checked above.
         if key.isEmpty {
             _ = unsafe blake2s_init(&state, output.byteCount)
         } else {

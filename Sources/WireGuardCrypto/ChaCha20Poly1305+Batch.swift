@@ -1,16 +1,16 @@
 import CLanes
 import CSodium
 
-/// One packet of a batch: a range of a buffer, and the counter of its nonce.
+/// One packet of a batch: a range of a buffer and the counter of its nonce.
 package struct AEADPacket: BitwiseCopyable, Sendable {
-    /// Where the plaintext, or the ciphertext, begins in the buffer.
+    /// The offset of the plaintext or ciphertext in the buffer.
     package var offset: Int
-    /// To seal: the bytes of the plaintext; the tag follows them. To open: the bytes of ciphertext
-    /// and tag.
+    /// To seal: the size of the plaintext in bytes, without the tag that is written after it. To open: the
+    /// size of ciphertext and tag.
     package var length: Int
-    /// The counter.
+    /// The counter of the nonce.
     package var counter: UInt64
-    /// Whether the tag was right; written by `open`, false before.
+    /// Whether the tag was right. `open` sets it.
     package var isAuthentic = false
 
     /// Makes a packet of a batch.
@@ -22,12 +22,12 @@ package struct AEADPacket: BitwiseCopyable, Sendable {
     }
 }
 
-/// Transport data: no additional data, in place, many packets under one key.
+/// Transport data: many packets under one key, in place, without additional data.
 ///
-/// The ranges of a batch lie in the buffer and do not overlap; a range that leaves it is a bug of
-/// ours and traps before any byte is touched.
+/// The ranges of a batch must not overlap. A range outside the buffer is a programming error and traps
+/// before any byte is accessed.
 extension ChaCha20Poly1305 {
-    /// Seals each packet in place and writes its tag behind it.
+    /// Seals each packet in place and writes its tag after it.
     package static func seal(
         _ packets: Span<AEADPacket>, in buffer: inout MutableRawSpan,
         key: borrowing SymmetricKey, using implementation: AEADImplementation
@@ -48,8 +48,8 @@ extension ChaCha20Poly1305 {
         }
     }
 
-    /// Opens each packet in place and notes in it whether it is authentic. The bytes of one that is
-    /// not are zero afterwards, but for the tag: no plaintext is released.
+    /// Opens each packet in place and sets ``AEADPacket/isAuthentic``. Zeroes the text of a packet that is
+    /// not authentic, so that no plaintext is released. The tags stay.
     package static func open(
         _ packets: inout MutableSpan<AEADPacket>, in buffer: inout MutableRawSpan,
         key: borrowing SymmetricKey, using implementation: AEADImplementation
@@ -70,8 +70,9 @@ extension ChaCha20Poly1305 {
         }
     }
 
-    /// One packet alone leaves most lanes empty: ipsec-mb needs 0.4 (64 bytes) to 0.9 (1420 bytes) of the
-    /// time then, and more from two packets on. With AVX2 libsodium is faster up to some 1000 bytes, too.
+    /// A single packet leaves most lanes empty. ipsec-mb takes 0.4 (64 bytes) to 0.9 (1420 bytes) of the
+    /// time of the lanes for one packet, and more time for two or more. libsodium is faster than the AVX2
+    /// lanes for one packet of up to about 1000 bytes.
     private static let canUseIPsecMB = AEADImplementation.ipsecMB.obstacle == nil
 
     @inline(always)
@@ -89,7 +90,7 @@ extension ChaCha20Poly1305 {
             for index in packets.indices {
                 let packet = packets[index]
                 unsafe Nonce(counter: packet.counter).withUnsafeBytes { nonce in
-                    // The range and its tag were checked; ciphertext may equal plaintext.
+                    // The range including the tag was checked. libsodium can encrypt in place.
                     _ = unsafe crypto_aead_chacha20poly1305_ietf_encrypt(
                         base + packet.offset, nil, base + packet.offset, UInt64(packet.length),
                         nil, 0, nil, nonce, key.secret.address)
@@ -98,7 +99,7 @@ extension ChaCha20Poly1305 {
         }
     }
 
-    /// Without bytes nothing is authentic.
+    /// For an empty buffer: no packet is authentic.
     static func refuseAll(_ packets: inout MutableSpan<AEADPacket>) {
         for index in packets.indices { packets[index].isAuthentic = false }
     }
@@ -111,10 +112,10 @@ extension ChaCha20Poly1305 {
             guard let base = unsafe buffer.octets else { return refuseAll(&packets) }
             for index in packets.indices {
                 let packet = packets[index]
-                // A length below the tag's comes from the network; libsodium refuses it as well.
+                // A length below the tag size can come from the network. libsodium refuses it.
                 let status = unsafe Nonce(counter: packet.counter).withUnsafeBytes { nonce in
-                    // The range was checked. The tag is compared first, and if it is wrong the
-                    // output, here the ciphertext itself, is zeroed.
+                    // The range was checked. libsodium compares the tag first and zeroes the output,
+                    // here the ciphertext itself, if it is wrong.
                     unsafe crypto_aead_chacha20poly1305_ietf_decrypt(
                         base + packet.offset, nil, nil, base + packet.offset,
                         UInt64(packet.length), nil, 0, nonce, key.secret.address)

@@ -1,14 +1,13 @@
 import CIPsecMB
 
 #if arch(x86_64) && canImport(CIPsecMBLibrary)
-    // For its name on the linker's command line.
+    // Only to link the library.
     import CIPsecMBLibrary
 #endif
 
-/// Batches by intel-ipsec-mb.
+/// Batches with intel-ipsec-mb.
 ///
-/// Its state belongs to a thread, and is looked up once for a batch; a thread that finds no memory for
-/// one goes on with libsodium.
+/// Each thread has a state, looked up once per batch. A thread without memory for one uses libsodium.
 extension ChaCha20Poly1305 {
     static func sealWithIPsecMB(
         _ packets: Span<AEADPacket>, in buffer: inout MutableRawSpan, key: borrowing SymmetricKey
@@ -20,10 +19,10 @@ extension ChaCha20Poly1305 {
             guard let base = unsafe buffer.octets else { return }
             for index in packets.indices {
                 let packet = packets[index]
-                // The range and its tag were checked.
+                // The range including the tag was checked.
                 let isSealed = unsafe cipsecmb_seal(
                     state, base + packet.offset, packet.length, packet.counter, key.secret.address)
-                // The self-test saw that jobs are completed at once. Never send what is not sealed.
+                // The self-test verified that jobs complete at once. Never send an unsealed packet.
                 precondition(isSealed, "ipsec-mb did not complete a job")
             }
         }
@@ -40,12 +39,12 @@ extension ChaCha20Poly1305 {
             guard let base = unsafe buffer.octets else { return refuseAll(&packets) }
             for index in packets.indices {
                 let packet = packets[index]
-                // A length below the tag's comes from the network.
+                // A length below the tag size can come from the network.
                 guard packet.length >= tagSize else {
                     packets[index].isAuthentic = false
                     continue
                 }
-                // The range was checked. The text is zeroed if the tag is wrong.
+                // The range was checked. If the tag is wrong, this zeroes the text.
                 packets[index].isAuthentic = unsafe cipsecmb_open(
                     state, base + packet.offset, packet.length - tagSize, packet.counter,
                     key.secret.address)

@@ -1,10 +1,10 @@
 import CLanes
 
-/// Batches by the lanes of vectors.
+/// Batches with the SIMD code of Sources/CLanes.
 ///
-/// C takes packets by their addresses, so they are handed over in runs of as many as it works on at once.
+/// C takes an array of addresses, so packets are passed in groups of as many as it processes at once.
 extension ChaCha20Poly1305 {
-    private static let runSize = 64
+    private static let groupSize = 64
 
     static func sealWithLanes(
         _ packets: Span<AEADPacket>, in buffer: inout MutableRawSpan, key: borrowing SymmetricKey,
@@ -12,21 +12,21 @@ extension ChaCha20Poly1305 {
     ) {
         unsafe buffer.withUnsafeMutableBytes { buffer in
             guard let base = unsafe buffer.octets else { return }
-            var run = unsafe InlineArray<64, clanes_packet>(repeating: none(at: base))
+            var group = unsafe InlineArray<64, clanes_packet>(repeating: none(at: base))
             var start = 0
             while start < packets.count {
-                let count = min(runSize, packets.count - start)
+                let count = min(groupSize, packets.count - start)
                 for index in 0..<count {
                     let packet = packets[start + index]
-                    // The range and its tag were checked.
-                    unsafe run[index].text = unsafe base + packet.offset
-                    unsafe run[index].length = packet.length
-                    unsafe run[index].counter = packet.counter
+                    // The range including the tag was checked.
+                    unsafe group[index].text = unsafe base + packet.offset
+                    unsafe group[index].length = packet.length
+                    unsafe group[index].counter = packet.counter
                 }
-                var span = unsafe run.mutableSpan
-                unsafe span.withUnsafeMutableBufferPointer { run in
-                    guard let run = run.baseAddress else { return }
-                    unsafe clanes_seal(instructions, run, count, key.secret.address)
+                var span = unsafe group.mutableSpan
+                unsafe span.withUnsafeMutableBufferPointer { group in
+                    guard let group = group.baseAddress else { return }
+                    unsafe clanes_seal(instructions, group, count, key.secret.address)
                 }
                 start += count
             }
@@ -39,30 +39,30 @@ extension ChaCha20Poly1305 {
     ) {
         unsafe buffer.withUnsafeMutableBytes { buffer in
             guard let base = unsafe buffer.octets else { return refuseAll(&packets) }
-            var run = unsafe InlineArray<64, clanes_packet>(repeating: none(at: base))
+            var group = unsafe InlineArray<64, clanes_packet>(repeating: none(at: base))
             var start = 0
             while start < packets.count {
-                let end = min(start + runSize, packets.count)
+                let end = min(start + groupSize, packets.count)
                 var count = 0
                 for index in start..<end {
                     let packet = packets[index]
                     packets[index].isAuthentic = false
-                    // A length below the tag's comes from the network.
+                    // A length below the tag size can come from the network.
                     guard packet.length >= tagSize else { continue }
                     // The range was checked.
-                    unsafe run[count].text = unsafe base + packet.offset
-                    unsafe run[count].length = packet.length - tagSize
-                    unsafe run[count].counter = packet.counter
+                    unsafe group[count].text = unsafe base + packet.offset
+                    unsafe group[count].length = packet.length - tagSize
+                    unsafe group[count].counter = packet.counter
                     count += 1
                 }
-                var span = unsafe run.mutableSpan
-                unsafe span.withUnsafeMutableBufferPointer { run in
-                    guard let run = run.baseAddress else { return }
-                    unsafe clanes_open(instructions, run, count, key.secret.address)
+                var span = unsafe group.mutableSpan
+                unsafe span.withUnsafeMutableBufferPointer { group in
+                    guard let group = group.baseAddress else { return }
+                    unsafe clanes_open(instructions, group, count, key.secret.address)
                 }
                 count = 0
                 for index in start..<end where packets[index].length >= tagSize {
-                    packets[index].isAuthentic = unsafe run[count].is_authentic
+                    packets[index].isAuthentic = unsafe group[count].is_authentic
                     count += 1
                 }
                 start = end

@@ -1,15 +1,16 @@
 import CSodium
 
-/// ChaCha20-Poly1305 (RFC 8439) with WireGuard's nonce: four zero bytes, then a counter of 64 bits,
+/// ChaCha20-Poly1305 (RFC 8439) with WireGuard's nonce: four zero bytes, then a 64-bit counter,
 /// little-endian.
 ///
-/// Here is the single shot with additional data, for handshakes. Transport data is sealed and opened
-/// by the batch: see `ChaCha20Poly1305+Batch.swift`.
+/// This file seals and opens single texts with additional data, for handshakes. For batches of transport
+/// data see `ChaCha20Poly1305+Batch.swift`.
 package enum ChaCha20Poly1305 {
-    /// The bytes that sealing adds.
+    /// The size of the tag in bytes.
     package static let tagSize = 16
 
-    /// Seals `plaintext` to `output[offset...]`, the tag behind it: `plaintext.byteCount + 16` bytes.
+    /// Seals `plaintext` and writes ciphertext and tag, `plaintext.byteCount + 16` bytes, to `output` at
+    /// `offset`.
     package static func seal(
         _ plaintext: RawSpan, additionalData: RawSpan, counter: UInt64, key: borrowing Secret32,
         into output: inout MutableRawSpan, at offset: Int = 0
@@ -19,7 +20,7 @@ package enum ChaCha20Poly1305 {
             into: &output, at: offset)
     }
 
-    /// As above, under any nonce of RFC 8439.
+    /// The same with any nonce of RFC 8439.
     package static func seal(
         _ plaintext: RawSpan, additionalData: RawSpan, nonce: Nonce, key: borrowing Secret32,
         into output: inout MutableRawSpan, at offset: Int = 0
@@ -31,7 +32,7 @@ package enum ChaCha20Poly1305 {
             unsafe plaintext.withUnsafeBytes { plaintext in
                 unsafe additionalData.withUnsafeBytes { data in
                     unsafe nonce.withUnsafeBytes { nonce in
-                        // Ciphertext and tag fit behind `offset`, as checked above.
+                        // Ciphertext and tag fit at `offset`, as checked above.
                         _ = unsafe crypto_aead_chacha20poly1305_ietf_encrypt(
                             output.address + offset, nil,
                             plaintext.octets, UInt64(plaintext.count),
@@ -42,9 +43,9 @@ package enum ChaCha20Poly1305 {
         }
     }
 
-    /// Opens `ciphertext`, tag included, to `output[offset...]`: `ciphertext.byteCount - 16` bytes.
-    /// Throws ``CryptographyError/notAuthentic`` if the tag is wrong or missing, and then releases
-    /// nothing.
+    /// Opens `ciphertext`, which includes the tag, and writes `ciphertext.byteCount - 16` bytes to `output`
+    /// at `offset`. Throws ``CryptographyError/notAuthentic`` if the tag is wrong or missing, and then
+    /// releases no plaintext.
     package static func open(
         _ ciphertext: RawSpan, additionalData: RawSpan, counter: UInt64, key: borrowing Secret32,
         into output: inout MutableRawSpan, at offset: Int = 0
@@ -54,7 +55,7 @@ package enum ChaCha20Poly1305 {
             into: &output, at: offset)
     }
 
-    /// As above, under any nonce of RFC 8439.
+    /// The same with any nonce of RFC 8439.
     package static func open(
         _ ciphertext: RawSpan, additionalData: RawSpan, nonce: Nonce, key: borrowing Secret32,
         into output: inout MutableRawSpan, at offset: Int = 0
@@ -67,8 +68,8 @@ package enum ChaCha20Poly1305 {
             unsafe ciphertext.withUnsafeBytes { ciphertext in
                 unsafe additionalData.withUnsafeBytes { data in
                     unsafe nonce.withUnsafeBytes { nonce in
-                        // The plaintext fits behind `offset`, as checked above. libsodium compares
-                        // the tag first, and zeroes the output if it is wrong.
+                        // The plaintext fits at `offset`, as checked above. libsodium compares the
+                        // tag first and zeroes the output if it is wrong.
                         unsafe crypto_aead_chacha20poly1305_ietf_decrypt(
                             output.octets.map { unsafe $0 + offset }, nil, nil,
                             ciphertext.address, UInt64(ciphertext.count),
@@ -84,7 +85,7 @@ package enum ChaCha20Poly1305 {
     package struct Nonce: BitwiseCopyable, Sendable {
         private let words: InlineArray<3, UInt32>
 
-        /// A nonce of a 32-bit word, zero in WireGuard, and a counter.
+        /// A nonce of a 32-bit word, which is zero in WireGuard, and a counter.
         package init(common: UInt32 = 0, counter: UInt64) {
             words = [
                 common.littleEndian, UInt32(truncatingIfNeeded: counter).littleEndian,

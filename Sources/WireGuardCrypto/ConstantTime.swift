@@ -1,14 +1,14 @@
 import CSodium
 
-/// Comparisons whose time depends on the lengths only, never on the bytes.
+/// Comparisons whose time depends only on the lengths, not on the bytes.
 package enum ConstantTime {
-    /// Whether both hold the same bytes. Lengths are public: unequal ones are unequal at once.
+    /// Whether both hold the same bytes. Lengths are public: returns false at once if they differ.
     package static func equal(_ left: RawSpan, _ right: RawSpan) -> Bool {
         guard left.byteCount == right.byteCount else { return false }
         guard !left.isEmpty else { return true }
         return unsafe left.withUnsafeBytes { left in
             unsafe right.withUnsafeBytes { right in
-                // Both are `left.count` bytes, as checked above, and not empty.
+                // Both have `left.count` bytes and are not empty, as checked above.
                 unsafe sodium_memcmp(left.address, right.address, left.count) == 0
             }
         }
@@ -24,7 +24,7 @@ package enum ConstantTime {
 }
 
 extension MutableRawSpan {
-    /// Sets all bytes to zero in a way that the optimiser may not remove.
+    /// Zeroes all bytes in a way that the optimiser cannot remove.
     package mutating func wipe() {
         unsafe withUnsafeMutableBytes { bytes in
             guard let start = bytes.baseAddress else { return }
@@ -32,21 +32,21 @@ extension MutableRawSpan {
         }
     }
 
-    /// Copies all of `source` to `offset`; it has to fit.
+    /// Copies all of `source` to `offset`. It must fit.
     package mutating func copy(_ source: RawSpan, at offset: Int = 0) {
         precondition(offset >= 0 && offset <= byteCount && source.byteCount <= byteCount - offset)
         unsafe withUnsafeMutableBytes { target in
             unsafe source.withUnsafeBytes { source in
                 guard let from = source.baseAddress, let to = target.baseAddress else { return }
-                // In bounds as checked above, and exclusive access keeps them from overlapping.
+                // In bounds, as checked above. Exclusive access rules out overlap.
                 unsafe (to + offset).copyMemory(from: from, byteCount: source.count)
             }
         }
     }
 }
 
-// C takes its bytes as `unsigned char *`. An empty span may have no address at all: `octets` is for
-// parameters that may be null beside a length of zero, `address` for bytes that are never empty.
+// C takes bytes as `unsigned char *`. An empty span may have no address: `octets` is for parameters that may
+// be null if the length is zero, `address` is for spans that are never empty.
 extension UnsafeRawBufferPointer {
     var octets: UnsafePointer<UInt8>? { unsafe baseAddress?.assumingMemoryBound(to: UInt8.self) }
 
@@ -67,7 +67,7 @@ extension UnsafeMutableRawBufferPointer {
     }
 }
 
-/// Zeroes a local variable that held secrets, in a way that the optimiser may not remove.
+/// Zeroes a local variable that held secrets in a way that the optimiser cannot remove.
 func wipe<Value>(_ value: inout Value) {
     unsafe withUnsafeMutableBytes(of: &value) { bytes in
         unsafe sodium_memzero(bytes.baseAddress, bytes.count)

@@ -1,9 +1,9 @@
-/// Kdf1, Kdf2 and Kdf3 of the WireGuard paper, §5.4: HKDF (RFC 5869) with HMAC-BLAKE2s, of which the
-/// key is the salt and the info is empty.
+/// Kdf1, Kdf2 and Kdf3 of the WireGuard paper, §5.4: HKDF (RFC 5869) with HMAC-BLAKE2s. The key is the salt
+/// and the info is empty.
 ///
 ///     T0 := Hmac(key, input),  T1 := Hmac(T0, 0x1),  T2 := Hmac(T0, T1 ‖ 0x2),  T3 := Hmac(T0, T2 ‖ 0x3)
 ///
-/// The forms that take a chaining key first replace it by T1, as each step of the handshake does.
+/// The variants with a chaining key replace it with T1, as each step of the handshake does.
 package enum KDF {
     /// T1 := Kdf1(`key`, `input`).
     package static func kdf1(key: RawSpan, input: RawSpan, into first: inout Secret32) {

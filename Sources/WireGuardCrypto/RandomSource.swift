@@ -1,18 +1,18 @@
 import CSodium
 
-/// Where keys, indices and jitter come from; a parameter, so that a test can repeat a run.
+/// The source of keys, indices and jitter. It is a parameter so that tests can be reproduced.
 public protocol RandomSource {
-    /// Overwrites all of `bytes` with random ones.
+    /// Overwrites `bytes` with random bytes.
     mutating func fill(_ bytes: inout MutableRawSpan)
 }
 
 extension RandomSource {
-    /// A random number of 32 bits.
+    /// A random 32-bit number.
     public mutating func nextUInt32() -> UInt32 {
         UInt32(truncatingIfNeeded: nextUInt64())
     }
 
-    /// A random number of 64 bits.
+    /// A random 64-bit number.
     public mutating func nextUInt64() -> UInt64 {
         var word = InlineArray<1, UInt64>(repeating: 0)
         var words = word.mutableSpan
@@ -21,10 +21,10 @@ extension RandomSource {
         return UInt64(littleEndian: word[0])
     }
 
-    /// A random number below `bound`, each as likely as any other; 0 if `bound` is 0 or 1.
+    /// A uniformly distributed number below `bound`, or 0 if `bound` is 0 or 1.
     public mutating func next(below bound: UInt64) -> UInt64 {
         guard bound > 1 else { return 0 }
-        // Numbers under 2^64 mod bound would make the low results likelier.
+        // Numbers below 2^64 mod bound would make the low results more likely.
         let rest = (0 &- bound) % bound
         while true {
             let number = nextUInt64()
@@ -33,12 +33,12 @@ extension RandomSource {
     }
 }
 
-/// The randomness of the operating system: getrandom(2), which waits at boot until it is seeded.
+/// The random source of the operating system: getrandom(2), which blocks at boot until it is seeded.
 public struct SystemRandom: RandomSource, Sendable {
-    /// Makes a source; all are the same.
+    /// Makes a source. All are equivalent.
     public init() {}
 
-    /// Overwrites all of `bytes` with random ones.
+    /// Overwrites `bytes` with random bytes.
     public mutating func fill(_ bytes: inout MutableRawSpan) {
         unsafe bytes.withUnsafeMutableBytes { bytes in
             guard let start = bytes.baseAddress else { return }
@@ -47,9 +47,10 @@ public struct SystemRandom: RandomSource, Sendable {
     }
 }
 
-/// The same random bytes for the same seed, for tests and simulations; never for real keys.
+/// A deterministic source for tests and simulations: the same seed gives the same bytes. Never use it for
+/// real keys.
 ///
-/// The nth call to ``fill(_:)`` gives the ChaCha20 stream under nonce n, with the seed as the key.
+/// Call n to ``fill(_:)``, counted from 0, writes the ChaCha20 key stream for nonce n, with the seed as key.
 public struct SeededRandom: RandomSource, Sendable {
     private let seed: Bytes32
     private var nonce: UInt64 = 0
@@ -61,13 +62,13 @@ public struct SeededRandom: RandomSource, Sendable {
         }
     }
 
-    /// Makes a source from 32 bytes; nil unless there are 32.
+    /// Makes a source from 32 bytes, or nil if there is another number of bytes.
     public init?(seed: RawSpan) {
         guard let bytes = Bytes32(seed) else { return nil }
         self.seed = bytes
     }
 
-    /// Overwrites all of `bytes` with the next stream.
+    /// Overwrites `bytes` with the next key stream.
     public mutating func fill(_ bytes: inout MutableRawSpan) {
         let nonce = InlineArray<1, UInt64>(repeating: nonce.littleEndian)
         self.nonce &+= 1
@@ -75,7 +76,7 @@ public struct SeededRandom: RandomSource, Sendable {
         unsafe bytes.withUnsafeMutableBytes { bytes in
             unsafe nonce.span.withUnsafeBytes { nonce in
                 unsafe seed.bytes.withUnsafeBytes { seed in
-                    // A nonce of 8 bytes and a key of 32.
+                    // The nonce has 8 bytes and the key 32.
                     _ = unsafe crypto_stream_chacha20(
                         bytes.address, UInt64(bytes.count), nonce.address, seed.address)
                 }

@@ -1,23 +1,22 @@
 import CSodium
 
-/// 32 secret bytes in locked memory, zeroed when their owner lets go of them.
+/// 32 secret bytes in locked memory, zeroed at the end of their lifetime.
 ///
-/// It has no description, and a mirror of it shows an address at the most. To compare is to compare
-/// in constant time.
+/// The type has no description, and a mirror shows at most an address. `==` takes constant time.
 @safe
 public struct Secret32: ~Copyable, @unchecked Sendable {
-    // Sendable: the slot is this value's alone; shared borrows only read.
+    // Sendable: only this value owns the slot, and shared borrows only read it.
     private let slot: SecretSlab.Slot
 
     /// The number of bytes.
     public static let byteCount = 32
 
-    /// Zeros.
+    /// Makes 32 zero bytes.
     public init() {
         slot = SecretSlab.shared.allocate()
     }
 
-    /// A copy of `bytes`, of which there have to be 32.
+    /// A copy of `bytes`, which must have 32 bytes.
     package init(copying bytes: RawSpan) {
         precondition(bytes.byteCount == Self.byteCount)
         self.init()
@@ -25,7 +24,7 @@ public struct Secret32: ~Copyable, @unchecked Sendable {
         target.copy(bytes)
     }
 
-    /// Random bytes.
+    /// 32 random bytes.
     package init(random: inout some RandomSource) {
         self.init()
         var bytes = mutableBytes
@@ -36,17 +35,17 @@ public struct Secret32: ~Copyable, @unchecked Sendable {
         SecretSlab.shared.release(slot)
     }
 
-    /// The bytes, to read; they move only when the value ends.
+    /// Read access to the bytes. Their address does not change during the lifetime of the value.
     package var bytes: RawSpan {
         @_lifetime(borrow self)
         get {
-            // The slot is ours until deinit, to which the span is tied.
+            // This value owns the slot, and the span cannot outlive the value.
             let span = unsafe RawSpan(_unsafeStart: slot.address, byteCount: Self.byteCount)
             return unsafe _overrideLifetime(span, borrowing: self)
         }
     }
 
-    /// The bytes, to write.
+    /// Write access to the bytes.
     package var mutableBytes: MutableRawSpan {
         @_lifetime(&self)
         mutating get {
@@ -55,12 +54,12 @@ public struct Secret32: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// Another owner of the same bytes, in a slot of its own.
+    /// A copy of the bytes in another slot.
     package borrowing func copy() -> Secret32 {
         Secret32(copying: bytes)
     }
 
-    /// Sets the bytes to zero now, ahead of the end.
+    /// Zeroes the bytes before the end of the lifetime.
     package mutating func wipe() {
         var bytes = mutableBytes
         bytes.wipe()
@@ -74,11 +73,11 @@ public struct Secret32: ~Copyable, @unchecked Sendable {
         ConstantTime.equal(left.bytes, right.bytes)
     }
 
-    /// The address for C, valid as long as this value lives.
+    /// The address for C, valid during the lifetime of this value.
     var address: UnsafeMutablePointer<UInt8> {
         unsafe slot.address.assumingMemoryBound(to: UInt8.self)
     }
 
-    /// Where the bytes are, for tests that look at the memory after the end.
+    /// The slot, for tests that inspect the memory after the lifetime.
     package var slotForTests: SecretSlab.Slot { slot }
 }

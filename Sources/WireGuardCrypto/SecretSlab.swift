@@ -3,16 +3,16 @@ import Synchronization
 
 /// Locked memory for secrets, cut into slots of 32 bytes.
 ///
-/// A page-guarded allocation for each secret would cost four pages and four system calls; here 2047
-/// secrets share one. A chunk comes from `sodium_malloc`: between guard pages, locked into memory
-/// where the limit allows it, left out of core dumps, with a canary that `sodium_free` checks.
+/// An allocation with guard pages for each secret would cost four pages and four system calls. Here 2047
+/// secrets share one, a chunk. `sodium_malloc` allocates it between guard pages, locks it into memory if
+/// RLIMIT_MEMLOCK allows that, excludes it from core dumps, and adds a canary that `sodium_free` checks.
 ///
 ///     guard page │ 16 unused, canary 16 │ slot 0 │ slot 1 │ … │ slot 2046 │ guard page
 ///                └──────────────────────── 64 KiB ────────────────────────┘
 ///
-/// Every free slot is all zero. The slab grows by chunks and never shrinks. Any thread may use it.
+/// Free slots are zero. The slab grows by chunks and never shrinks. Any thread may use it.
 package struct SecretSlab: ~Copyable, Sendable {
-    /// The slab in which all keys of the process live.
+    /// The slab with all keys of the process.
     package static let shared = SecretSlab()
 
     private let state = Mutex(State())
@@ -25,27 +25,27 @@ package struct SecretSlab: ~Copyable, Sendable {
         state.withLock { $0.freeChunks() }
     }
 
-    /// Whether all chunks so far are locked into memory: false once one exceeded RLIMIT_MEMLOCK,
-    /// after which secrets may reach the swap space. The daemon logs it.
+    /// Whether all chunks are locked into memory. False once a chunk exceeded RLIMIT_MEMLOCK; its secrets
+    /// may be written to swap space. The daemon logs it.
     package var isLocked: Bool { state.withLock { $0.isLocked } }
 
     /// The number of slots in use.
     package var slotsInUse: Int { state.withLock { $0.slotsInUse } }
 
-    /// The number of chunks obtained, each of 64 KiB.
+    /// The number of chunks of 64 KiB.
     package var chunkCount: Int { state.withLock { $0.chunkCount } }
 
-    /// A slot of zeros that is the caller's until it is released.
+    /// Returns a zeroed slot, which the caller must release.
     package func allocate() -> Slot {
         state.withLock { $0.allocate() }
     }
 
-    /// Wipes a slot that ``allocate()`` gave, and takes it back.
+    /// Wipes a slot that ``allocate()`` returned and makes it available again.
     package func release(_ slot: Slot) {
         state.withLock { $0.release(slot) }
     }
 
-    /// The address of 32 bytes in a slab. Whoever holds it guards the access to them.
+    /// The address of 32 bytes in a slab. The holder is responsible for exclusive access.
     @safe
     package struct Slot: Hashable, @unchecked Sendable {
         let address: UnsafeMutableRawPointer
@@ -58,29 +58,29 @@ package struct SecretSlab: ~Copyable, Sendable {
             unsafe hasher.combine(address)
         }
 
-        /// Whether the bytes are zero now; for tests, which ask even after the release.
+        /// Whether the bytes are zero now. For tests, which also call it after the release.
         package var isZero: Bool { unsafe sodium_is_zero(address, SecretSlab.slotSize) == 1 }
 
-        /// Writes one value to all bytes; for tests.
+        /// Sets all bytes to one value. For tests.
         package func fillForTests(with byte: UInt8) {
             unsafe address.initializeMemory(as: UInt8.self, repeating: byte, count: slotSize)
         }
     }
 
-    /// The bytes of a slot.
+    /// The size of a slot in bytes.
     static let slotSize = 32
-    /// The slots of a chunk: 64 KiB less one slot's room, so that with libsodium's canary in front
-    /// the chunk fills its pages exactly.
+    /// The number of slots in a chunk. They take 64 KiB minus one slot, so that the chunk and libsodium's
+    /// canary fill whole pages.
     package static let slotsPerChunk = 64 * 1024 / slotSize - 1
 }
 
 extension SecretSlab {
-    /// What the lock guards.
+    /// The state that the lock protects.
     private struct State: Sendable {
         var chunks: [Slot] = []
-        /// Slots that were used and came back: the last one back is the first one out.
-        var returned: [Slot] = []
-        /// How many slots of the last chunk were ever given out.
+        /// Released slots. The last one is reused first.
+        var released: [Slot] = []
+        /// The number of slots of the last chunk that were ever allocated.
         var taken = SecretSlab.slotsPerChunk
         var slotsInUse = 0
         var isLocked = true
@@ -89,30 +89,30 @@ extension SecretSlab {
 
         mutating func allocate() -> Slot {
             slotsInUse += 1
-            if let slot = returned.popLast() { return slot }
+            if let slot = released.popLast() { return slot }
             if taken == SecretSlab.slotsPerChunk { addChunk() }
             let offset = taken * SecretSlab.slotSize
             taken += 1
-            // `taken` was below the slots of the chunk.
+            // `taken` was less than the number of slots in a chunk.
             return unsafe Slot(address: chunks[chunks.count - 1].address + offset)
         }
 
         mutating func release(_ slot: Slot) {
             unsafe sodium_memzero(slot.address, SecretSlab.slotSize)
             slotsInUse -= 1
-            returned.append(slot)
+            released.append(slot)
         }
 
         mutating func addChunk() {
             let size = SecretSlab.slotsPerChunk * SecretSlab.slotSize
             guard let chunk = unsafe sodium_malloc(size) else {
-                // As for any other allocation in Swift.
+                // Swift traps on any other failed allocation too.
                 fatalError("out of memory for secrets")
             }
-            // sodium_malloc locks but does not say whether it could: lock again (locks of pages do
-            // not nest) and see.
+            // sodium_malloc does not report whether it could lock the memory, so lock it again. Page
+            // locks do not nest.
             if unsafe sodium_mlock(chunk, size) != 0 { isLocked = false }
-            // It comes filled with garbage on purpose; a free slot is zero.
+            // sodium_malloc fills memory with a pattern, but free slots must be zero.
             unsafe sodium_memzero(chunk, size)
             unsafe chunks.append(Slot(address: chunk))
             taken = 0

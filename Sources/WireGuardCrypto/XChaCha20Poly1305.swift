@@ -1,14 +1,14 @@
 import CSodium
 
-/// XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) with a random nonce of 24 bytes, for the cookie
-/// reply.
+/// XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) with a random 24-byte nonce, for cookie replies.
 package enum XChaCha20Poly1305 {
-    /// The bytes of a nonce.
+    /// The size of a nonce in bytes.
     package static let nonceSize = 24
-    /// The bytes that sealing adds.
+    /// The size of the tag in bytes.
     package static let tagSize = 16
 
-    /// Seals `plaintext` to `output[offset...]`, the tag behind it: `plaintext.byteCount + 16` bytes.
+    /// Seals `plaintext` and writes ciphertext and tag, `plaintext.byteCount + 16` bytes, to `output` at
+    /// `offset`.
     package static func seal(
         _ plaintext: RawSpan, additionalData: RawSpan, nonce: RawSpan, key: RawSpan,
         into output: inout MutableRawSpan, at offset: Int = 0
@@ -22,7 +22,7 @@ package enum XChaCha20Poly1305 {
                 unsafe additionalData.withUnsafeBytes { data in
                     unsafe nonce.withUnsafeBytes { nonce in
                         unsafe key.withUnsafeBytes { key in
-                            // Ciphertext and tag fit behind `offset`, as checked above.
+                            // Ciphertext and tag fit at `offset`, as checked above.
                             _ = unsafe crypto_aead_xchacha20poly1305_ietf_encrypt(
                                 output.address + offset, nil,
                                 plaintext.octets, UInt64(plaintext.count),
@@ -34,9 +34,9 @@ package enum XChaCha20Poly1305 {
         }
     }
 
-    /// Opens `ciphertext`, tag included, to `output[offset...]`: `ciphertext.byteCount - 16` bytes.
-    /// Throws ``CryptographyError/notAuthentic`` if the tag is wrong or missing, and then releases
-    /// nothing.
+    /// Opens `ciphertext`, which includes the tag, and writes `ciphertext.byteCount - 16` bytes to `output`
+    /// at `offset`. Throws ``CryptographyError/notAuthentic`` if the tag is wrong or missing, and then
+    /// releases no plaintext.
     package static func open(
         _ ciphertext: RawSpan, additionalData: RawSpan, nonce: RawSpan, key: RawSpan,
         into output: inout MutableRawSpan, at offset: Int = 0
@@ -51,7 +51,8 @@ package enum XChaCha20Poly1305 {
                 unsafe additionalData.withUnsafeBytes { data in
                     unsafe nonce.withUnsafeBytes { nonce in
                         unsafe key.withUnsafeBytes { key in
-                            // As in ChaCha20-Poly1305: fits, tag first, zeroed on failure.
+                            // The plaintext fits at `offset`, as checked above. libsodium compares
+                            // the tag first and zeroes the output if it is wrong.
                             unsafe crypto_aead_xchacha20poly1305_ietf_decrypt(
                                 output.octets.map { unsafe $0 + offset }, nil, nil,
                                 ciphertext.address, UInt64(ciphertext.count),

@@ -2,24 +2,25 @@ import ArgumentParser
 import LinuxIO
 import WireGuardDaemon
 
-/// The command: `swireguard-go [-f|--foreground] INTERFACE`, as wireguard-go has it.
+/// The command `swireguard-go [-f|--foreground] INTERFACE`, compatible with wireguard-go.
 @main
 struct SwireguardGo: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "swireguard-go",
-        abstract: "Make a WireGuard interface in userspace.",
+        abstract: "Create a WireGuard interface in userspace.",
         discussion: """
-            Returns when the interface and its configuration socket are there; then configure it with \
-            `wg` and `ip`. It ends on SIGINT, SIGTERM, `ip link del INTERFACE`, and when its socket is \
-            deleted.
+            Returns when the interface and its configuration socket exist; then configure it with `wg` \
+            and `ip`. The daemon exits on SIGINT, SIGTERM and `ip link del INTERFACE`, and when its \
+            socket is deleted.
 
             Environment:
-              LOG_LEVEL=verbose|debug|info|error|silent   what is logged (info)
+              LOG_LEVEL=verbose|debug|info|error|silent   the least severe messages to log (info)
               WG_PROCESS_FOREGROUND=1                     the same as --foreground
-              WG_TUN_FD=N, WG_UAPI_FD=N                   a TUN, a listening socket opened beforehand
-              WG_WORKERS=N                                threads that carry packets
-              WG_AEAD=lanes|lanes-avx2|ipsec-mb|sodium    what seals packets (the fastest that runs here)
-              WG_TUN_OFFLOAD, WG_TUN_USO, WG_UDP_GSO, WG_UDP_GRO=off   do without an offload
+              WG_TUN_FD=N, WG_UAPI_FD=N                   use an open TUN device, an open listening socket
+              WG_WORKERS=N                                the number of threads that process packets
+              WG_AEAD=lanes|lanes-avx2|ipsec-mb|sodium    the encryption code (the fastest);
+                                                          lanes: our SIMD code for AVX-512 or AVX2
+              WG_TUN_OFFLOAD, WG_TUN_USO, WG_UDP_GSO, WG_UDP_GRO=off   disable an offload
             """,
         version: "swireguard-go \(Version.description)"
     )
@@ -27,24 +28,24 @@ struct SwireguardGo: ParsableCommand {
     @Flag(name: [.customShort("f"), .long], help: "Stay in the foreground.")
     var foreground = false
 
-    @Option(help: ArgumentHelp("Where the configuration socket is made.", valueName: "directory"))
+    @Option(help: ArgumentHelp("Directory of the configuration socket.", valueName: "directory"))
     var socketDirectory = Settings.defaultSocketDirectory
 
     @Argument(
-        help: "The name of the interface to make, at most 15 bytes.",
+        help: "The name of the interface, at most 15 bytes.",
         transform: { text in
-            // A lone dash is a flag that was forgotten, although Linux would take it.
+            // Linux allows the name "-", but it is most likely an incomplete flag.
             guard text != "-", let name = InterfaceName(text) else {
                 throw ValidationError(
-                    "\"\(text)\" is no name for an interface: 1 to 15 bytes, not \".\" or \"..\", without \"/\", \":\", \"%\" and white space."
+                    "\"\(text)\" is not a valid interface name: 1 to 15 bytes, not \".\" or \"..\", without \"/\", \":\", \"%\" or white space."
                 )
             }
             return name
         })
     var interface: InterfaceName
 
-    /// The usual command lines are read here: the reflection with which they are parsed otherwise is a
-    /// fifth of the time until the interface is there. `--version` alone says more than the number.
+    /// Parses the usual command lines itself: the reflection in ArgumentParser takes 20 % of the time until
+    /// the interface exists. `--version` alone also prints what seals packets.
     static func main() {
         if CommandLine.arguments.dropFirst() == ["--version"] {
             print("\(configuration.version)\n\nPackets are sealed by \(Settings.aeadName).")
@@ -61,7 +62,7 @@ struct SwireguardGo: ParsableCommand {
         }
     }
 
-    /// `[-f|--foreground] INTERFACE`; nil for everything else, and for what is no name.
+    /// `[-f|--foreground] INTERFACE`, or nil for other command lines and invalid names.
     private static func usual(
         _ arguments: ArraySlice<String>
     ) -> (interface: InterfaceName, foreground: Bool)? {

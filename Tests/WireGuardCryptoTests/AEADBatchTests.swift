@@ -1,31 +1,31 @@
 import Testing
 import WireGuardCrypto
 
-/// Batches of transport data in one buffer, with gaps of 0xEE between the packets.
+/// Batches of transport data in one buffer, with gaps of 0xEE bytes between the packets.
 @Suite struct AEADBatchTests {
     @Test(
-        "a batch seals and opens every length from 0 to 1500 as the single shot does",
+        "a batch seals and opens lengths 0 to 1500 like single calls",
         arguments: AEADImplementation.available)
     func everyLength(implementation: AEADImplementation) {
         var batch = Batch(lengths: Array(0...1500), seed: 1)
-        batch.expectSealsLikeSingleShots(with: implementation)
+        batch.expectSealsLikeSingleCalls(with: implementation)
         batch.expectOpens(with: implementation)
     }
 
     @Test(
-        "a batch of any size and any lengths does what the single shot does",
+        "random batches seal and open like single calls",
         arguments: AEADImplementation.available, UInt64(2)..<42)
     func random(implementation: AEADImplementation, seed: UInt64) {
         var random = SeededRandom(seed: seed)
         let count = Int(random.next(below: 65))
         var batch = Batch(
             lengths: (0..<count).map { _ in Int(random.next(below: 1501)) }, seed: seed)
-        batch.expectSealsLikeSingleShots(with: implementation)
+        batch.expectSealsLikeSingleCalls(with: implementation)
         batch.expectOpens(with: implementation)
     }
 
     @Test(
-        "a forgery of one packet of a batch refuses that packet only, and releases nothing of it",
+        "only the forged packet of a batch is refused, and no plaintext of it is released",
         arguments: AEADImplementation.available, 0..<17)
     func forged(implementation: AEADImplementation, position: Int) {
         var random = SeededRandom(seed: 100)
@@ -49,7 +49,7 @@ import WireGuardCrypto
     }
 
     @Test(
-        "a packet with no room for a tag is refused, and its neighbours are opened",
+        "a packet shorter than a tag is refused, and its neighbours are opened",
         arguments: AEADImplementation.available, 0..<16)
     func short(implementation: AEADImplementation, length: Int) {
         var batch = Batch(lengths: [100, 0, 100], seed: 4)
@@ -62,7 +62,7 @@ import WireGuardCrypto
         #expect(batch.plaintext(at: 2) == batch.plaintexts[2])
     }
 
-    @Test("no packets are no work", arguments: AEADImplementation.available)
+    @Test("an empty batch does nothing", arguments: AEADImplementation.available)
     func empty(implementation: AEADImplementation) {
         var batch = Batch(lengths: [], seed: 5)
         let before = batch.buffer
@@ -72,7 +72,7 @@ import WireGuardCrypto
     }
 
     @Test(
-        "a packet that leaves the buffer is a bug, and traps",
+        "a packet outside the buffer traps",
         arguments: [(-1, 10), (0, 85), (100, 0), (101, 0), (Int.max, 16), (8, Int.max), (0, -1)])
     func outside(offset: Int, length: Int) async {
         await #expect(processExitsWith: .failure) { [offset, length] in
@@ -82,7 +82,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("a packet that reaches to the last byte fits")
+    @Test("a packet may end at the last byte of the buffer")
     func inside() {
         var batch = Batch(buffer: [UInt8](repeating: 0, count: 100))
         batch.packets = [AEADPacket(offset: 0, length: 84, counter: 0)]
@@ -93,12 +93,12 @@ import WireGuardCrypto
     }
 }
 
-/// What an attacker may do to a sealed packet.
+/// How a sealed packet is forged.
 enum Forgery: CaseIterable {
     case ciphertext, tag, counter, truncation
 }
 
-/// A buffer with packets in it and what should come out.
+/// A buffer with packets, and the expected results.
 private struct Batch {
     var buffer: [UInt8]
     var packets: [AEADPacket] = []
@@ -111,7 +111,7 @@ private struct Batch {
         key = (0..<32).map { UInt8($0) }
     }
 
-    /// Packets of these lengths, of random contents, gaps and counters.
+    /// Makes packets of these lengths, with random contents, gaps and counters.
     init(lengths: [Int], seed: UInt64) {
         var random = SeededRandom(seed: seed)
         key = filled(32) { random.fill(&$0) }
@@ -120,7 +120,7 @@ private struct Batch {
             gap(Int(random.next(below: 20)))
             let plaintext = filled(length) { random.fill(&$0) }
             plaintexts.append(plaintext)
-            // The ends of the range, the carry into the second word, and anything.
+            // The ends of the range, the carry into the second word, and a random value.
             let counters = [0, 1, 0xFFFF_FFFF, 1 << 32, .max - 1, .max, random.nextUInt64()]
             let counter = counters[Int(random.next(below: UInt64(counters.count)))]
             packets.append(
@@ -136,7 +136,7 @@ private struct Batch {
         buffer += [UInt8](repeating: 0xEE, count: count)
     }
 
-    /// Seals all packets, so that their lengths include the tags from here on.
+    /// Seals all packets. Their lengths include the tags afterwards.
     mutating func seal(with implementation: AEADImplementation) {
         guard let key = SymmetricKey(bytes: key.raw) else { preconditionFailure() }
         let packets = packets
@@ -156,7 +156,7 @@ private struct Batch {
         self.packets = packets
     }
 
-    /// The bytes where the plaintext of a packet belongs.
+    /// The bytes at the place of the plaintext of a packet.
     func plaintext(at index: Int) -> [UInt8] {
         Array(buffer[packets[index].offset...].prefix(plaintexts[index].count))
     }
@@ -171,13 +171,13 @@ private struct Batch {
         case .counter:
             packets[index].counter ^= 1 << UInt64(bit % 64)
         case .truncation:
-            // One byte less, so the last byte of ciphertext is taken for the first of the tag.
+            // One byte shorter: the last byte of the ciphertext becomes the first one of the tag.
             packets[index].length -= 1
             plaintexts[index].removeLast()
         }
     }
 
-    mutating func expectSealsLikeSingleShots(with implementation: AEADImplementation) {
+    mutating func expectSealsLikeSingleCalls(with implementation: AEADImplementation) {
         let secret = Secret32(copying: key.raw)
         seal(with: implementation)
         for (packet, plaintext) in zip(packets, plaintexts) {

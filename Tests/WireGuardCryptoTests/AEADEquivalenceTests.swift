@@ -2,10 +2,10 @@ import Glibc
 import Testing
 import WireGuardCrypto
 
-/// Every implementation against libsodium, bit for bit, on many random batches: sealed, opened, and
-/// opened with some packets forged.
+/// Compares each implementation with libsodium on random batches: sealed, opened, and opened with some
+/// packets forged.
 @Suite struct AEADEquivalenceTests {
-    /// How many are compared; more with `SWIREGUARD_AEAD_BATCHES`.
+    /// The number of batches to compare. `SWIREGUARD_AEAD_BATCHES` overrides it.
     private static let batchCount: Int = {
         if let text = unsafe getenv("SWIREGUARD_AEAD_BATCHES"),
             let count = Int(unsafe String(cString: text))
@@ -18,12 +18,12 @@ import WireGuardCrypto
             return 1_000_000
         #endif
     }()
-    /// Of the whole run: with the time as the seed, no two long runs are the same.
+    /// The seed of all tests. Long tests take it from the time, so that each uses other batches.
     private static let seed: UInt64 =
         unsafe getenv("SWIREGUARD_AEAD_BATCHES") == nil ? 6 : UInt64(time(nil))
 
     @Test(
-        "random batches are sealed, opened and refused as by libsodium",
+        "random batches give the same results as libsodium",
         arguments: AEADImplementation.available)
     func randomBatches(implementation: AEADImplementation) {
         var twins = Twins(seed: Self.seed)
@@ -37,7 +37,7 @@ import WireGuardCrypto
     }
 
     @Test(
-        "any bit of a tag is enough to be refused, at any place in a batch",
+        "one wrong bit of a tag is enough to refuse a packet anywhere in a batch",
         arguments: AEADImplementation.available, 0..<8)
     func everyBit(implementation: AEADImplementation, position: Int) throws {
         for bit in 0..<128 {
@@ -49,7 +49,7 @@ import WireGuardCrypto
     }
 
     @Test(
-        "several threads at once, which come and go, do not disturb each other",
+        "concurrent and short-lived threads do not interfere",
         arguments: AEADImplementation.available)
     func threads(implementation: AEADImplementation) {
         for round in 0..<4 {
@@ -67,15 +67,15 @@ import WireGuardCrypto
     }
 
     @Test(
-        "nothing is read or written beyond the packet, on either side",
+        "no byte outside a packet is read or written",
         arguments: AEADImplementation.available)
     func guardPages(implementation: AEADImplementation) {
         var random = SeededRandom(seed: 7)
         let key = SymmetricKey(Secret32(random: &random))
         let area = GuardedArea(byteCount: 3 << 12)
-        // Beyond is memory that may not be touched: a fault ends the process.
+        // Guard pages surround the memory: an access would end the process.
         for length in Array(0...1500) + [4096, 6128, 8192, 12_272] {
-            // One alone at either end, and where there is room for two, both in one batch.
+            // A packet at either end, alone or with the other one in the same batch if both fit.
             let last = area.byteCount - length - 16
             let alone = [[0], [last]]
             for offsets in last >= length + 16 ? alone + [[0, last]] : alone {
@@ -83,8 +83,8 @@ import WireGuardCrypto
                     offsets.map { ($0, length) }, in: area, key, implementation)
                 #expect(areOpened, "\(length) bytes at \(offsets)")
             }
-            // Of its upper word the only one, but not of the batch: one that is alone may be left to
-            // another implementation.
+            // Two packets with different upper words: another implementation may process a batch of one
+            // packet.
             guard length > 0, last >= 32 else { continue }
             for (offset, empty) in [(0, area.byteCount - 16), (last, 0)] {
                 let areOpened = Self.opens(
@@ -95,13 +95,13 @@ import WireGuardCrypto
     }
 
     @Test(
-        "nor beyond two packets of different lengths, which are computed together",
+        "no byte outside two packets of different lengths is read or written",
         arguments: AEADImplementation.available)
     func guardPagesOfPairs(implementation: AEADImplementation) {
         var random = SeededRandom(seed: 8)
         let key = SymmetricKey(Secret32(random: &random))
         let area = GuardedArea(byteCount: 3 << 12)
-        // Either is the first of the batch, and either lies at the edge before or behind.
+        // Each of both orders in the batch, and each of both positions at the guard pages.
         for one in 0...130 {
             for other in [0, 1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 128, 1420, 8192] {
                 let (atStart, atEnd) = ((0, one), (area.byteCount - other - 16, other))
@@ -114,7 +114,7 @@ import WireGuardCrypto
         }
     }
 
-    /// Whether packets at these offsets, of these lengths, are sealed and opened.
+    /// Whether packets at these offsets and of these lengths are sealed and opened correctly.
     private static func opens(
         _ places: [(offset: Int, length: Int)], in area: borrowing GuardedArea,
         _ key: borrowing SymmetricKey, _ implementation: AEADImplementation
@@ -134,14 +134,14 @@ import WireGuardCrypto
     }
 }
 
-/// The same batch twice: one is libsodium's, the other somebody else's.
+/// The same batch twice, for libsodium and for another implementation.
 private struct Twins: ~Copyable {
     private(set) var packets: [AEADPacket] = []
     private var key = SymmetricKey(Secret32())
     private var random: SeededRandom
     private var reference: [UInt8]
     private var candidate: [UInt8]
-    /// How much of both is in use.
+    /// The used bytes of both buffers.
     private var used = 0
 
     private static let largest = 65_000
@@ -153,8 +153,8 @@ private struct Twins: ~Copyable {
         self.random = random
     }
 
-    /// Mostly a few packets that are small, so that there are many batches; else up to 70 packets of 0 to
-    /// 1500 bytes, and now and then a few that are large.
+    /// Makes the next batch: mostly a few small packets, so that many batches can be tested, sometimes up to
+    /// 70 packets of 0 to 1500 bytes, and rarely a few large packets.
     mutating func next() {
         let isSmall = random.next(below: 16) != 0
         let count = 1 + Int(random.next(below: isSmall ? 9 : 70))
@@ -169,14 +169,14 @@ private struct Twins: ~Copyable {
         next(lengths: lengths)
     }
 
-    /// Packets over whatever the one before left behind.
+    /// Makes packets of these lengths. The plaintext is what the previous batch left in the buffers.
     mutating func next(lengths: [Int]) {
         key = SymmetricKey(Secret32(random: &random))
         packets.removeAll(keepingCapacity: true)
         used = Int(random.next(below: 64))
-        // Sometimes as on the wire, one directly behind the other.
+        // Sometimes without gaps, as in a segmented send.
         let gap = random.next(below: 2) == 0 ? 1 : random.next(below: 48)
-        // Anywhere, or where the upper word of the counter is about to change.
+        // At random, or just before the upper word changes.
         let first =
             random.next(below: 8) == 0
             ? 0xFFFF_FFFF &- random.next(below: 70) : random.nextUInt64()
@@ -187,7 +187,7 @@ private struct Twins: ~Copyable {
         }
     }
 
-    /// Whether both do the same to the batch: sealed, some of it forged, and opened.
+    /// Whether both give the same results when they seal the batch and open it with some packets forged.
     mutating func agree(on implementation: AEADImplementation) -> Bool {
         Self.seal(packets, &reference, key, .sodium)
         Self.seal(packets, &candidate, key, implementation)
@@ -203,7 +203,7 @@ private struct Twins: ~Copyable {
         return isSame && expected.map(\.isAuthentic) == packets.map(\.isAuthentic)
     }
 
-    /// Whether one wrong bit of a tag refuses that packet and no other, and releases nothing of it.
+    /// Whether only the packet with a wrong bit in its tag is refused, and none of its plaintext is released.
     mutating func refuses(
         bit: Int, of position: Int, by implementation: AEADImplementation
     ) -> Bool {

@@ -2,21 +2,21 @@ import Glibc
 import Testing
 import WireGuardCrypto
 
-/// Which implementation is used, and what has to be true of it before.
+/// The choice of the implementation, and its self-test.
 @Suite struct AEADImplementationTests {
-    @Test("libsodium can always be used, and comes last")
+    @Test("libsodium is always available and is the last choice")
     func sodium() {
         #expect(AEADImplementation.available.last == .sodium)
         #expect(AEADImplementation.sodium.nameAndVersion.hasPrefix("sodium 1."))
     }
 
     #if arch(x86_64)
-        @Test("on x86-64, ipsec-mb is part of the build, and our own where it runs is preferred")
+        @Test("on x86-64, ipsec-mb is part of the build, and lanes are preferred")
         func fastest() throws {
             #expect(AEADImplementation.ipsecMB.obstacle == nil)
             #expect(AEADImplementation.lanes.obstacle != .notBuilt)
             #expect(AEADImplementation.lanes.obstacle != .wrongAnswers)
-            #expect(AEADImplementation.lanes.nameAndVersion == "lanes of AVX-512")
+            #expect(AEADImplementation.lanes.nameAndVersion == "lanes (AVX-512)")
             #expect(AEADImplementation.lanesAVX2.obstacle != .notBuilt)
             #expect(AEADImplementation.lanesAVX2.obstacle != .wrongAnswers)
             #expect(AEADImplementation.ipsecMB.nameAndVersion.hasPrefix("ipsec-mb "))
@@ -31,10 +31,10 @@ import WireGuardCrypto
             #expect(AEADImplementation.fastest == expected)
         }
 
-        /// The other tests take what can be used here. Where that is not all, `scripts/test` says what
-        /// is left out.
+        /// The other tests use the implementations that this processor supports. `scripts/test` prints what
+        /// was left out.
         @Test(
-            "our own runs where the processor has the instructions, and nowhere else",
+            "lanes are available if and only if the processor has the instructions",
             arguments: [
                 (
                     AEADImplementation.lanes,
@@ -48,11 +48,11 @@ import WireGuardCrypto
             #expect(implementation.obstacle == (canRun ? nil : .notStarted))
         }
 
-        /// What this processor can do, as the kernel names it.
+        /// The features of this processor, as the kernel names them.
         private func processorFlags() throws -> Set<Substring> {
             let descriptor = unsafe open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC)
             defer { close(descriptor) }
-            // The first processor is in the first read.
+            // The first read contains the first processor.
             var bytes = [UInt8](repeating: 0, count: 16_384)
             let count = unsafe read(descriptor, &bytes, bytes.count)
             let text = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
@@ -60,7 +60,7 @@ import WireGuardCrypto
             return Set(line.split(separator: " "))
         }
     #else
-        @Test("ipsec-mb and our own are for x86-64, and say so")
+        @Test("ipsec-mb and lanes are not built for other machines than x86-64")
         func fastest() {
             #expect(AEADImplementation.lanes.obstacle == .notBuilt)
             #expect(AEADImplementation.ipsecMB.obstacle == .notBuilt)
@@ -68,7 +68,7 @@ import WireGuardCrypto
         }
     #endif
 
-    @Test("the names are those of WG_AEAD")
+    @Test("implementations have the names of WG_AEAD")
     func names() {
         let lanes = AEADImplementation(name: "lanes")
         if AEADImplementation.available.contains(.lanes) {
@@ -82,13 +82,13 @@ import WireGuardCrypto
         #expect(AEADImplementation(name: "") == nil)
     }
 
-    @Test("the self-test passes what can be used", arguments: AEADImplementation.available)
+    @Test("available implementations pass the self-test", arguments: AEADImplementation.available)
     func selfTest(implementation: AEADImplementation) {
         let passes = AEADSelfTest(implementation).passes
         #expect(passes)
     }
 
-    @Test("the self-test finds a fault", arguments: Fault.allCases)
+    @Test("the self-test finds faults", arguments: Fault.allCases)
     func selfTestFinds(fault: Fault) {
         let test = AEADSelfTest(
             seal: { packets, buffer, key in
@@ -100,7 +100,7 @@ import WireGuardCrypto
                 let last = packets.count - 1
                 switch (fault, packets[last].isAuthentic) {
                 case (.opensWrong, true): buffer.invert(at: packets[last].offset + 64_999)
-                // Behind the last whole word of 17 bytes.
+                // After the last whole word of 17 bytes.
                 case (.opensEndWrong, true): buffer.invert(at: packets[4].offset + 16)
                 case (.refusesEmpty, true): packets[0].isAuthentic = false
                 case (.acceptsForgery, false): packets[last].isAuthentic = true
@@ -112,7 +112,7 @@ import WireGuardCrypto
         #expect(!passes)
     }
 
-    /// A way to be wrong.
+    /// A fault of an implementation.
     enum Fault: CaseIterable {
         case sealsWrong, opensWrong, opensEndWrong, refusesEmpty, acceptsForgery, releasesForgery
     }
@@ -121,7 +121,7 @@ import WireGuardCrypto
 extension MutableRawSpan {
     /// Inverts one byte.
     fileprivate mutating func invert(at offset: Int) {
-        // Within the buffer of the self-test.
+        // In bounds of the buffer of the self-test.
         let byte = unsafe bytes.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
         storeBytes(of: ~byte, toByteOffset: offset, as: UInt8.self)
     }

@@ -2,7 +2,7 @@ import Testing
 import WireGuardCrypto
 
 @Suite struct BLAKE2sTests {
-    @Test("the hash of abc, RFC 7693, appendix B")
+    @Test("hash of abc (RFC 7693, appendix B)")
     func abc() {
         let text = Array("abc".utf8)
         let hash = BLAKE2s.hash(text.raw)
@@ -11,7 +11,7 @@ import WireGuardCrypto
     }
 
     @Test(
-        "the keyed vectors of the reference implementation: key 00 01 … 1f, input 00 01 …",
+        "keyed vectors of the reference implementation: key 00 01 … 1f, input 00 01 …",
         arguments: [
             (0, "48a8997da407876b3d79c0d92325ad3b89cbb754d86ab71aee047ad345fd2c49"),
             (1, "40d15fee7c328830166ac3f918650f807e7e01e177258cdc0a39b11f598066f1"),
@@ -31,7 +31,7 @@ import WireGuardCrypto
     }
 
     @Test(
-        "a MAC is 16 bytes of keyed BLAKE2s, under keys of 32 and 16 bytes",
+        "a MAC is keyed BLAKE2s with 16 bytes of output, for keys of 32 and 16 bytes",
         arguments: [
             (32, 0, "9536f9b267655743dee97b8a670f9f53"),
             (32, 1, "13bacfb85b48a1223c595f8c1e7e82cb"),
@@ -70,7 +70,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("the self-test of RFC 7693, appendix E: lengths, keys and inputs")
+    @Test("self-test of RFC 7693, appendix E: all lengths, keys and inputs")
     func selfTest() {
         var digests: [UInt8] = []
         for size in [16, 20, 28, 32] {
@@ -90,7 +90,7 @@ import WireGuardCrypto
             hash.bytes.hex == "6a411f08ce25adcdfb02aba641451cec53c598b24f4fc787fbdc88797f4c1dfe")
     }
 
-    @Test("three inputs hash as if joined, wherever they are cut")
+    @Test("three inputs hash like their concatenation, for all splits")
     func joined() {
         let input = bytes(130)
         let key = bytes(32)
@@ -115,7 +115,7 @@ import WireGuardCrypto
         (0..<count).map { UInt8($0) }
     }
 
-    /// The Fibonacci generator of the self-test, seeded with the length.
+    /// The Fibonacci generator of the self-test. The seed is the length.
     private func sequence(_ count: Int) -> [UInt8] {
         var a = 0xDEAD_4BAD &* UInt32(count)
         var b: UInt32 = 1

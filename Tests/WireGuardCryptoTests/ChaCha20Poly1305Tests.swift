@@ -2,7 +2,7 @@ import Testing
 import WireGuardCrypto
 
 @Suite struct ChaCha20Poly1305Tests {
-    @Test("the vectors of RFC 8439, §2.8.2 and appendix A.5", arguments: vectors)
+    @Test("vectors of RFC 8439, §2.8.2 and appendix A.5", arguments: vectors)
     fileprivate func vector(vector: Vector) throws {
         let key = Secret32(copying: hex(vector.key).raw)
         let data = hex(vector.additionalData)
@@ -21,7 +21,7 @@ import WireGuardCrypto
         #expect(opened == plaintext)
     }
 
-    @Test("WireGuard's nonce is the counter behind a zero word")
+    @Test("WireGuard's nonce is a zero word followed by the counter")
     func counter() {
         let key = Secret32(copying: hex(vectors[1].key).raw)
         let data = hex(vectors[1].additionalData)
@@ -35,11 +35,11 @@ import WireGuardCrypto
     }
 
     @Test(
-        "at each place of a batch the ciphertext of RFC 8439, appendix A.5, comes out",
+        "each position in a batch gives the ciphertext of RFC 8439, appendix A.5",
         arguments: AEADImplementation.available, 0..<6)
     func batch(implementation: AEADImplementation, position: Int) {
-        // Its nonce is one of WireGuard's. Its tag is of additional data too, so the tag that belongs
-        // here is the single shot's.
+        // The vector's nonce is valid in WireGuard. Its tag covers additional data, which a batch does not
+        // have, so the expected tag is that of a single call.
         let vector = vectors[1]
         let plaintext = hex(vector.plaintext)
         let key = SymmetricKey(Secret32(copying: hex(vector.key).raw))
@@ -69,7 +69,7 @@ import WireGuardCrypto
         #expect(buffer[start...].prefix(expected.count).elementsEqual(expected))
     }
 
-    @Test("an empty plaintext is sealed to a tag, and opened into no bytes at all")
+    @Test("an empty plaintext is sealed to a tag and opened to no bytes")
     func empty() throws {
         let key = Secret32(copying: hex(vectors[0].key).raw)
         let data = Array("transcript".utf8)
@@ -90,7 +90,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("the output begins where it is told to, and nothing around it is touched")
+    @Test("the output starts at the offset, and no other bytes are written")
     func offset() throws {
         let key = Secret32(copying: hex(vectors[0].key).raw)
         let plaintext = Array("static key".utf8)
@@ -108,7 +108,7 @@ import WireGuardCrypto
         #expect(opened[..<5].allSatisfy { $0 == 0 } && opened[15...].allSatisfy { $0 == 0 })
     }
 
-    @Test("any bit flipped, in the message, its data, the counter or the key, is noticed")
+    @Test("any flipped bit in ciphertext, additional data, counter or key is detected")
     func forged() {
         let key = Secret32(copying: hex(vectors[0].key).raw)
         let data = Array("data".utf8)
@@ -129,7 +129,7 @@ import WireGuardCrypto
         for count in 0..<sealed.count { expectRefused(Array(sealed[..<count]), data, 5, key) }
     }
 
-    /// Expects that opening fails and leaves zeros in an output that held something else.
+    /// Expects that opening fails and overwrites the output with zeros.
     private func expectRefused(
         _ ciphertext: [UInt8], _ data: [UInt8], _ counter: UInt64, _ key: borrowing Secret32
     ) {
@@ -145,14 +145,14 @@ import WireGuardCrypto
             }
         }
         #expect(error == .notAuthentic)
-        // What lies behind a shorter message was never the output.
+        // Bytes after the end of a shorter message do not belong to the output.
         let released = max(0, min(12, ciphertext.count - 16))
         #expect(output[..<released].allSatisfy { $0 == 0 })
         #expect(output[released...].allSatisfy { $0 == 0xEE })
     }
 }
 
-/// `bytes` with one bit the other way.
+/// A copy of `bytes` with one bit flipped.
 func flipping(_ bytes: [UInt8], _ bit: Int) -> [UInt8] {
     var bytes = bytes
     bytes[bit / 8] ^= 1 << UInt8(bit % 8)

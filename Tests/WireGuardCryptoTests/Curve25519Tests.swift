@@ -3,7 +3,7 @@ import WireGuardCrypto
 
 @Suite struct Curve25519Tests {
     @Test(
-        "the vectors of RFC 7748, §5.2",
+        "vectors of RFC 7748, §5.2",
         arguments: [
             (
                 "a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
@@ -21,7 +21,7 @@ import WireGuardCrypto
     }
 
     @Test(
-        "the iterated vectors of RFC 7748, §5.2",
+        "iterated vectors of RFC 7748, §5.2",
         arguments: [
             (1, "422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079"),
             (1000, "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"),
@@ -37,7 +37,7 @@ import WireGuardCrypto
         #expect(scalar == hex(result))
     }
 
-    @Test("Alice and Bob of RFC 7748, §6.1, share a secret")
+    @Test("Alice and Bob agree on a secret (RFC 7748, §6.1)")
     func agreement() throws {
         let alice = try key("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
         let bob = try key("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb")
@@ -55,7 +55,7 @@ import WireGuardCrypto
             atAlice.bytes.hex == "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
     }
 
-    @Test("both sides agree for any keys")
+    @Test("both sides agree for random keys")
     func symmetry() throws {
         var random = SeededRandom(seed: 7)
         for _ in 0..<50 {
@@ -69,7 +69,7 @@ import WireGuardCrypto
     }
 
     @Test(
-        "a point of low order is a public key, but shares no secret",
+        "a point of low order is accepted as a public key but gives no shared secret",
         arguments: [
             "0000000000000000000000000000000000000000000000000000000000000000",
             "0100000000000000000000000000000000000000000000000000000000000000",

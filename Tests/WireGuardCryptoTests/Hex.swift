@@ -1,13 +1,13 @@
 import WireGuardCrypto
 
-/// The bytes that a string of hexadecimal digits stands for.
+/// The bytes of a string of hexadecimal digits.
 func hex(_ digits: String) -> [UInt8] {
     let values = digits.compactMap { $0.hexDigitValue.map(UInt8.init) }
     precondition(values.count == digits.count && values.count.isMultiple(of: 2))
     return stride(from: 0, to: values.count, by: 2).map { values[$0] << 4 | values[$0 + 1] }
 }
 
-/// `count` zeros as `body` leaves them.
+/// `count` zero bytes after `body` has changed them.
 func filled<E>(
     _ count: Int, _ body: (inout MutableRawSpan) throws(E) -> Void
 ) throws(E) -> [UInt8] {
@@ -17,13 +17,13 @@ func filled<E>(
 }
 
 extension [UInt8] {
-    /// The bytes as the module takes them.
+    /// The bytes as a span, as the module expects them.
     var raw: RawSpan {
         @_lifetime(borrow self)
         get { unsafe span.bytes }
     }
 
-    /// Lets `body` write the bytes.
+    /// Calls `body` with write access to the bytes.
     mutating func withRaw<E>(_ body: (inout MutableRawSpan) throws(E) -> Void) throws(E) {
         var span = self.mutableSpan
         var raw = unsafe span.mutableBytes
@@ -32,7 +32,7 @@ extension [UInt8] {
 }
 
 extension RawSpan {
-    /// A copy that can be compared and printed.
+    /// A copy as an array, which can be compared and printed.
     var array: [UInt8] {
         (0..<byteCount).map { unsafe unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
     }
@@ -43,11 +43,11 @@ extension RawSpan {
     }
 }
 
-/// The public key of 32 bytes.
+/// The public key with these 32 bytes.
 func publicKey(_ bytes: [UInt8]) throws(WrongLength) -> PublicKey {
     guard let key = PublicKey(bytes: bytes.raw) else { throw WrongLength() }
     return key
 }
 
-/// A vector of a test is not of the length that it should be.
+/// A test vector has the wrong length.
 struct WrongLength: Error {}

@@ -1,7 +1,7 @@
 import Testing
 import WireGuardCrypto
 
-/// The vectors of wireguard-go's self-test; Python's hmac and hashlib give the same.
+/// The vectors of wireguard-go's self-test. Python's hmac and hashlib give the same results.
 private let vectors = [
     Vector(
         key: "746573742d6b6579", input: "746573742d696e707574",
@@ -27,7 +27,7 @@ private let vectors = [
 ]
 
 @Suite struct KDFTests {
-    @Test("Kdf1, Kdf2 and Kdf3 agree with the vectors, and so with one another", arguments: vectors)
+    @Test("Kdf1, Kdf2 and Kdf3 give the outputs of the vectors", arguments: vectors)
     fileprivate func kdf(vector: Vector) {
         let key = hex(vector.key)
         let input = hex(vector.input)
@@ -47,7 +47,7 @@ private let vectors = [
         #expect([first.bytes.hex, second.bytes.hex, third.bytes.hex] == vector.outputs[...])
     }
 
-    @Test("a chaining key is replaced by the first output")
+    @Test("the first output replaces the chaining key")
     func chaining() {
         let start = (0..<32).map { UInt8($0) }
         let input = Array("input".utf8)

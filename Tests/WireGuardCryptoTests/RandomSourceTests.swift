@@ -2,7 +2,7 @@ import Testing
 import WireGuardCrypto
 
 @Suite struct RandomSourceTests {
-    @Test("a seed repeats its bytes, and another seed gives others")
+    @Test("a seed always gives the same bytes, and another seed gives others")
     func seeded() {
         var first = SeededRandom(seed: 1)
         var again = SeededRandom(seed: 1)
@@ -14,7 +14,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("the bytes of a seed of zeros are the ChaCha20 stream of RFC 8439, A.1, vector 1")
+    @Test("a zero seed gives the ChaCha20 key stream of RFC 8439, A.1, vector 1")
     func stream() throws {
         let seed = [UInt8](repeating: 0, count: 32)
         guard var random = SeededRandom(seed: seed.raw) else { throw WrongLength() }
@@ -24,7 +24,7 @@ import WireGuardCrypto
         #expect(SeededRandom(seed: RawSpan()) == nil)
     }
 
-    @Test("the system's bytes fill all of the span, and no two spans alike")
+    @Test("SystemRandom fills the whole span, each time with other bytes")
     func system() {
         var random = SystemRandom()
         let first = filled(64) { random.fill(&$0) }
@@ -36,7 +36,7 @@ import WireGuardCrypto
         #expect(filled(0) { random.fill(&$0) } == [])
     }
 
-    @Test("numbers below a bound are below it, and all of them come")
+    @Test("all numbers below a bound occur, and no others")
     func bounded() {
         var random = SeededRandom(seed: 3)
         #expect(random.next(below: 0) == 0)
@@ -47,7 +47,7 @@ import WireGuardCrypto
         for _ in 0..<100 { #expect(random.next(below: 1 << 63 + 1) <= 1 << 63) }
     }
 
-    @Test("libsodium starts, and tells its version")
+    @Test("libsodium starts and reports its version")
     func start() throws {
         try Cryptography.initialize()
         try Cryptography.initialize()

@@ -3,7 +3,7 @@ import Testing
 import WireGuardCrypto
 
 @Suite struct SecretSlabTests {
-    @Test("a slot is zero when it comes, and zero again when it has gone")
+    @Test("a slot is zero when allocated and after release")
     func wiped() {
         let slab = SecretSlab()
         let slot = slab.allocate()
@@ -14,7 +14,7 @@ import WireGuardCrypto
         #expect(slot.isZero)
     }
 
-    @Test("the last slot that came back is the next one out")
+    @Test("the slot that was released last is allocated next")
     func reuse() {
         let slab = SecretSlab()
         let first = slab.allocate()
@@ -26,7 +26,7 @@ import WireGuardCrypto
         #expect(slab.slotsInUse == 2 && slab.chunkCount == 1)
     }
 
-    @Test("the slab grows by a chunk when all slots are out, and no slot is out twice")
+    @Test("the slab grows by a chunk when all slots are in use, and never allocates a slot twice")
     func growth() {
         let slab = SecretSlab()
         #expect(slab.chunkCount == 0)
@@ -46,13 +46,13 @@ import WireGuardCrypto
         #expect(slab.chunkCount == 3)
     }
 
-    @Test("where memory may not be locked, the slab works and says so")
+    @Test("the slab works without locked memory and reports it")
     func unlocked() async {
         await #expect(processExitsWith: .success) {
             var none = rlimit(rlim_cur: 0, rlim_max: 0)
             let isLimited = unsafe setrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &none)
             try #require(isLimited == 0)
-            // Root may lock whatever the limit; nobody may not. Who is not root needs no change.
+            // Root may exceed the limit, so become nobody. Other users are limited anyway.
             if getuid() == 0 { try #require(setuid(65534) == 0) }
             let slab = SecretSlab()
             let isLockedEmpty = slab.isLocked
@@ -67,7 +67,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("the chunks are locked where the limit allows it")
+    @Test("chunks are locked if the limit allows it")
     func locked() async {
         await #expect(processExitsWith: .success) {
             let slab = SecretSlab()
@@ -77,7 +77,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("threads that take and give back slots at once never share one")
+    @Test("concurrent threads never share a slot")
     func threads() async {
         let intact = await withTaskGroup(of: Bool.self) { group in
             for task in UInt8(1)...8 {
@@ -88,7 +88,7 @@ import WireGuardCrypto
         #expect(intact)
     }
 
-    /// Fills secrets with bytes of its own and finds whether another thread's came into them.
+    /// Fills secrets with one value and returns whether another thread changed them.
     private static func churn(_ task: UInt8) -> Bool {
         let pattern = [UInt8](repeating: task, count: 32)
         for _ in 0..<1000 {
@@ -103,9 +103,9 @@ import WireGuardCrypto
     }
 }
 
-/// Each in a process of its own, where no other test takes the slot that is looked at.
+/// Each test uses a separate process, so that other tests cannot reuse the inspected slot.
 @Suite struct SecretLifetimeTests {
-    @Test("a secret is wiped when it ends")
+    @Test("a secret is wiped at the end of its lifetime")
     func end() async {
         await #expect(processExitsWith: .success) {
             let slot = pattern().slotForTests
@@ -119,7 +119,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("a secret is wiped when another one takes its place")
+    @Test("a secret is wiped when another one replaces it")
     func replaced() async {
         await #expect(processExitsWith: .success) {
             var secret = pattern()
@@ -133,7 +133,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("a key and its copy end each on their own")
+    @Test("a key and its copy are wiped independently")
     func keys() async {
         await #expect(processExitsWith: .success) {
             let before = SecretSlab.shared.slotsInUse
@@ -142,7 +142,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("no slot stays behind when an agreement fails, a key is derived or a length is wrong")
+    @Test("all slots are released when an agreement fails, a key is derived or a length is wrong")
     func noLeak() async {
         await #expect(processExitsWith: .success) {
             let before = SecretSlab.shared.slotsInUse
@@ -151,7 +151,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("secrets compare in constant time, and rightly")
+    @Test("comparison of secrets is correct")
     func equality() {
         let bytes = (0..<32).map { UInt8($0) }
         let secret = Secret32(copying: bytes.raw)
@@ -165,7 +165,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("spans compare by length and bytes")
+    @Test("spans are equal if lengths and bytes are")
     func spans() {
         let bytes = Array("constant".utf8)
         let longer = bytes + [0]
@@ -181,12 +181,12 @@ import WireGuardCrypto
     }
 }
 
-/// A secret of the bytes A7.
+/// A secret of 0xA7 bytes.
 private func pattern() -> Secret32 {
     Secret32(copying: [UInt8](repeating: 0xA7, count: 32).raw)
 }
 
-/// Calls `body` with the number of keys that are held.
+/// Holds keys and calls `body` with their number.
 private func holdKeys(_ body: (Int) -> Void) throws {
     let bytes = (0..<32).map { UInt8($0) }
     let key = SymmetricKey(pattern())

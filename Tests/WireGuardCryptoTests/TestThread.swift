@@ -1,9 +1,9 @@
 import Glibc
 import Synchronization
 
-/// A thread that answers a question and ends.
+/// A thread that computes a Bool.
 final class TestThread: @unchecked Sendable {
-    // Sendable: the handle is written before anybody else has it; the answer is locked.
+    // Sendable: init writes the handle before it is shared, and a lock protects the result.
     private let body: @Sendable () -> Bool
     private let answer = Mutex<Bool?>(nil)
     private var handle = pthread_t()
@@ -20,10 +20,10 @@ final class TestThread: @unchecked Sendable {
                 thread.answer.withLock { $0 = answer }
                 return nil
             }, argument)
-        precondition(code == 0, "no thread can be started")
+        precondition(code == 0, "pthread_create failed")
     }
 
-    /// Waits for its end; what it answered.
+    /// Waits for its end and returns its result.
     func join() -> Bool? {
         _ = pthread_join(handle, nil)
         return answer.withLock { $0 }

@@ -21,7 +21,7 @@ import WireGuardCrypto
         cf49
         """)
 
-    @Test("the vector of draft-irtf-cfrg-xchacha-03, appendix A.3.1")
+    @Test("vector of draft-irtf-cfrg-xchacha-03, appendix A.3.1")
     func vector() throws {
         let sealed = filled(ciphertext.count) {
             XChaCha20Poly1305.seal(
@@ -31,7 +31,7 @@ import WireGuardCrypto
         #expect(try open(ciphertext, data: data, nonce: nonce) == plaintext)
     }
 
-    @Test("any bit flipped, in the message, its data or the nonce, is noticed")
+    @Test("any flipped bit in ciphertext, additional data or nonce is detected")
     func forged() {
         for bit in 0..<ciphertext.count * 8 {
             #expect(throws: CryptographyError.notAuthentic) {
@@ -50,7 +50,7 @@ import WireGuardCrypto
         }
     }
 
-    @Test("a message shorter than a tag is refused", arguments: 0..<16)
+    @Test("a ciphertext shorter than a tag is refused", arguments: 0..<16)
     func short(count: Int) {
         #expect(throws: CryptographyError.notAuthentic) {
             try open(Array(ciphertext[..<count]), data: data, nonce: nonce)

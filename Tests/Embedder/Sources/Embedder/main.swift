@@ -16,7 +16,7 @@ if let everything = IPPrefix(.v4(IPv4Address(bits: 0)), length: 0) {
 }
 
 let now = Moment(
-    instant: Instant(nanoseconds: 0), wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0))
+    instant: .init(nanoseconds: 0), wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0))
 let tunnel = Tunnel()
 try tunnel.configure(change, now: now)
 tunnel.bringUp(now: now)
