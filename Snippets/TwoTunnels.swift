@@ -2,7 +2,8 @@ import WireGuard
 
 // What time it is, and what the network looks like, is for the owner of a tunnel to say.
 let now = Moment(
-    instant: Instant(nanoseconds: 0), wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0))
+    instant: ObservedInstant(nanoseconds: 0), wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0)
+)
 let aliceAddress = SocketAddress(address: .v4(IPv4Address(bits: 0xC000_0201)), port: 51820)
 let bobAddress = SocketAddress(address: .v4(IPv4Address(bits: 0xC633_6402)), port: 51820)
 

@@ -12,7 +12,8 @@ func readClocks() -> Moment {
     clock_gettime(CLOCK_BOOTTIME, &boot)
     clock_gettime(CLOCK_REALTIME, &wall)
     return Moment(
-        instant: Instant(nanoseconds: UInt64(boot.tv_sec) * 1_000_000_000 + UInt64(boot.tv_nsec)),
+        instant: ObservedInstant(
+            nanoseconds: UInt64(boot.tv_sec) * 1_000_000_000 + UInt64(boot.tv_nsec)),
         wall: WallTime(seconds: Int64(wall.tv_sec), nanoseconds: UInt32(wall.tv_nsec)))
 }
 // snippet.end

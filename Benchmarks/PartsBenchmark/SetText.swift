@@ -62,6 +62,6 @@ struct SetText {
     }
 
     private static let time = Moment(
-        instant: Instant(nanoseconds: 1_000_000_000),
+        instant: ObservedInstant(nanoseconds: 1_000_000_000),
         wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0))
 }

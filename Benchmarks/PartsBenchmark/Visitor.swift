@@ -55,7 +55,7 @@ final class Visitor {
 
     private static func time(seconds: UInt64) -> Moment {
         Moment(
-            instant: Instant(nanoseconds: (seconds + 1) * 1_000_000_000),
+            instant: ObservedInstant(nanoseconds: (seconds + 1) * 1_000_000_000),
             wall: WallTime(seconds: 1_800_000_000 + Int64(seconds), nanoseconds: 0))
     }
 

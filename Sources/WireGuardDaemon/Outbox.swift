@@ -12,7 +12,7 @@ struct Outbox: ~Copyable {
     private var send4 = SendBatch(capacity: Outbox.maximumMessages, family: .v4)
     private var send6 = SendBatch(capacity: Outbox.maximumMessages, family: .v6)
     private var used = 0
-    private var segmentationPause = Instant(nanoseconds: 0)
+    private var segmentationPause = ObservedInstant(nanoseconds: 0)
     private static let maximumMessages = 64
 
     /// What the buffer must hold at least.
@@ -29,7 +29,7 @@ struct Outbox: ~Copyable {
     /// Sends all of them, some as segments of one message if `usesSegmentation`.
     mutating func send(
         _ datagrams: [Datagram], through sockets: UDPSocketPair, usesSegmentation: Bool,
-        by buffer: inout MutableRawSpan, now: Instant
+        by buffer: inout MutableRawSpan, now: ObservedInstant
     ) -> Outcome {
         // A kernel that does not know of segments would send a run of datagrams as one.
         let canJoin = usesSegmentation && sockets.hasSegmentation && now >= segmentationPause
@@ -102,7 +102,7 @@ struct Outbox: ~Copyable {
 
     private mutating func flush(
         _ bytes: RawSpan, through sockets: UDPSocketPair, _ peers4: [PeerSlot?],
-        _ peers6: [PeerSlot?], _ now: Instant, _ outcome: inout Outcome
+        _ peers6: [PeerSlot?], _ now: ObservedInstant, _ outcome: inout Outcome
     ) {
         if let v4 = sockets.v4, send4.count > 0 {
             add(send4.flush(to: v4.socket, from: bytes), of: peers4, now, to: &outcome)
@@ -116,7 +116,8 @@ struct Outbox: ~Copyable {
     }
 
     private mutating func add(
-        _ sent: SendOutcome, of peers: [PeerSlot?], _ now: Instant, to outcome: inout Outcome
+        _ sent: SendOutcome, of peers: [PeerSlot?], _ now: ObservedInstant,
+        to outcome: inout Outcome
     ) {
         outcome.dropped += sent.dropped
         outcome.staleSources += peers.indices.filter(sent.isSourceStale).compactMap { peers[$0] }

@@ -18,7 +18,7 @@ final class WakeUp: Sendable {
 /// Whether the bell rings so often that the control thread had better wait a moment and answer several
 /// rings at once: to be woken for each costs a tenth of what it then does.
 struct WakeUpRate {
-    private var last = Instant(nanoseconds: 0)
+    private var last = ObservedInstant(nanoseconds: 0)
     private var signalsInARow = 0
 
     /// How long it waits, and rings that are no further apart than this many come from a crowd. One
@@ -28,7 +28,7 @@ struct WakeUpRate {
     private static let manySignals = 32
 
     /// Notes a ring; returns whether it is one of many.
-    mutating func note(at now: Instant) -> Bool {
+    mutating func note(at now: ObservedInstant) -> Bool {
         signalsInARow = now.since(last) <= Self.spacing ? signalsInARow &+ 1 : 0
         last = now
         return signalsInARow >= Self.manySignals

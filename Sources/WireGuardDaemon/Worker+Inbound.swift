@@ -107,15 +107,15 @@ extension Worker {
             message.trafficClass = received.trafficClass(slot)
             messages[slot] = message
         }
-        let now = Instant(nanoseconds: Clock.boottime())
+        let now = ObservedInstant(nanoseconds: Clock.boottime())
         if let resumes = joiningResumes, now >= resumes {
             joiningResumes = nil
             coalescer.coalescing = joined
         }
-        let wakes = opener.open(
+        let wake = opener.open(
             messages, count: count, in: &incoming, into: &coalescer, now: now)
         coalescer.finish(in: &incoming)
-        if wakes { control.signal() }
+        if wake == .needed { control.signal() }
         var datagrams = 0
         for index in 0..<coalescer.writeCount {
             write(index, of: &incoming, now: now)
@@ -138,7 +138,7 @@ extension Worker {
 
     /// Writes one packet or super-packet to the TUN, as a whole or in its packets.
     private mutating func write(
-        _ index: Int, of incoming: inout MutableRawSpan, now: Instant
+        _ index: Int, of incoming: inout MutableRawSpan, now: ObservedInstant
     ) {
         let range = coalescer.write(at: index)
         switch writeTwice(range, of: incoming.bytes) {
@@ -164,7 +164,7 @@ extension Worker {
 
     private func countRefusedWrites(_ packets: Int) {
         opener.countRefusedWrites(packets)
-        if opener.takeNewsOfDrops() { control.signal() }
+        if opener.takeWakeForDrops() == .needed { control.signal() }
     }
 
     /// Writes the packets of a refused super-packet one by one.
@@ -177,7 +177,7 @@ extension Worker {
     }
 
     /// The TUN does not take a super-packet: for ten seconds none is made.
-    private mutating func stopJoining(now: Instant) {
+    private mutating func stopJoining(now: ObservedInstant) {
         coalescer.coalescing = []
         joiningResumes = now + .seconds(10)
         guard !failures.hasTunRefused else { return }

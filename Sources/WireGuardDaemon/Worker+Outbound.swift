@@ -92,11 +92,11 @@ extension Worker {
         _ outgoing: inout MutableRawSpan, bouncing bounces: inout MutableRawSpan
     ) {
         guard !sealer.isEmpty else {
-            if sealer.takeNewsOfDrops() { control.signal() }
+            if sealer.takeWakeForDrops() == .needed { control.signal() }
             return
         }
-        let now = Instant(nanoseconds: Clock.boottime())
-        let wakes = sealer.seal(in: &outgoing, bouncing: &bounces, now: now)
+        let now = ObservedInstant(nanoseconds: Clock.boottime())
+        let wake = sealer.seal(in: &outgoing, bouncing: &bounces, now: now)
         for index in 0..<sealer.transmitCount { append(sealer.transmits[index]) }
         send(outgoing.bytes, now: now)
         for index in 0..<sealer.bounceCount { bounce(sealer.bounces[index], of: bounces.bytes) }
@@ -106,7 +106,7 @@ extension Worker {
             )
         }
         sealer.removeAll()
-        if wakes { control.signal() }
+        if wake == .needed { control.signal() }
     }
 
     private mutating func append(_ transmit: Transmit) {
@@ -126,7 +126,7 @@ extension Worker {
         }
     }
 
-    private mutating func send(_ bytes: RawSpan, now: Instant) {
+    private mutating func send(_ bytes: RawSpan, now: ObservedInstant) {
         if send4.count > 0 {
             if let socket = socket4 {
                 note(socket.flush(&send4, from: bytes), family: .v4, now: now)
@@ -145,11 +145,12 @@ extension Worker {
 
     private func countRefusedSends(_ datagrams: Int) {
         sealer.countRefusedSends(datagrams)
-        if sealer.takeNewsOfDrops() { control.signal() }
+        if sealer.takeWakeForDrops() == .needed { control.signal() }
     }
 
     /// Learns from a send: a path or a device that cannot take segments, sources that are gone.
-    private mutating func note(_ outcome: SendOutcome, family: AddressFamily, now: Instant) {
+    private mutating func note(_ outcome: SendOutcome, family: AddressFamily, now: ObservedInstant)
+    {
         if outcome.dropped > 0 { countRefusedSends(outcome.dropped) }
         if let failure = outcome.segmentationFailure {
             let peer = family == .v4 ? peers4[failure.index] : peers6[failure.index]

@@ -25,7 +25,7 @@ struct Worker: ~Copyable, Sendable {
     var coalescer: FlowCoalescer
     /// What the TUN takes joined, and when it is tried again after a refusal.
     let joined: FlowCoalescer.Coalescing
-    var joiningResumes: Instant?
+    var joiningResumes: ObservedInstant?
     var received: ReceiveBatch
     /// Whether the last receive brought small messages, so that many may be taken at once.
     var areMessagesSmall = true

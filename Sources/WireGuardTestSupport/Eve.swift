@@ -3,7 +3,7 @@ import WireGuard
 /// A datagram as it was seen on the wire.
 public struct Capture: Hashable, Sendable {
     /// When it was sent.
-    public var time: Instant
+    public var time: ObservedInstant
     /// Who sent it, by its source address.
     public var from: SocketAddress
     /// Who it is for.

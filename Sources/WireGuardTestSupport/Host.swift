@@ -54,16 +54,16 @@ public final class Host {
         let time = Self.shift(network.time.nanoseconds, by: clockOffset)
         let wall = network.time.nanoseconds
         return Moment(
-            instant: Instant(nanoseconds: time),
+            instant: ObservedInstant(nanoseconds: time),
             wall: WallTime(
                 seconds: 1_700_000_000 + Int64(wall / 1_000_000_000) + wallOffset,
                 nanoseconds: UInt32(wall % 1_000_000_000)))
     }
 
     /// When its tunnel wants to be called, by the network's clock.
-    public var nextTimeout: Instant? {
+    public var nextTimeout: ObservedInstant? {
         tunnel.nextTimeout.map {
-            Instant(nanoseconds: Self.shift($0.nanoseconds, by: 0 &- clockOffset))
+            ObservedInstant(nanoseconds: Self.shift($0.nanoseconds, by: 0 &- clockOffset))
         }
     }
 

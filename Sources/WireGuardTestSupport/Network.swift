@@ -13,7 +13,7 @@ import WireGuard
 /// next. All randomness comes from the seed, so a run that failed can be run again.
 public final class Network {
     /// What time it is. A host's clock may differ, see ``Host/clockOffset``.
-    public private(set) var time = Instant(nanoseconds: 1_000_000_000_000)
+    public private(set) var time = ObservedInstant(nanoseconds: 1_000_000_000_000)
     /// How long a datagram takes from host to host.
     public var latency = Interval.milliseconds(10)
     /// How much longer than ``latency`` a datagram may take, each another time: more than the gap
@@ -34,7 +34,7 @@ public final class Network {
     private var launched: UInt64 = 0
 
     private struct Flight {
-        var arrival: Instant
+        var arrival: ObservedInstant
         var serial: UInt64
         var capture: Capture
     }
@@ -90,12 +90,12 @@ public final class Network {
     }
 
     /// When the next datagram arrives or the next timer runs out, nil for never.
-    public var nextHappening: Instant? {
+    public var nextHappening: ObservedInstant? {
         let timeouts = hosts.compactMap(\.nextTimeout)
         return (timeouts + inFlight.suffix(1).map(\.arrival)).min()
     }
 
-    private func run(until end: Instant) {
+    private func run(until end: ObservedInstant) {
         var visits = 0
         while let next = nextHappening, next <= end {
             visits = next > time ? 0 : visits + 1

@@ -42,7 +42,7 @@ struct OutboxTests {
         var bytes = buffer.mutableBytes
         return outbox.send(
             datagrams, through: sockets, usesSegmentation: usesSegmentation, by: &bytes,
-            now: Instant(nanoseconds: seconds * 1_000_000_000))
+            now: ObservedInstant(nanoseconds: seconds * 1_000_000_000))
     }
 
     /// A socket of a kernel that has segments.

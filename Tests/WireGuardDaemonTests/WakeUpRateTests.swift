@@ -10,7 +10,8 @@ struct WakeUpRateTests {
         var rhythm = WakeUpRate()
         return (1...count).map { ring in
             rhythm.note(
-                at: Instant(nanoseconds: 1_000_000_000 + UInt64(ring) * milliseconds * 1_000_000))
+                at: ObservedInstant(
+                    nanoseconds: 1_000_000_000 + UInt64(ring) * milliseconds * 1_000_000))
         }
     }
 
@@ -29,7 +30,7 @@ struct WakeUpRateTests {
     func ended() {
         var rhythm = WakeUpRate()
         let rings: [UInt64] = (100...140).map { $0 } + [150] + (151...190).map { $0 }
-        let found = rings.map { rhythm.note(at: Instant(nanoseconds: $0 * 1_000_000)) }
+        let found = rings.map { rhythm.note(at: ObservedInstant(nanoseconds: $0 * 1_000_000)) }
         #expect(found[32...40].allSatisfy { $0 })
         #expect(!found[41..<41 + 32].contains(true))
         #expect(found[41 + 32])

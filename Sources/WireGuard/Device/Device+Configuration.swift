@@ -51,7 +51,7 @@ extension Device {
 
     // MARK: The device's own key
 
-    private func setIdentity(_ new: StaticIdentity?, at moment: Moment) {
+    private func setIdentity(_ new: StaticIdentity?, at moment: SteadyMoment) {
         let isFirst = identity == nil
         guard !(isFirst && new == nil) else { return }
         identity = new
@@ -79,7 +79,7 @@ extension Device {
     // MARK: Peers
 
     private func apply(
-        _ peerChange: PeerChange, of change: borrowing ConfigurationChange, at moment: Moment
+        _ peerChange: PeerChange, of change: borrowing ConfigurationChange, at moment: SteadyMoment
     ) {
         let known = peersByKey[peerChange.publicKey]
         switch (peerChange.action, known) {
@@ -108,7 +108,7 @@ extension Device {
     }
 
     private func applyKeepalive(
-        _ change: PeerChange, to peer: Peer, isNewlyReachable: Bool, at moment: Moment
+        _ change: PeerChange, to peer: Peer, isNewlyReachable: Bool, at moment: SteadyMoment
     ) {
         let slot = peer.slot.rawValue
         let before = persistentKeepalive(of: peer)

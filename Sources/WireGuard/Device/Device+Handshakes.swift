@@ -5,7 +5,7 @@ import WireGuardCrypto
 extension Device {
     /// Handles a handshake message or cookie reply that the packet path queued; its length and type
     /// were checked there.
-    func handle(_ message: HandshakeQueue.Message, at moment: Moment) {
+    func handle(_ message: HandshakeQueue.Message, at moment: SteadyMoment) {
         guard isUp else { return shared.drop(.interfaceDown, remote: message.remote) }
         switch message.content {
         case .initiation(let initiation):
@@ -52,7 +52,8 @@ extension Device {
     /// mac1 always; under load mac2 and the source's rate too, and a cookie where mac2 is missing
     /// (§5.3).
     private func passesChecker(
-        _ macs: MACs, of message: HandshakeQueue.Message, sender: ReceiverIndex, at moment: Moment
+        _ macs: MACs, of message: HandshakeQueue.Message, sender: ReceiverIndex,
+        at moment: SteadyMoment
     ) -> Bool {
         guard checker != nil else {
             drop(message, .noPrivateKey)
@@ -73,7 +74,7 @@ extension Device {
 
     /// Why the MACs of a message are not accepted, nil if they are.
     private func refusal(
-        of macs: MACs, from remote: SocketAddress, isUnderLoad: Bool, at moment: Moment
+        of macs: MACs, from remote: SocketAddress, isUnderLoad: Bool, at moment: SteadyMoment
     ) -> DropReason? {
         guard checker?.hasValidMAC1(macs) == true else { return .invalidMAC1 }
         guard isUnderLoad else { return nil }
@@ -83,7 +84,8 @@ extension Device {
     }
 
     private func sendCookieReply(
-        to macs: MACs, of message: HandshakeQueue.Message, sender: ReceiverIndex, at moment: Moment
+        to macs: MACs, of message: HandshakeQueue.Message, sender: ReceiverIndex,
+        at moment: SteadyMoment
     ) {
         var reply = [UInt8](repeating: 0, count: CookieReply.byteCount)
         var span = reply.mutableSpan
@@ -100,7 +102,7 @@ extension Device {
 
     /// Takes the cookie from a reply to a handshake or a session of ours.
     private func consume(
-        _ reply: CookieReply, _ message: HandshakeQueue.Message, at moment: Moment
+        _ reply: CookieReply, _ message: HandshakeQueue.Message, at moment: SteadyMoment
     ) {
         let index = reply.receiver
         let peer =
@@ -120,7 +122,7 @@ extension Device {
     /// - Parameter known: set to the peer as soon as it is known, also if the call then fails.
     private func consume(
         _ initiation: HandshakeInitiation, _ message: HandshakeQueue.Message,
-        from known: inout Peer?, at moment: Moment
+        from known: inout Peer?, at moment: SteadyMoment
     ) throws(HandshakeError) {
         guard let identity else { throw .unknownPeer }
         let received = try ResponderHandshake.Received(initiation, identity: identity)
@@ -168,7 +170,7 @@ extension Device {
     private func respond(
         _ initiation: consuming ResponderHandshake.Verified, to peer: Peer,
         into response: inout [UInt8],
-        at moment: Moment
+        at moment: SteadyMoment
     ) throws(HandshakeError) -> SessionKeys {
         let ephemeral = makePrivateKey()
         let index = makeIndex()
@@ -186,7 +188,7 @@ extension Device {
     /// - Parameter known: set to the peer as soon as it is known, also if the call then fails.
     private func consume(
         _ response: HandshakeResponse, _ message: HandshakeQueue.Message,
-        from known: inout Peer?, at moment: Moment
+        from known: inout Peer?, at moment: SteadyMoment
     ) throws(HandshakeError) {
         let index = response.receiver
         guard let identity, let peer = handshakes[index] else { throw .unknownIndex }
@@ -210,7 +212,7 @@ extension Device {
 
     /// Endpoint, counters and timers after an authentic handshake message.
     private func noteHandshakeReceived(
-        _ message: HandshakeQueue.Message, from peer: Peer, at moment: Moment
+        _ message: HandshakeQueue.Message, from peer: Peer, at moment: SteadyMoment
     ) {
         let slot = peer.slot.rawValue
         let generation = tables.sourceGeneration.load(ordering: .relaxed)
@@ -223,7 +225,7 @@ extension Device {
         _ = tables.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
     }
 
-    private func noteHandshakeComplete(_ peer: Peer, at moment: Moment) {
+    private func noteHandshakeComplete(_ peer: Peer, at moment: SteadyMoment) {
         tables.peers[peer.slot.rawValue].timers.handshakeComplete()
         peer.cookie.expectNoReply()
         peer.lastHandshake = moment.wall
@@ -232,7 +234,7 @@ extension Device {
     // MARK: Sessions
 
     /// Makes a keypair of what the handshake derived (§5.4.5).
-    private func begin(_ keys: consuming SessionKeys, with peer: Peer, at moment: Moment) {
+    private func begin(_ keys: consuming SessionKeys, with peer: Peer, at moment: SteadyMoment) {
         let role = keys.role
         let index = keys.localIndex
         let keypair = keys.makeKeypair(peer: peer.slot, created: moment.instant)
@@ -254,7 +256,7 @@ extension Device {
 
     /// The first message under the next keypair came: the peer has it (§5.4.5, key confirmation).
     /// The packet path sends under it already.
-    func confirmNextKeypair(of peer: Peer, at moment: Moment) {
+    func confirmNextKeypair(of peer: Peer, at moment: SteadyMoment) {
         changeKeypairs(of: peer, adding: nil) { _, _, _ in [] }
         // An initiation of ours that crossed the peer's is not needed any more.
         clearHandshake(of: peer)

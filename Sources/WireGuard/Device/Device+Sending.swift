@@ -5,7 +5,7 @@ import WireGuardCrypto
 extension Device {
     /// Sends an initiation, unless a handshake message went to the peer within Rekey-Timeout. One that
     /// is no retry begins to count from zero.
-    func initiate(_ peer: Peer, _ cause: InitiationCause, at moment: Moment) {
+    func initiate(_ peer: Peer, _ cause: InitiationCause, at moment: SteadyMoment) {
         let slot = peer.slot.rawValue
         if !cause.isRetry {
             tables.peers[slot].timers.handshakeAttempts.store(0, ordering: .relaxed)
@@ -22,7 +22,7 @@ extension Device {
     }
 
     private func writeInitiation(
-        to peer: Peer, into message: inout [UInt8], at moment: Moment
+        to peer: Peer, into message: inout [UInt8], at moment: SteadyMoment
     ) -> ReceiverIndex? {
         let timestamp = nextTimestamp(for: peer, at: moment.wall)
         let index = makeIndex()
@@ -58,7 +58,7 @@ extension Device {
     }
 
     /// Sends an empty packet, or what waits for the peer in its place.
-    func sendKeepalive(_ peer: Peer, at moment: Moment) {
+    func sendKeepalive(_ peer: Peer, at moment: SteadyMoment) {
         let slot = peer.slot.rawValue
         guard tables.peers[slot].endpoint.withLock({ $0 != nil }) else { return }
         if tables.peers[slot].staged.withLock({ $0.packets.isEmpty }) {
@@ -70,13 +70,13 @@ extension Device {
     /// Sends a keepalive when the turn is at the peer, as its timer would: so many may be asked for at
     /// once, each of them a handshake, that everything else would wait for them. The peer waits for
     /// nothing but those before it.
-    func sendKeepaliveSoon(to peer: Peer, at moment: Moment) {
+    func sendKeepaliveSoon(to peer: Peer, at moment: SteadyMoment) {
         tables.peers[peer.slot.rawValue].timers.persistentKeepaliveStarted(now: moment.instant)
     }
 
     /// Seals and sends what waits for the peer; without a usable session it goes on waiting, and a
     /// handshake begins.
-    func sendStaged(_ peer: Peer, at moment: Moment) {
+    func sendStaged(_ peer: Peer, at moment: SteadyMoment) {
         let slot = peer.slot.rawValue
         let packets = shared.takeStaged(of: tables.peers[slot])
         guard !packets.isEmpty else { return }
@@ -126,7 +126,7 @@ extension Device {
     }
 
     private func noteDataSent(
-        _ peer: Peer, hasData: Bool, under keypair: UInt32, at moment: Moment
+        _ peer: Peer, hasData: Bool, under keypair: UInt32, at moment: SteadyMoment
     ) {
         let slot = peer.slot.rawValue
         tables.peers[slot].timers.anyAuthenticatedPacketSent()
@@ -154,7 +154,7 @@ extension Device {
     }
 
     /// Sends a response to a peer.
-    func sendResponse(_ bytes: [UInt8], to peer: Peer, at moment: Moment) {
+    func sendResponse(_ bytes: [UInt8], to peer: Peer, at moment: SteadyMoment) {
         guard let endpoint = tables.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else {
             return
         }
@@ -162,7 +162,7 @@ extension Device {
         send(datagram(bytes, to: peer, endpoint, trafficClass: Constants.handshakeTrafficClass))
     }
 
-    private func noteHandshakeSent(_ peer: Peer, byteCount: Int, at moment: Moment) {
+    private func noteHandshakeSent(_ peer: Peer, byteCount: Int, at moment: SteadyMoment) {
         let slot = peer.slot.rawValue
         tables.peers[slot].lastHandshakeSent.store(
             max(moment.instant.nanoseconds, 1), ordering: .relaxed)

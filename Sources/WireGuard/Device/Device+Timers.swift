@@ -2,7 +2,7 @@ import Synchronization
 
 extension Device {
     /// Looks at peers whose time has come, so many at the most; whether there are more.
-    func handleTimeouts(at moment: Moment, atMost limit: Int) -> Bool {
+    func handleTimeouts(at moment: SteadyMoment, atMost limit: Int) -> Bool {
         var budget = limit
         while let first = deadlines.first, first.deadline <= moment.instant {
             guard budget > 0 else { return true }
@@ -18,7 +18,7 @@ extension Device {
     }
 
     /// Does what is due at a peer, which the caller puts on the heap again.
-    func handleTimeouts(of peer: Peer, at moment: Moment) {
+    func handleTimeouts(of peer: Peer, at moment: SteadyMoment) {
         let slot = peer.slot.rawValue
         let expired = tables.peers[slot].timers.takeExpired(now: moment.instant)
         if expired.contains(.zeroKeyMaterial) {
@@ -41,7 +41,7 @@ extension Device {
         }
     }
 
-    private func retransmit(_ peer: Peer, at moment: Moment) {
+    private func retransmit(_ peer: Peer, at moment: SteadyMoment) {
         let slot = peer.slot.rawValue
         let attempts = tables.peers[slot].timers.handshakeAttempts.load(ordering: .relaxed)
         guard attempts <= Constants.maximumHandshakeAttempts else {

@@ -80,7 +80,7 @@ package final class Device {
 
     /// When ``handleWork(at:)`` is to be called although nobody asks; nil for not at all. Counted by
     /// the clock that the caller reads.
-    package var nextDeadline: Instant? {
+    package var nextDeadline: ObservedInstant? {
         [deadlines.first?.deadline, traceSecond].compactMap(\.self).min().map {
             shared.clock.reading(at: $0)
         }
@@ -98,12 +98,12 @@ package final class Device {
         return events
     }
 
-    func steady(_ moment: Moment) -> Moment {
-        Moment(instant: steady(moment.instant), wall: moment.wall)
+    func steady(_ moment: Moment) -> SteadyMoment {
+        SteadyMoment(instant: steady(moment.instant), wall: moment.wall)
     }
 
     @discardableResult
-    func steady(_ observed: Instant) -> Instant {
+    func steady(_ observed: ObservedInstant) -> Instant {
         shared.clock.time(at: observed, for: &clockReader)
     }
 
@@ -111,7 +111,7 @@ package final class Device {
         outbox.append(datagram)
     }
 
-    private func handleRequests(at moment: Moment, atMost limit: Int) -> Bool {
+    private func handleRequests(at moment: SteadyMoment, atMost limit: Int) -> Bool {
         // What came since these were taken rang before the last call returned, if at all.
         let wereLeft = nextRequest < requests.count
         if !wereLeft {
@@ -126,7 +126,7 @@ package final class Device {
         return wereLeft || end < requests.count
     }
 
-    private func handleRequests(of slot: PeerSlot, at moment: Moment) {
+    private func handleRequests(of slot: PeerSlot, at moment: SteadyMoment) {
         guard let peer = peer(slot) else { return }
         // Its timers first: after a long sleep the one that wipes old keys must not take the handshake
         // along that a request has just begun.
@@ -197,7 +197,7 @@ package final class Device {
     }
 
     /// Datagrams that ``takeDatagrams()`` gave could not be sent.
-    package func countRefusedSends(_ datagrams: Int, at observed: Instant) {
+    package func countRefusedSends(_ datagrams: Int, at observed: ObservedInstant) {
         guard datagrams > 0 else { return }
         shared.drop(.refusedSend, packets: datagrams)
         traceDrops(at: steady(observed))

@@ -81,10 +81,11 @@ final class DropTrace: Sendable {
         if isFirst { hasNews.store(true, ordering: .relaxed) }
     }
 
-    /// Whether the control thread is to be woken for something new; true once.
+    /// Returns needed once after new records; clears the flag.
     @inline(__always)
-    func takeNews() -> Bool {
+    func takeWake() -> Wake {
         hasNews.load(ordering: .relaxed) && hasNews.exchange(false, ordering: .relaxed)
+            ? .needed : .notNeeded
     }
 
     /// Takes what was written down.

@@ -1,11 +1,12 @@
 import Packets
 import Synchronization
 
-/// The bounded ring between the packet path, which only checks length and type, and the control
-/// thread, which does the mathematics. Its length is the measure of load: a flood fills it and is
-/// dropped here, and data goes on.
+/// The bounded queue of handshake messages from the packet path, which only parses them, to the control
+/// thread, which does the cryptography.
+///
+/// Its length is the measure of load. A flood fills it and is dropped here, without an effect on data.
 final class HandshakeQueue: Sendable {
-    /// A handshake message or cookie reply that was taken out.
+    /// A handshake message or cookie reply from the queue.
     struct Message {
         var bytes: [UInt8]
         let kind: HandshakeMessage.Kind
@@ -22,14 +23,6 @@ final class HandshakeQueue: Sendable {
                 HandshakeMessage(parsed: unsafe bytes.span.bytes, kind: kind)
             }
         }
-    }
-
-    /// What became of a message.
-    enum Outcome {
-        /// It waits, and the control thread must be woken, since it was the first.
-        case queuedFirst
-        case queued
-        case full
     }
 
     private struct Ring: ~Copyable {
@@ -51,23 +44,26 @@ final class HandshakeQueue: Sendable {
     private let ring = Mutex(Ring())
 
     /// Copies a message to the end of the queue.
+    ///
+    /// - Returns: needed for the first message in the queue; nil if the queue is full and the message was
+    ///   not queued.
     func append(
         _ message: HandshakeMessage, remote: SocketAddress, source: SourceAddress?
-    ) -> Outcome {
+    ) -> Wake? {
         ring.withLock { ring in
             let length = message.bytes.byteCount
-            guard ring.count < ring.entries.count else { return .full }
+            guard ring.count < ring.entries.count else { return nil }
             let index = (ring.head + ring.count) % ring.entries.count
             ring.entries[index] = Ring.Entry(
                 length: length, kind: message.kind, remote: remote, source: source)
             var bytes = ring.bytes.mutableBytes
             bytes.copy(length, from: message.bytes, at: 0, to: index * Ring.stride)
             ring.count += 1
-            return ring.count == 1 ? .queuedFirst : .queued
+            return ring.count == 1 ? .needed : .notNeeded
         }
     }
 
-    /// Takes the first message.
+    /// Takes the oldest message, nil if there is none.
     func next() -> Message? {
         ring.withLock { ring in
             guard ring.count > 0 else { return nil }

@@ -24,7 +24,7 @@ package struct Opener: ~Copyable {
     private var packetCount = 0
     private var clockReader = SteadyClock.Reader()
     private var run = Run()
-    private var wakes = false
+    private var wake = Wake.notNeeded
 
     /// Most packets that are opened at once.
     private static let maximumRun = 128
@@ -42,10 +42,11 @@ package struct Opener: ~Copyable {
     /// - Returns: whether the control thread must be woken.
     package mutating func open(
         _ messages: borrowing FixedArray<InboundMessage>, count: Int,
-        in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer, now observed: Instant
-    ) -> Bool {
+        in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer,
+        now observed: ObservedInstant
+    ) -> Wake {
         let now = shared.clock.time(at: observed, for: &clockReader)
-        wakes = false
+        wake = .notNeeded
         let gate = gate
         gate.withTables { tables in
             for index in 0..<count {
@@ -53,13 +54,11 @@ package struct Opener: ~Copyable {
             }
             finishRun(in: &buffer, into: &coalescer, tables, now: now)
         }
-        if shared.takeNewsOfDrops() { wakes = true }
-        return wakes
+        return wake | shared.takeWakeForDrops()
     }
 
-    /// Whether the control thread is to be woken since something was dropped and somebody traces;
-    /// true once. ``open(_:count:in:into:now:)`` asks by itself.
-    package func takeNewsOfDrops() -> Bool { shared.takeNewsOfDrops() }
+    /// Returns needed once after new drop records. The result of ``open(_:count:in:into:now:)`` includes it.
+    package func takeWakeForDrops() -> Wake { shared.takeWakeForDrops() }
 
     /// The TUN refused packets.
     package func countRefusedWrites(_ packets: Int) {
@@ -105,9 +104,8 @@ package struct Opener: ~Copyable {
         let outcome = shared.handshakes.append(
             handshake, remote: message.remote, source: message.source)
         switch outcome {
-        case .queuedFirst: wakes = true
-        case .queued: break
-        case .full: shared.drop(.handshakeQueueFull, remote: message.remote)
+        case let queued?: wake |= queued
+        case nil: shared.drop(.handshakeQueueFull, remote: message.remote)
         }
     }
 
@@ -216,26 +214,21 @@ package struct Opener: ~Copyable {
         tables.peers[slot.rawValue].move(
             to: Endpoint(
                 remote: run.remote, source: run.source, sourceGeneration: generation))
-        if tables.peers[slot.rawValue].confirm(run.keypair) { ask(.keyConfirmed, slot, tables) }
+        if tables.peers[slot.rawValue].confirm(run.keypair) {
+            wake |= shared.request(.keyConfirmed, of: slot, in: tables)
+        }
         // It is the key that would send whose age counts (kernel, keep_key_fresh): what still comes
         // in under an old one is no reason.
         let current = tables.peers[slot.rawValue].current.load(ordering: .acquiring)
         if current != SharedPeer.noKeypair,
-            tables.keypairs[current].takeRekeyOnReceive(now: now),
-            shared.requestHandshake(
-                .rekeyAfterReceiving, of: slot, in: tables, now: now)
+            tables.keypairs[current].takeRekeyOnReceive(now: now)
         {
-            wakes = true
+            wake |= shared.requestHandshake(.rekeyAfterReceiving, of: slot, in: tables, now: now)
         }
-        tables.peers[slot.rawValue].timers.anyAuthenticatedPacketReceived()
-        let demand = tables.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
-        if shared.serve(demand, of: slot, in: tables) { wakes = true }
-    }
-
-    private mutating func ask(
-        _ request: SharedPeer.Requests, _ slot: PeerSlot, _ tables: borrowing SharedTables
-    ) {
-        if shared.request(request, of: slot, in: tables) { wakes = true }
+        wake |= shared.withTimers(of: slot, in: tables) { timers in
+            timers.anyAuthenticatedPacketReceived()
+            return timers.anyAuthenticatedPacketTraversal(now: now)
+        }
     }
 
     // MARK: Delivering
@@ -291,7 +284,6 @@ package struct Opener: ~Copyable {
                 UInt64(refused), ordering: .relaxed)
         }
         guard hasData else { return }
-        let demand = tables.peers[slot.rawValue].timers.dataReceived(now: now)
-        if shared.serve(demand, of: slot, in: tables) { wakes = true }
+        wake |= shared.withTimers(of: slot, in: tables) { $0.dataReceived(now: now) }
     }
 }

@@ -64,9 +64,8 @@ package struct Sealer: ~Copyable {
     /// Whether the last batch had the device's first datagram that would have gone round and round.
     package private(set) var hasFoundLoop = false
 
-    /// Whether the control thread is to be woken since something was dropped and somebody traces;
-    /// true once. ``seal(in:bouncing:now:)`` asks by itself.
-    package func takeNewsOfDrops() -> Bool { shared.takeNewsOfDrops() }
+    /// Returns needed once after new drop records. The result of ``seal(in:bouncing:now:)`` includes it.
+    package func takeWakeForDrops() -> Wake { shared.takeWakeForDrops() }
 
     /// Most packets of one batch.
     package static let maximumPackets = 128
@@ -176,26 +175,26 @@ package struct Sealer: ~Copyable {
     /// - Returns: whether the control thread must be woken.
     package mutating func seal(
         in buffer: inout MutableRawSpan, bouncing bounceBuffer: inout MutableRawSpan,
-        now observed: Instant
-    ) -> Bool {
+        now observed: ObservedInstant
+    ) -> Wake {
         let now = shared.clock.time(at: observed, for: &clockReader)
         let gate = gate
         return gate.withTables { tables in
             // The interface may have gone down since the batch was loaded.
             guard shared.isUp.load(ordering: .relaxed) else {
                 shared.drop(.interfaceDown, packets: entryCount)
-                return shared.takeNewsOfDrops()
+                return shared.takeWakeForDrops()
             }
-            let wakes = sealAll(in: &buffer, bouncing: &bounceBuffer, tables, now: now)
-            return shared.takeNewsOfDrops() || wakes
+            let wake = sealAll(in: &buffer, bouncing: &bounceBuffer, tables, now: now)
+            return wake | shared.takeWakeForDrops()
         }
     }
 
     private mutating func sealAll(
         in buffer: inout MutableRawSpan, bouncing bounceBuffer: inout MutableRawSpan,
         _ tables: borrowing SharedTables, now: Instant
-    ) -> Bool {
-        var wakes = false
+    ) -> Wake {
+        var wake = Wake.notNeeded
         var start = 0
         var route = Route.dropped
         if entryCount > 0 {
@@ -209,21 +208,19 @@ package struct Sealer: ~Copyable {
                 guard next == route, entries[end].ecn == entries[start].ecn else { break }
                 end += 1
             }
-            if case .peer(let slot) = route,
-                sealRun(start..<end, to: slot, in: &buffer, tables, now: now)
-            {
-                wakes = true
+            if case .peer(let slot) = route {
+                wake |= sealRun(start..<end, to: slot, in: &buffer, tables, now: now)
             }
             start = end
             route = next
         }
-        return wakes
+        return wake
     }
 
     /// A segmented send to a peer was too large for its path: from now on datagrams one by one, until
     /// routes, endpoint or MTU change, or ten seconds have passed, as no word comes of a path whose
     /// MTU was learnt and is forgotten.
-    package mutating func stopSegmentation(to slot: PeerSlot, now observed: Instant) {
+    package mutating func stopSegmentation(to slot: PeerSlot, now observed: ObservedInstant) {
         let now = shared.clock.time(at: observed, for: &clockReader)
         gate.withTables { tables in
             guard tables.peers.contains(slot.rawValue) else { return }
@@ -235,7 +232,7 @@ package struct Sealer: ~Copyable {
     /// A device refused a segmented send: from now on, and for ten seconds, this thread sends each
     /// datagram by itself. Another route may lead through another device, and trying again costs
     /// one batch at most, which is sent all the same.
-    package mutating func stopSegmentation(now observed: Instant) {
+    package mutating func stopSegmentation(now observed: ObservedInstant) {
         let now = shared.clock.time(at: observed, for: &clockReader)
         segmentationPause = now + Constants.segmentationPause
     }
@@ -363,7 +360,7 @@ package struct Sealer: ~Copyable {
     private mutating func sealRun(
         _ run: Range<Int>, to slot: PeerSlot, in buffer: inout MutableRawSpan,
         _ tables: borrowing SharedTables, now: Instant
-    ) -> Bool {
+    ) -> Wake {
         let keypairSlot = tables.peers[slot.rawValue].current.load(ordering: .acquiring)
         guard keypairSlot != SharedPeer.noKeypair,
             let first = firstCounter(keypairSlot, count: run.count, tables, now: now)
@@ -399,10 +396,13 @@ package struct Sealer: ~Copyable {
     private mutating func finishRun(
         _ run: Range<Int>, to slot: PeerSlot, under keypair: UInt32,
         _ tables: borrowing SharedTables, now: Instant
-    ) -> Bool {
+    ) -> Wake {
         let endpoint = tables.peers[slot.rawValue].endpoint.withLock { $0 }
-        // Only the control thread removes an endpoint, and it would wait for our gate.
-        guard let endpoint else { return false }
+        // Routing found an endpoint under this gate. An endpoint may change, but only goes with its peer.
+        guard let endpoint else {
+            shared.drop(.noEndpoint, packets: run.count, peer: slot)
+            return .notNeeded
+        }
         let generation = tables.sourceGeneration.load(ordering: .relaxed)
         let source = endpoint.sourceGeneration == generation ? endpoint.source : nil
         let ecn = entries[run.lowerBound].ecn
@@ -443,31 +443,27 @@ package struct Sealer: ~Copyable {
         transmitCount += 1
     }
 
-    /// The kernel's events after data was sent, in its order.
+    /// The kernel's timer events after data was sent, in its order, and its rule for a new session.
     private mutating func noteSent(
         _ slot: PeerSlot, under keypair: UInt32, _ tables: borrowing SharedTables, now: Instant
-    ) -> Bool {
-        var wakes = false
+    ) -> Wake {
         let jitter = jitter.next()
-        tables.peers[slot.rawValue].timers.anyAuthenticatedPacketSent()
-        let traversal = tables.peers[slot.rawValue].timers.anyAuthenticatedPacketTraversal(now: now)
-        if shared.serve(traversal, of: slot, in: tables) { wakes = true }
-        let sent = tables.peers[slot.rawValue].timers.dataSent(now: now, jitter: jitter)
-        if shared.serve(sent, of: slot, in: tables) { wakes = true }
-        if tables.keypairs[keypair].needsRekeyAfterSending(now: now),
-            shared.requestHandshake(
-                .rekeyAfterSending, of: slot, in: tables, now: now)
-        {
-            wakes = true
+        var wake = shared.withTimers(of: slot, in: tables) { timers in
+            timers.anyAuthenticatedPacketSent()
+            return timers.anyAuthenticatedPacketTraversal(now: now)
+                | timers.dataSent(now: now, jitter: jitter)
         }
-        return wakes
+        if tables.keypairs[keypair].needsRekeyAfterSending(now: now) {
+            wake |= shared.requestHandshake(.rekeyAfterSending, of: slot, in: tables, now: now)
+        }
+        return wake
     }
 
     /// Keeps copies of packets for which there is no session, and asks for one.
     private func stage(
         _ run: Range<Int>, for slot: PeerSlot, in buffer: borrowing MutableRawSpan,
         _ tables: borrowing SharedTables, now: Instant
-    ) -> Bool {
+    ) -> Wake {
         for index in run {
             let entry = entries[index]
             shared.stage(

@@ -46,10 +46,10 @@ package final class SharedState: @unchecked Sendable {
         unsafe tables.deallocate()
     }
 
-    /// True once after new drop records; clears the flag.
+    /// Returns needed once after new drop records; clears the flag.
     @inline(__always)
-    func takeNewsOfDrops() -> Bool {
-        isTraced.load(ordering: .relaxed) && trace.takeNews()
+    func takeWakeForDrops() -> Wake {
+        isTraced.load(ordering: .relaxed) ? trace.takeWake() : .notNeeded
     }
 
     // MARK: Gates
@@ -111,14 +111,14 @@ package final class SharedState: @unchecked Sendable {
 
     // MARK: Requests to the control thread
 
-    /// Puts a peer on the control thread's list; true if that thread must be woken.
+    /// Requests something for a peer of the control thread: puts the peer on its list.
     func request(
         _ requests: SharedPeer.Requests, of slot: PeerSlot, in tables: borrowing SharedTables
-    ) -> Bool {
-        guard tables.peers[slot.rawValue].request(requests) else { return false }
+    ) -> Wake {
+        guard tables.peers[slot.rawValue].request(requests) else { return .notNeeded }
         return self.requests.withLock { list in
             list.append(slot)
-            return list.count == 1
+            return list.count == 1 ? .needed : .notNeeded
         }
     }
 
@@ -126,21 +126,24 @@ package final class SharedState: @unchecked Sendable {
     func requestHandshake(
         _ cause: SharedPeer.Requests, of slot: PeerSlot, in tables: borrowing SharedTables,
         now: Instant
-    ) -> Bool {
+    ) -> Wake {
         if tables.peers[slot.rawValue].timers.handshakeAttempts.load(ordering: .relaxed) != 0 {
             tables.peers[slot.rawValue].timers.handshakeAttempts.store(0, ordering: .relaxed)
         }
-        guard !tables.peers[slot.rawValue].isHandshakeLimited(now: now) else { return false }
+        guard !tables.peers[slot.rawValue].isHandshakeLimited(now: now) else { return .notNeeded }
         return request(cause, of: slot, in: tables)
     }
 
-    /// Requests an earlier look at a peer if a timer demands it.
-    func serve(
-        _ demand: PeerTimers.Demand, of slot: PeerSlot, in tables: borrowing SharedTables
-    ) -> Bool {
-        switch demand {
-        case .none: false
-        case .earlierWakeUp: request(.earlierWakeUp, of: slot, in: tables)
+    /// Lends the timers of a peer to `body`, and requests an earlier look at the peer if `body` returns
+    /// that a deadline needs one.
+    @inline(__always)
+    func withTimers(
+        of slot: PeerSlot, in tables: borrowing SharedTables,
+        _ body: (borrowing PeerTimers) -> Wake
+    ) -> Wake {
+        switch body(tables.peers[slot.rawValue].timers) {
+        case .notNeeded: .notNeeded
+        case .needed: request(.earlierWakeUp, of: slot, in: tables)
         }
     }
 

@@ -1,28 +1,30 @@
 import Synchronization
 
-/// The time as all threads of one device count it: it goes on from where it was when their clock is
-/// set back by more than a second, so that no key lives longer and no timer waits for the old time.
+/// Turns readings of a caller's clock into one time for all threads of a device, which never goes back.
 ///
-/// A thread may be slow: by the time it asks here what the reading it took means, others have been
-/// told later times. That is no step, however late it is. A step is what one thread sees alone: a
-/// clock that shows less, when it is read again, than that thread was told before.
+/// If the clock is set back by more than a second, the time continues from where it was, so that no key
+/// lives longer and no timer waits for the old time.
 ///
-/// If a thread brings a reading from before a step after another has met it, the step may be counted twice:
-/// time may go ahead by as much, and goes back for nobody. The clock of the daemon makes no such steps.
+/// A late reading is not a clock step: other threads may have got later times since a slow thread read
+/// its clock. A step is one thread reading an earlier time than it got before.
+///
+/// If a thread passes a reading from before a step after another thread has noticed that step, the step
+/// may be counted twice. The time then runs ahead by the step; it still never goes back. The daemon's
+/// clock has no such steps.
 struct SteadyClock: ~Copyable, Sendable {
     private let latest = Atomic<UInt64>(0)
     private let setBack = Atomic<UInt64>(0)
 
-    /// What one thread read last, and what it was told.
+    /// The last reading of one thread, and the time that it got.
     struct Reader: Sendable {
-        fileprivate var observed = Instant(nanoseconds: 0)
+        fileprivate var observed = ObservedInstant(nanoseconds: 0)
         fileprivate var last: UInt64 = 0
     }
 
-    /// A thread read `observed` off its clock; what time that is.
-    func time(at observed: Instant, for reader: inout Reader) -> Instant {
+    /// The device's time at a reading of the clock by the thread of `reader`.
+    func time(at observed: ObservedInstant, for reader: inout Reader) -> Instant {
         let offset = setBack.load(ordering: .relaxed)
-        let now = observed + Interval(nanoseconds: offset)
+        let now = Instant(nanoseconds: observed.nanoseconds) + Interval(nanoseconds: offset)
         let last = max(latest.load(ordering: .relaxed), reader.last)
         let isReadAgain = observed != reader.observed
         reader.observed = observed
@@ -31,9 +33,9 @@ struct SteadyClock: ~Copyable, Sendable {
             reader.last = now.nanoseconds
             return now
         }
-        // The clocks of two processors may differ by a little.
+        // Below a second it may be a difference between the clocks of two processors.
         if isReadAgain, now + .seconds(1) < Instant(nanoseconds: reader.last) {
-            // Two threads may see the same step, which is to be added once.
+            // Two threads may notice the same step, which must be added once.
             _ = setBack.compareExchange(
                 expected: offset, desired: offset &+ (last - now.nanoseconds), ordering: .relaxed)
         }
@@ -41,10 +43,10 @@ struct SteadyClock: ~Copyable, Sendable {
         return Instant(nanoseconds: last)
     }
 
-    /// What the callers' clock will show at a time that was told here.
-    func reading(at instant: Instant) -> Instant {
+    /// The reading of the caller's clock at a time of the device.
+    func reading(at instant: Instant) -> ObservedInstant {
         let offset = setBack.load(ordering: .relaxed)
-        return Instant(
+        return ObservedInstant(
             nanoseconds: instant.nanoseconds >= offset ? instant.nanoseconds - offset : 0)
     }
 }

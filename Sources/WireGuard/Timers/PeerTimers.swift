@@ -32,27 +32,19 @@ package struct PeerTimers: ~Copyable, Sendable {
 
     package init() {}
 
-    /// What an event asks of the control thread.
-    package enum Demand: Equatable, Sendable {
-        /// It is awake early enough.
-        case none
-        /// A deadline lies before its next look at this peer.
-        case earlierWakeUp
-    }
-
     // MARK: Events
 
     /// Should be called after a packet with data was sent.
-    package func dataSent(now: Instant, jitter: Interval) -> Demand {
+    package func dataSent(now: Instant, jitter: Interval) -> Wake {
         start(
             newHandshake, at: now + Constants.keepaliveTimeout + Constants.rekeyTimeout + jitter)
     }
 
     /// Should be called after an authentic packet with data was received.
-    package func dataReceived(now: Instant) -> Demand {
+    package func dataReceived(now: Instant) -> Wake {
         guard sendKeepalive.load(ordering: .relaxed) == 0 else {
             needsAnotherKeepalive.store(true, ordering: .relaxed)
-            return .none
+            return .notNeeded
         }
         return start(sendKeepalive, at: now + Constants.keepaliveTimeout)
     }
@@ -69,14 +61,14 @@ package struct PeerTimers: ~Copyable, Sendable {
     }
 
     /// Should be called after an authenticated packet went either way.
-    package func anyAuthenticatedPacketTraversal(now: Instant) -> Demand {
+    package func anyAuthenticatedPacketTraversal(now: Instant) -> Wake {
         let seconds = persistentKeepaliveSeconds.load(ordering: .relaxed)
-        guard seconds > 0 else { return .none }
+        guard seconds > 0 else { return .notNeeded }
         return restart(persistentKeepalive, at: now + .seconds(UInt64(seconds)))
     }
 
     /// Should be called after an initiation was sent.
-    package func handshakeInitiated(now: Instant, jitter: Interval) -> Demand {
+    package func handshakeInitiated(now: Instant, jitter: Interval) -> Wake {
         restart(retransmitHandshake, at: now + Constants.rekeyTimeout + jitter)
     }
 
@@ -87,12 +79,12 @@ package struct PeerTimers: ~Copyable, Sendable {
     }
 
     /// Should be called after a session was derived, in either role.
-    package func sessionDerived(now: Instant) -> Demand {
+    package func sessionDerived(now: Instant) -> Wake {
         restart(zeroKeyMaterial, at: now + Constants.zeroKeyMaterialAfterTime)
     }
 
     /// Should be called when the last initiation was given up.
-    package func handshakeGivenUp(now: Instant) -> Demand {
+    package func handshakeGivenUp(now: Instant) -> Wake {
         stop(sendKeepalive)
         // Nothing of the last session may outlive the attempts by long.
         return start(zeroKeyMaterial, at: now + Constants.zeroKeyMaterialAfterTime)
@@ -138,8 +130,8 @@ package struct PeerTimers: ~Copyable, Sendable {
     }
 
     /// After *send keepalive* ran out: starts it again if more data came in the meantime.
-    package func rearmKeepaliveIfOwed(now: Instant) -> Demand {
-        guard needsAnotherKeepalive.exchange(false, ordering: .relaxed) else { return .none }
+    package func rearmKeepaliveIfOwed(now: Instant) -> Wake {
+        guard needsAnotherKeepalive.exchange(false, ordering: .relaxed) else { return .notNeeded }
         return start(sendKeepalive, at: now + Constants.keepaliveTimeout)
     }
 
@@ -173,18 +165,18 @@ package struct PeerTimers: ~Copyable, Sendable {
 
     // MARK: Steps
 
-    private func start(_ timer: borrowing Atomic<UInt64>, at deadline: Instant) -> Demand {
-        guard timer.load(ordering: .relaxed) == 0 else { return .none }
+    private func start(_ timer: borrowing Atomic<UInt64>, at deadline: Instant) -> Wake {
+        guard timer.load(ordering: .relaxed) == 0 else { return .notNeeded }
         return restart(timer, at: deadline)
     }
 
-    private func restart(_ timer: borrowing Atomic<UInt64>, at deadline: Instant) -> Demand {
-        guard isRunning.load(ordering: .relaxed) else { return .none }
+    private func restart(_ timer: borrowing Atomic<UInt64>, at deadline: Instant) -> Wake {
+        guard isRunning.load(ordering: .relaxed) else { return .notNeeded }
         // Sequentially consistent with the control thread, which stores `wakeUp` and then reads the
         // deadlines: one of the two sees what the other wrote.
         timer.store(max(deadline.nanoseconds, 1), ordering: .sequentiallyConsistent)
         return deadline.nanoseconds < wakeUp.load(ordering: .sequentiallyConsistent)
-            ? .earlierWakeUp : .none
+            ? .needed : .notNeeded
     }
 
     private func stop(_ timer: borrowing Atomic<UInt64>) {

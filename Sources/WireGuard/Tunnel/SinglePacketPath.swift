@@ -9,16 +9,6 @@ struct SinglePacketPath: ~Copyable {
     private var buffer = PacketBuffer(byteCount: Self.bufferByteCount)
     private var bounceBuffer = PacketBuffer(byteCount: Sealer.bounceByteCount)
 
-    /// Whether the device has work to do after a packet.
-    enum Need {
-        case none
-        case now
-
-        init(_ wakes: Bool) {
-            self = wakes ? .now : .none
-        }
-    }
-
     /// Any packet, which is below 64 KiB, and what a message adds to it.
     private static let bufferByteCount = 68 << 10
 
@@ -30,13 +20,13 @@ struct SinglePacketPath: ~Copyable {
     /// Seals one packet, or answers it with an ICMP error.
     mutating func seal(
         _ packet: RawSpan, to datagrams: inout Outputs<Tunnel.Datagram>,
-        bouncing packets: inout Outputs<[UInt8]>, now: Instant
-    ) -> Need {
+        bouncing packets: inout Outputs<[UInt8]>, now: ObservedInstant
+    ) -> Wake {
         guard
             sealer.load(packet, header: VirtioNetHeader(), at: 0, length: packet.byteCount)
-        else { return Need(sealer.takeNewsOfDrops()) }
+        else { return sealer.takeWakeForDrops() }
         defer { sealer.removeAll() }
-        let wakes = sealer.sealOne(packet, in: &buffer, bouncing: &bounceBuffer, now: now)
+        let wake = sealer.sealOne(packet, in: &buffer, bouncing: &bounceBuffer, now: now)
         for index in 0..<sealer.transmitCount {
             let transmit = sealer.transmits[index]
             datagrams.append(
@@ -49,20 +39,20 @@ struct SinglePacketPath: ~Copyable {
             let bounce = sealer.bounces[index]
             packets.append(bounceBuffer.bytes.copied(bounce.offset, bounce.length))
         }
-        return Need(wakes)
+        return wake
     }
 
     /// Opens one datagram; `message` says where it came from.
     mutating func open(
         _ datagram: RawSpan, _ message: InboundMessage, to packets: inout Outputs<[UInt8]>,
-        now: Instant
-    ) -> Need {
+        now: ObservedInstant
+    ) -> Wake {
         var message = message
         // What is longer than any datagram is cut: as data its tag is wrong then, and anything else
         // has a length of its own.
         message.length = min(datagram.byteCount, buffer.byteCount)
         defer { coalescer.removeAll() }
-        let wakes = opener.openOne(
+        let wake = opener.openOne(
             datagram, message, in: &buffer, into: &coalescer, now: now)
         for index in 0..<coalescer.packetCount {
             let piece = coalescer.piece(at: index)
@@ -71,15 +61,15 @@ struct SinglePacketPath: ~Copyable {
                     piece.offset + VirtioNetHeader.byteCount,
                     piece.length - VirtioNetHeader.byteCount))
         }
-        return Need(wakes)
+        return wake
     }
 }
 
 extension Sealer {
     fileprivate mutating func sealOne(
         _ packet: RawSpan, in buffer: inout PacketBuffer,
-        bouncing bounceBuffer: inout PacketBuffer, now: Instant
-    ) -> Bool {
+        bouncing bounceBuffer: inout PacketBuffer, now: ObservedInstant
+    ) -> Wake {
         var bytes = buffer.mutableBytes
         var bounceBytes = bounceBuffer.mutableBytes
         _ = cut(from: packet, into: &bytes)
@@ -90,14 +80,14 @@ extension Sealer {
 extension Opener {
     fileprivate mutating func openOne(
         _ datagram: RawSpan, _ message: InboundMessage, in buffer: inout PacketBuffer,
-        into coalescer: inout FlowCoalescer, now: Instant
-    ) -> Bool {
+        into coalescer: inout FlowCoalescer, now: ObservedInstant
+    ) -> Wake {
         var bytes = buffer.mutableBytes
         bytes.copy(message.length, from: datagram, at: 0, to: 0)
         let messages = FixedArray(repeating: message, count: 1)
-        let wakes = open(messages, count: 1, in: &bytes, into: &coalescer, now: now)
+        let wake = open(messages, count: 1, in: &bytes, into: &coalescer, now: now)
         coalescer.finish(in: &bytes)
-        return wakes
+        return wake
     }
 }
 

@@ -85,7 +85,7 @@ public final class Tunnel {
         try device.check(change)
         device.apply(change, at: now)
         if let port = change.listenPort { device.setListenPort(port) }
-        work(ifNeeded: .now, now: now)
+        work(.needed, now: now)
     }
 
     /// Applies the lines of a set of the configuration protocol, as `wg set` sends them, with or without
@@ -112,7 +112,7 @@ public final class Tunnel {
     /// The interface comes up: timers run, and peers with a persistent keepalive are sent to.
     public func bringUp(now: Moment) {
         device.bringUp(at: now)
-        work(ifNeeded: .now, now: now)
+        work(.needed, now: now)
     }
 
     /// The interface goes down: session keys are wiped, packets that wait are dropped, no timer runs.
@@ -151,8 +151,8 @@ public final class Tunnel {
     /// destination belongs to.
     public func handlePacket(_ packet: RawSpan, now: Moment) {
         noteTime(now)
-        let mustWork = lanes.seal(packet, to: &datagrams, bouncing: &packets, now: now.instant)
-        work(ifNeeded: mustWork, now: now)
+        let wake = lanes.seal(packet, to: &datagrams, bouncing: &packets, now: now.instant)
+        work(wake, now: now)
     }
 
     /// Takes an IP packet from the application's side.
@@ -178,8 +178,8 @@ public final class Tunnel {
         message.source = source
         message.trafficClass = trafficClass
         noteTime(now)
-        let mustWork = lanes.open(datagram, message, to: &packets, now: now.instant)
-        work(ifNeeded: mustWork, now: now)
+        let wake = lanes.open(datagram, message, to: &packets, now: now.instant)
+        work(wake, now: now)
     }
 
     /// Takes a datagram from the network.
@@ -195,7 +195,7 @@ public final class Tunnel {
 
     /// Does what is due; to be called at ``nextTimeout``, earlier or later does no harm.
     public func handleTimeout(now: Moment) {
-        work(ifNeeded: .now, now: now)
+        work(.needed, now: now)
     }
 
     /// The lanes and the device are one thread here: what time it is, all of them know from the first.
@@ -203,8 +203,9 @@ public final class Tunnel {
         device.steady(now.instant)
     }
 
-    private func work(ifNeeded need: SinglePacketPath.Need, now: Moment) {
-        if need == .now {
+    /// Lets the device work if a packet gave it work; here the caller is the control thread too.
+    private func work(_ wake: Wake, now: Moment) {
+        if wake == .needed {
             while device.handleWork(at: now) {}
         }
         collect()
@@ -223,7 +224,7 @@ public final class Tunnel {
     // MARK: Outputs
 
     /// When ``handleTimeout(now:)`` is to be called, nil for not at all.
-    public var nextTimeout: Instant? { device.nextDeadline }
+    public var nextTimeout: ObservedInstant? { device.nextDeadline }
 
     /// The next datagram to send, nil if there is none.
     public func nextDatagram() -> Datagram? {

@@ -5,7 +5,7 @@ import WireGuard
 struct Alarm: ~Copyable {
     private let timer: TimerDescriptor
     /// What the timer is set to. A system call is made only if this changes.
-    private(set) var deadline: Instant?
+    private(set) var deadline: ObservedInstant?
 
     init() throws(SystemError) {
         timer = try TimerDescriptor()
@@ -17,7 +17,7 @@ struct Alarm: ~Copyable {
     }
 
     /// Sets the alarm; nil stops it.
-    mutating func set(_ deadline: Instant?) throws(SystemError) {
+    mutating func set(_ deadline: ObservedInstant?) throws(SystemError) {
         guard deadline != self.deadline else { return }
         try timer.set(deadline: deadline?.nanoseconds)
         self.deadline = deadline

@@ -102,7 +102,7 @@ extension Interface {
         }
     }
 
-    private func sendDatagrams(at now: Instant) {
+    private func sendDatagrams(at now: ObservedInstant) {
         let datagrams = device.takeDatagrams()
         guard !datagrams.isEmpty else { return }
         // Empty if no port could be bound.
@@ -128,7 +128,7 @@ extension Clock {
     static func moment() -> Moment {
         let (seconds, nanoseconds) = realtime()
         return Moment(
-            instant: Instant(nanoseconds: boottime()),
+            instant: ObservedInstant(nanoseconds: boottime()),
             wall: WallTime(seconds: seconds, nanoseconds: nanoseconds))
     }
 }

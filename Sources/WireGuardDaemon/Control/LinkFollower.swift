@@ -18,7 +18,7 @@ struct LinkFollower {
     }
 
     /// When to look at the link again, if it sends no events.
-    private(set) var nextLook: Instant?
+    private(set) var nextLook: ObservedInstant?
     /// Whether the last attempt to fit super-packets failed for a reason that may pass.
     private(set) var mayFitSuperpackets = false
 
@@ -47,7 +47,7 @@ struct LinkFollower {
     }
 
     /// Whether to look at the link now. True once a second while no events arrive from it.
-    mutating func isLookDue(isOutOfSight: Bool, now: Instant) -> Bool {
+    mutating func isLookDue(isOutOfSight: Bool, now: ObservedInstant) -> Bool {
         guard isOutOfSight else {
             nextLook = nil
             return false

@@ -36,13 +36,13 @@ final class StreamClient<Parser: ~Copyable, Answer: StreamAnswer & ~Copyable> {
     var sent = 0
     var closesAfterAnswer = false
     /// When the client last sent or took a byte.
-    var lastActive: Instant
+    var lastActive: ObservedInstant
     /// When the unfinished request or answer began; nil between requests.
-    var exchangeStart: Instant?
+    var exchangeStart: ObservedInstant?
 
     init(
         id: StreamClientID, connection: consuming UnixConnection, parser: consuming Parser,
-        now: Instant
+        now: ObservedInstant
     ) {
         self.id = id
         self.connection = connection
@@ -62,7 +62,7 @@ final class StreamClient<Parser: ~Copyable, Answer: StreamAnswer & ~Copyable> {
 
     /// When the client is evicted, unless it makes progress; nil between requests, where it may be idle
     /// without limit.
-    func deadline(_ limits: StreamLimits) -> Instant? {
+    func deadline(_ limits: StreamLimits) -> ObservedInstant? {
         guard let exchangeStart else { return nil }
         return min(lastActive + limits.pause, exchangeStart + limits.duration)
     }

@@ -38,7 +38,7 @@ struct StreamServer<
     var count: Int { clients.count }
 
     /// Takes over a connection; evicts the idlest client if there are too many.
-    mutating func admit(_ connection: consuming UnixConnection, now: Instant) -> Client {
+    mutating func admit(_ connection: consuming UnixConnection, now: ObservedInstant) -> Client {
         if clients.count >= limits.clients { evictIdlest() }
         lastID += 1
         let client = Client(
@@ -81,7 +81,7 @@ struct StreamServer<
     // MARK: Requests and answers
 
     /// Continues after an event on the connection: sends the rest of an answer, then reads once.
-    mutating func resume(_ id: StreamClientID, now: Instant) {
+    mutating func resume(_ id: StreamClientID, now: ObservedInstant) {
         guard let client = clients[id] else { return }
         if client.phase == .receiving { flush(client, now: now) }
         guard clients[id] != nil, client.phase == .requesting, client.input.byteCount == 0 else {
@@ -92,7 +92,7 @@ struct StreamServer<
 
     /// The next complete request among the bytes read so far; nil if there is none, or if the client
     /// has to read an answer first. Each request must be answered before the next one is returned.
-    mutating func nextRequest(of id: StreamClientID, now: Instant) -> Request? {
+    mutating func nextRequest(of id: StreamClientID, now: ObservedInstant) -> Request? {
         guard let client = clients[id], client.phase == .requesting, client.input.byteCount > 0
         else { return nil }
         // Moved out, since the parser is modified while it reads.
@@ -116,7 +116,8 @@ struct StreamServer<
     ///
     /// - Parameter closing: whether to close the connection after the answer.
     mutating func send(
-        _ answer: consuming Answer, to id: StreamClientID, closing: Bool = false, now: Instant
+        _ answer: consuming Answer, to id: StreamClientID, closing: Bool = false,
+        now: ObservedInstant
     ) {
         guard let client = clients[id], client.phase == .awaitingAnswer else { return }
         client.answer = consume answer
@@ -125,7 +126,7 @@ struct StreamServer<
         flush(client, now: now)
     }
 
-    private mutating func flush(_ client: Client, now: Instant) {
+    private mutating func flush(_ client: Client, now: ObservedInstant) {
         let wasReceiving = client.phase == .receiving
         guard let answer = client.answer.take() else { return }
         while client.sent < answer.byteCount {
@@ -149,7 +150,7 @@ struct StreamServer<
         if wasReceiving, client.input.byteCount == 0 { client.exchangeStart = nil }
     }
 
-    private mutating func read(_ client: Client, now: Instant) {
+    private mutating func read(_ client: Client, now: ObservedInstant) {
         var buffer = readBuffer.mutableBytes
         switch client.connection.read(into: &buffer, count: buffer.byteCount) {
         case .wouldBlock: break
@@ -166,14 +167,14 @@ struct StreamServer<
     // MARK: Stalled clients
 
     /// Closes the clients that paused too long in the middle of a request or an answer.
-    mutating func evictStalled(now: Instant) {
+    mutating func evictStalled(now: ObservedInstant) {
         for client in clients.values where client.deadline(limits).map({ $0 <= now }) == true {
             clients[client.id] = nil
         }
     }
 
     /// When to call ``evictStalled(now:)`` next; nil if there is nothing to wait for.
-    var nextDeadline: Instant? {
+    var nextDeadline: ObservedInstant? {
         clients.values.compactMap { $0.deadline(limits) }.min()
     }
 }

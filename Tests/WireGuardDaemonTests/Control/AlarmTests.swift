@@ -14,7 +14,7 @@ struct AlarmTests {
         return unsafe poll(&request, 1, milliseconds) == 1
     }
 
-    private var now: Instant { Instant(nanoseconds: Clock.boottime()) }
+    private var now: ObservedInstant { ObservedInstant(nanoseconds: Clock.boottime()) }
 
     @Test("it goes off at its deadline, and once")
     func deadline() throws {

@@ -11,7 +11,7 @@ struct StreamServerTests {
 
     /// Reads all of a large answer; the server sends the rest in between.
     private func drain(
-        _ client: LineClient, of server: LineServer, at now: Instant = at(0),
+        _ client: LineClient, of server: LineServer, at now: ObservedInstant = at(0),
         count: Int = large.count
     ) -> Int {
         var received = 0

@@ -58,7 +58,7 @@ final class LineServer {
     }
 
     /// Connects a client and admits it.
-    func connect(at now: Instant = at(0)) throws -> LineClient {
+    func connect(at now: ObservedInstant = at(0)) throws -> LineClient {
         let connection = try UnixConnection(to: "\(directory.path)/socket")
         guard let accepted = try listener.accept() else {
             throw SystemError(call: "accept4", code: 11)
@@ -71,7 +71,7 @@ final class LineServer {
     /// - Returns: the requests.
     @discardableResult
     func serve(
-        _ client: LineClient, at now: Instant = at(0),
+        _ client: LineClient, at now: ObservedInstant = at(0),
         answer: (String) -> [UInt8] = { Array("<\($0)>".utf8) }
     ) -> [String] {
         var requests: [String] = []
@@ -85,7 +85,7 @@ final class LineServer {
 
     // MARK: The server's own calls
 
-    func resume(_ id: StreamClientID, at now: Instant = at(0)) {
+    func resume(_ id: StreamClientID, at now: ObservedInstant = at(0)) {
         server.resume(id, now: now)
     }
 
@@ -102,11 +102,11 @@ final class LineServer {
     }
 
     func close(_ client: LineClient) { server.close(client.id) }
-    func evictStalled(at now: Instant) { server.evictStalled(now: now) }
+    func evictStalled(at now: ObservedInstant) { server.evictStalled(now: now) }
     func evictIdlest() -> Bool { server.evictIdlest() }
     func isOpen(_ client: LineClient) -> Bool { server.client(client.id) != nil }
     var count: Int { server.count }
-    var nextDeadline: Instant? { server.nextDeadline }
+    var nextDeadline: ObservedInstant? { server.nextDeadline }
 }
 
 /// The other end of a connection.

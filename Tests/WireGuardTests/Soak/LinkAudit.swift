@@ -16,33 +16,33 @@ final class LinkAudit {
         /// 0 for Alice, 1 for Bob.
         let initiator: Int
         /// When the responder derived it.
-        let derived: Instant
+        let derived: ObservedInstant
         /// When the response arrives, if it does: when the initiator derives it.
-        let arrival: Instant
+        let arrival: ObservedInstant
         var isConsumed = false
         /// When the first message of the initiator arrives: before, the responder may not use it.
-        var confirmation: Instant?
+        var confirmation: ObservedInstant?
         var nextCounters: [UInt64] = [0, 0]
 
-        init(initiator: Int, derived: Instant, arrival: Instant) {
+        init(initiator: Int, derived: ObservedInstant, arrival: ObservedInstant) {
             self.initiator = initiator
             self.derived = derived
             self.arrival = arrival
         }
 
-        func age(at time: Instant, of host: Int) -> Interval {
+        func age(at time: ObservedInstant, of host: Int) -> Interval {
             time.since(host == initiator ? arrival : derived)
         }
     }
 
     struct Flight {
         var isLost: Bool
-        var arrival: Instant
+        var arrival: ObservedInstant
         var session: Session
     }
 
     struct HandshakeMessage {
-        var time: Instant
+        var time: ObservedInstant
         var host: Int
         var type: UInt8
         var isLost: Bool
@@ -59,11 +59,11 @@ final class LinkAudit {
     private(set) var sessions: [Session] = []
     private(set) var handshakeMessages: [HandshakeMessage] = []
     /// What initiators sent under keys of 120 s and more, each of which asks for a new session.
-    private(set) var lateSends: [(time: Instant, session: Session)] = []
-    private(set) var wipes: [Instant] = []
-    private(set) var confirmations: [(time: Instant, host: Int)] = []
+    private(set) var lateSends: [(time: ObservedInstant, session: Session)] = []
+    private(set) var wipes: [ObservedInstant] = []
+    private(set) var confirmations: [(time: ObservedInstant, host: Int)] = []
     /// Everything but data, for the message of a test that fails.
-    private var chronicle: [(time: Instant, line: String)] = []
+    private var chronicle: [(time: ObservedInstant, line: String)] = []
     private(set) var lostPackets = 0
     private(set) var reordered = 0
     private(set) var expiredUnderWay = 0
@@ -87,7 +87,7 @@ final class LinkAudit {
         }
     }
 
-    private var now: Instant { pair.network.time }
+    private var now: ObservedInstant { pair.network.time }
 
     // MARK: Packets
 
@@ -158,7 +158,9 @@ final class LinkAudit {
             (now, "\(hosts[host].name) sends \(type)" + (isLost ? ", which is lost" : "")))
     }
 
-    private func check(_ capture: Capture, from host: Int, _ isLost: Bool, _ arrival: Instant) {
+    private func check(
+        _ capture: Capture, from host: Int, _ isLost: Bool, _ arrival: ObservedInstant
+    ) {
         guard capture.type == 4, let session = sessionsByIndex[capture.littleEndian(at: 4)] else {
             Issue.record("a message of no session")
             return
@@ -259,7 +261,7 @@ final class LinkAudit {
                 if age >= .seconds(180) {
                     expiredUnderWay += 1
                 } else {
-                    let start = Instant(nanoseconds: flight.session.derived.nanoseconds - 1)
+                    let start = ObservedInstant(nanoseconds: flight.session.derived.nanoseconds - 1)
                     Issue.record(
                         "packet \(number) of \(host) got lost: \(story(start, flight.arrival))")
                 }
@@ -317,8 +319,9 @@ final class LinkAudit {
     }
 
     /// When the initiation left that a response may be for.
-    private func initiation(before response: HandshakeMessage) -> Instant {
-        Instant(nanoseconds: response.time.nanoseconds - Interval.milliseconds(200).nanoseconds)
+    private func initiation(before response: HandshakeMessage) -> ObservedInstant {
+        ObservedInstant(
+            nanoseconds: response.time.nanoseconds - Interval.milliseconds(200).nanoseconds)
     }
 
     /// Whether an initiation was lost, or its response, or was forgotten: for the other's, which was
@@ -338,7 +341,7 @@ final class LinkAudit {
     }
 
     /// What happened after `start` and until a second after `end`.
-    private func story(_ start: Instant, _ end: Instant) -> String {
+    private func story(_ start: ObservedInstant, _ end: ObservedInstant) -> String {
         chronicle.filter { $0.time > start && $0.time <= end + .seconds(1) }
             .map { "\n    \($0.time.seconds) \($0.line)" }.joined()
     }
@@ -350,6 +353,6 @@ final class LinkAudit {
     }
 }
 
-extension Instant {
+extension ObservedInstant {
     fileprivate var seconds: Double { Double(nanoseconds) / 1e9 }
 }

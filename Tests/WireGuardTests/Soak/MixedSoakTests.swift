@@ -77,7 +77,7 @@ struct MixedSoakTests {
     }
 
     private func run(
-        _ traffic: Traffic, until end: Instant, _ audit: LinkAudit, _ network: Network,
+        _ traffic: Traffic, until end: ObservedInstant, _ audit: LinkAudit, _ network: Network,
         _ random: inout SeededGenerator
     ) {
         while network.time < end {

@@ -110,7 +110,8 @@ struct NonceTests {
         #expect(control.count > 0, "the control thread sent as well")
         #expect(Set(runs.map(\.index)).count > 2, "there were rekeys")
         #expect(
-            shared.clock.reading(at: network.time) == network.time, "no slow thread moved the clock"
+            shared.clock.reading(at: network.time.steady) == network.time,
+            "no slow thread moved the clock"
         )
     }
 
@@ -123,12 +124,12 @@ struct NonceTests {
         /// Whether a lane has sealed the last message of a session.
         let sawLimit = Atomic<Bool>(false)
 
-        init(time: Instant, threads: Int) {
+        init(time: ObservedInstant, threads: Int) {
             self.time = Atomic(time.nanoseconds)
             running = Atomic(threads)
         }
 
-        var now: Instant { Instant(nanoseconds: time.load(ordering: .relaxed)) }
+        var now: ObservedInstant { ObservedInstant(nanoseconds: time.load(ordering: .relaxed)) }
 
         /// Whether limits are to come yet, however slow a thread is: the control thread has to get
         /// beyond both, and the lanes to the last one before there is a new session.
@@ -233,7 +234,7 @@ private struct Lane: ~Copyable {
         random = SeededGenerator(seed: seed)
     }
 
-    mutating func sealBatch(now: Instant, into log: MessageLog) {
+    mutating func sealBatch(now: ObservedInstant, into log: MessageLog) {
         let count = Int.random(in: 1...64, using: &random)
         sealer.seal(
             packet, times: count, in: &buffer, bouncing: &bounceBuffer, now: now, into: log)
@@ -243,7 +244,7 @@ private struct Lane: ~Copyable {
 extension Sealer {
     fileprivate mutating func seal(
         _ packet: [UInt8], times: Int, in buffer: inout PacketBuffer,
-        bouncing bounceBuffer: inout PacketBuffer, now: Instant, into log: MessageLog
+        bouncing bounceBuffer: inout PacketBuffer, now: ObservedInstant, into log: MessageLog
     ) {
         var bytes = buffer.mutableBytes
         var bounceBytes = bounceBuffer.mutableBytes
@@ -253,7 +254,7 @@ extension Sealer {
         where load(span, header: VirtioNetHeader(), at: 0, length: span.byteCount) {
             _ = cut(from: span, into: &bytes)
         }
-        // Whom it wakes looks by itself.
+        // The control thread of this test polls, so nothing wakes it.
         _ = seal(in: &bytes, bouncing: &bounceBytes, now: now)
         for index in 0..<transmitCount {
             let transmit = transmits[index]

@@ -92,7 +92,7 @@ struct SmallStateTests {
         let moment = pair.bob.now
         for source in 0..<HandshakeRateLimiter.capacity {
             let address = IPAddress.v6(IPv6Address(high: UInt64(source), low: 1))
-            expect(device.limiter.admits(address, now: moment.instant), is: true)
+            expect(device.limiter.admits(address, now: moment.instant.steady), is: true)
         }
         var caller = try Caller(pair.alice, calling: pair.bob.publicKey)
         func call(_ number: UInt32) throws -> [UInt8] {
@@ -130,7 +130,7 @@ private struct Caller: ~Copyable {
     }
 
     mutating func take(_ reply: [UInt8], at moment: Moment) {
-        _ = consume(reply, by: &cookie, at: moment.instant)
+        _ = consume(reply, by: &cookie, at: moment.instant.steady)
     }
 
     mutating func initiation(_ number: UInt32, at moment: Moment) throws -> [UInt8] {
@@ -140,7 +140,7 @@ private struct Caller: ~Copyable {
                 identity: identity, responder: responder, staticStatic: staticStatic,
                 ephemeral: PrivateKey(seed: UInt64(number)), timestamp: TAI64N(moment.wall),
                 localIndex: ReceiverIndex(rawValue: number), into: &bytes)
-            cookie.addMACs(to: &bytes, now: moment.instant)
+            cookie.addMACs(to: &bytes, now: moment.instant.steady)
         }
         return message
     }

@@ -57,10 +57,20 @@ extension IPAddress {
 }
 
 extension Instant {
-    /// The instant that lies seconds behind the start of the clock.
+    /// `seconds` after the start of the device's time.
     static func after(_ seconds: Double) -> Instant {
         Instant(nanoseconds: UInt64(seconds * 1e9))
     }
+}
+
+extension ObservedInstant {
+    /// `seconds` after the start of the clock.
+    static func after(_ seconds: Double) -> ObservedInstant {
+        ObservedInstant(nanoseconds: UInt64(seconds * 1e9))
+    }
+
+    /// The device's time at this reading, for a clock that never stepped.
+    var steady: Instant { Instant(nanoseconds: nanoseconds) }
 }
 
 /// Random numbers that are the same in each run (SplitMix64).

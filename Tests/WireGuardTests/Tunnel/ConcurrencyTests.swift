@@ -39,7 +39,7 @@ struct ConcurrencyTests {
         var now: Moment {
             let time = nanoseconds.load(ordering: .relaxed)
             return Moment(
-                instant: Instant(nanoseconds: time),
+                instant: ObservedInstant(nanoseconds: time),
                 wall: WallTime(
                     seconds: 1_700_000_000 + Int64(time / 1_000_000_000),
                     nanoseconds: UInt32(time % 1_000_000_000)))
@@ -219,7 +219,8 @@ extension Sealer {
     }
 
     fileprivate mutating func sealAll(
-        in buffer: inout PacketBuffer, bouncing bounceBuffer: inout PacketBuffer, now: Instant
+        in buffer: inout PacketBuffer, bouncing bounceBuffer: inout PacketBuffer,
+        now: ObservedInstant
     ) {
         var bytes = buffer.mutableBytes
         var bounceBytes = bounceBuffer.mutableBytes

@@ -74,7 +74,7 @@ struct DataPathTests {
         }
         let staged = withBytes(packet) { StagedPacket(copying: $0) }
         device.shared.stage(staged, for: peer.slot, in: device.tables)
-        device.sendStaged(peer, at: host.now)
+        device.sendStaged(peer, at: device.steady(host.now))
         // Takes the datagrams along.
         host.handleTimeout()
     }

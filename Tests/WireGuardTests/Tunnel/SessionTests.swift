@@ -102,7 +102,7 @@ struct SessionTests {
             HandshakeQueue.Message(
                 bytes: initiation.bytes, kind: .initiation, remote: initiation.from, source: nil,
                 waiting: 1),
-            at: pair.bob.now)
+            at: device.steady(pair.bob.now))
         _ = device.handleWork(at: pair.bob.now)
         // Takes the events along.
         pair.bob.handleTimeout()

@@ -31,7 +31,7 @@ struct TraceTests {
     @Test("datagrams that cannot be sent are counted, and told at once")
     func refusedSends() {
         let device = network.makePair().alice.tunnel.device
-        let now = Instant(nanoseconds: 1_000_000_000_000)
+        let now = ObservedInstant(nanoseconds: 1_000_000_000_000)
         device.countRefusedSends(0, at: now)
         #expect(device.takeEvents() == [] && device.drops(.refusedSend) == 0)
         device.countRefusedSends(3, at: now)

@@ -16,13 +16,13 @@ final class PeerTimersTests {
 
     @Test("data received starts the keepalive once, and more data asks for another")
     func sendKeepalive() {
-        #expect(timers.dataReceived(now: at(1)) == .earlierWakeUp)
-        #expect(timers.dataReceived(now: at(5)) == .none)
+        #expect(timers.dataReceived(now: at(1)) == .needed)
+        #expect(timers.dataReceived(now: at(5)) == .notNeeded)
         #expect(timers.takeExpired(now: at(10)) == [])
         #expect(timers.takeExpired(now: at(11)) == .sendKeepalive)
         #expect(timers.takeExpired(now: at(12)) == [])
-        #expect(timers.rearmKeepaliveIfOwed(now: at(11)) == .earlierWakeUp)
-        #expect(timers.rearmKeepaliveIfOwed(now: at(11)) == .none)
+        #expect(timers.rearmKeepaliveIfOwed(now: at(11)) == .needed)
+        #expect(timers.rearmKeepaliveIfOwed(now: at(11)) == .notNeeded)
         #expect(timers.nextDeadline == at(21))
         timers.anyAuthenticatedPacketSent()
         #expect(timers.nextDeadline == nil)
@@ -30,8 +30,8 @@ final class PeerTimersTests {
 
     @Test("data sent starts the wait for an answer once, and any answer ends it")
     func newHandshake() {
-        #expect(timers.dataSent(now: at(1), jitter: .milliseconds(100)) == .earlierWakeUp)
-        #expect(timers.dataSent(now: at(9), jitter: none) == .none)
+        #expect(timers.dataSent(now: at(1), jitter: .milliseconds(100)) == .needed)
+        #expect(timers.dataSent(now: at(9), jitter: none) == .notNeeded)
         #expect(timers.nextDeadline == at(16) + .milliseconds(100))
         timers.anyAuthenticatedPacketReceived()
         #expect(timers.nextDeadline == nil)
@@ -70,7 +70,7 @@ final class PeerTimersTests {
 
     @Test("the persistent keepalive counts from the last packet either way, if there is one")
     func persistentKeepalive() {
-        #expect(timers.anyAuthenticatedPacketTraversal(now: at(1)) == .none)
+        #expect(timers.anyAuthenticatedPacketTraversal(now: at(1)) == .notNeeded)
         #expect(timers.nextDeadline == nil)
         timers.persistentKeepaliveSeconds.store(65_535, ordering: .relaxed)
         _ = timers.anyAuthenticatedPacketTraversal(now: at(1))
@@ -85,9 +85,9 @@ final class PeerTimersTests {
     @Test("an event asks for the control thread only if that would look too late")
     func demands() {
         timers.wakeUp.store(at(12).nanoseconds, ordering: .relaxed)
-        #expect(timers.dataReceived(now: at(1)) == .earlierWakeUp)
+        #expect(timers.dataReceived(now: at(1)) == .needed)
         timers.wakeUp.store(at(11).nanoseconds, ordering: .relaxed)
-        #expect(timers.dataSent(now: at(2), jitter: none) == .none)
+        #expect(timers.dataSent(now: at(2), jitter: none) == .notNeeded)
     }
 
     @Test("no timer starts while the interface is down, and all stop when it goes")

@@ -182,7 +182,7 @@ struct TableTests {
             (.initiation, HandshakeInitiation.byteCount),
             (.response, HandshakeResponse.byteCount), (.cookieReply, CookieReply.byteCount),
         ]
-        func append(_ number: Int) -> HandshakeQueue.Outcome {
+        func append(_ number: Int) -> Wake? {
             let (kind, byteCount) = kinds[number % 3]
             var bytes = [UInt8](repeating: 0xBB, count: byteCount)
             bytes[0] = UInt8(number & 0xFF)
@@ -195,9 +195,9 @@ struct TableTests {
         #expect(queue.next() == nil)
         for round in 0..<3 {
             for number in 0..<1_024 {
-                #expect(append(number) == (number == 0 ? .queuedFirst : .queued))
+                #expect(append(number) == (number == 0 ? .needed : .notNeeded))
             }
-            #expect(append(9_999) == .full)
+            #expect(append(9_999) == nil)
             for number in 0..<(round == 1 ? 700 : 1_024) {
                 let message = queue.next()
                 #expect(message?.waiting == 1_024 - number)
