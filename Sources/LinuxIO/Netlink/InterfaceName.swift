@@ -1,10 +1,9 @@
-/// The name of a network interface that Linux would accept.
+/// The name of a network interface, valid on Linux.
 package struct InterfaceName: Hashable, Sendable, CustomStringConvertible {
     /// The name, 1 to 15 bytes.
     package let rawValue: String
 
-    /// Parses a name; nil for one that the kernel refuses, and for one that it would take for a
-    /// pattern (`wg%d`).
+    /// Parses a name; nil if the kernel refuses it or expands it as a pattern (`wg%d`).
     package init?(_ text: String) {
         let bytes = text.utf8
         guard (1...15).contains(bytes.count), !Self.reserved.contains(text) else { return nil }
@@ -16,10 +15,11 @@ package struct InterfaceName: Hashable, Sendable, CustomStringConvertible {
         rawValue
     }
 
-    /// `all` and `default` are directories of their own under /proc/sys/net/ipv4/conf.
+    /// `all` and `default` are directories in /proc/sys/net/ipv4/conf.
     private static let reserved: Set<String> = [".", "..", "all", "default"]
 
-    // The kernel's isspace(): Latin-1, so a no-break space counts, even inside a UTF-8 sequence.
+    /// The kernel refuses `/`, `:` and isspace() of Latin-1, which includes the byte 0xA0 even within a
+    /// UTF-8 sequence.
     private static func isForbidden(_ byte: UInt8) -> Bool {
         switch byte {
         case 0, UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "%"): true

@@ -1,19 +1,20 @@
 import CLinux
 
-/// What kind of link it is, and of a TUN, how it was made: TUNGETIFF cannot tell, since it shows
-/// IFF_NOFILTER in the bit of IFF_NO_PI.
+/// The kind of a link, and how a TUN was created.
+///
+/// TUNGETIFF cannot report the latter: it shows IFF_NOFILTER in the bit of IFF_NO_PI.
 struct LinkKind: Equatable, Sendable {
-    /// What the kernel calls it: `tun`, `veth`, `wireguard`; empty for hardware.
+    /// The kernel's name for it: `tun`, `veth`, `wireguard`; empty for hardware.
     var name = ""
-    /// Whether it is a TAP, if it is a TUN or TAP.
+    /// Whether a link of kind `tun` is a TAP.
     var isTap = false
-    /// Whether packets are preceded by four bytes of packet information.
+    /// Whether four bytes of packet information precede each packet.
     var hasPacketInformation = false
-    /// Whether it stays when nobody has it open.
+    /// Whether the link stays when no process has it open.
     var isPersistent = false
     /// Whether several queues can be attached.
     var isMultiQueue = false
-    /// How many are attached, of a device with several queues.
+    /// How many queues are attached; 0 for a link with a single queue.
     var queues = 0
 
     /// Reads the payload of an RTM_NEWLINK message.

@@ -2,63 +2,65 @@ import CLinux
 import Glibc
 import Packets
 
-/// Follows one TUN through up, down, MTU changes, renaming, and into other network namespaces.
+/// Follows one TUN as it goes up and down, changes its MTU, and is renamed or moved to another network
+/// namespace.
 ///
-/// The socket belongs to the namespace where the daemon was started. Events of others reach it with
-/// NETLINK_LISTEN_ALL_NSID, which needs CAP_NET_BROADCAST; without it `followsMoves` is false, and
-/// after a move `refresh` has to be called from time to time. A namespace that is deleted takes the
-/// link with it without a message: the descriptor of the TUN is in error then.
+/// The socket belongs to the namespace in which the monitor is created. Events of other namespaces
+/// arrive if CAP_NET_BROADCAST allows NETLINK_LISTEN_ALL_NSID; otherwise call `refresh` periodically
+/// while `isOutOfSight`. If the namespace of the link is deleted, no event arrives, but the descriptor of
+/// the TUN reports an error.
 package struct LinkMonitor: ~Copyable {
-    /// What happened to the link.
+    /// A change of the link.
     package enum Event: Equatable, Sendable {
-        /// It is up, down, has another MTU or another queue length now.
+        /// Its flags, MTU, queue length or super-packet size changed.
         case changed(LinkState)
-        /// It is in another namespace now, as a rule down.
+        /// It moved to another namespace, where it usually is down.
         case moved(LinkState)
-        /// It has been deleted.
+        /// It was deleted.
         case removed
-        /// Its namespace began or ceased to forward packets.
+        /// Its namespace enabled or disabled forwarding.
         case forwarding
     }
 
-    /// Readable when something has happened to any link.
-    package let descriptor: FileDescriptor
-    /// Whether events arrive from other namespaces too.
+    /// Readable after a change of any link.
+    package var descriptor: FileDescriptor { _read { yield socket.descriptor } }
+    /// Whether events of other namespaces arrive.
     package let followsMoves: Bool
-    /// The link as it was seen last.
+    /// The last known state of the link.
     package private(set) var state: LinkState
-    /// The directed broadcast addresses of the IPv4 networks that it is in.
+    /// The directed broadcast addresses of the link's IPv4 networks.
     package private(set) var broadcastAddresses: [IPv4Address] = []
-    /// Whether the link is where no events arrive from, so that `refresh` has to be called.
+    /// Whether the link is in a namespace whose events do not arrive.
     package var isOutOfSight: Bool { !followsMoves && state.namespace != nil }
 
+    private let socket: NetlinkEvents
     private let requests: RouteSocket
     private let birth: FileIdentity
 
-    /// Watches a TUN from the present network namespace.
+    /// Watches a TUN from the network namespace of the calling thread.
     package init(_ tun: borrowing TunDevice) throws(SystemError) {
-        let fd = try NetlinkMonitor.open(
-            groups: UInt32(RTMGRP_LINK | RTMGRP_IPV4_IFADDR) | Self.settingGroups)
-        let all: ()? = try? SystemCall.setsockopt(
-            fd, Int32(clinux_SOL_NETLINK), Int32(NETLINK_LISTEN_ALL_NSID), 1)
+        let socket = try NetlinkEvents(
+            groups: UInt32(RTMGRP_LINK | RTMGRP_IPV4_IFADDR) | Forwarding.groups)
+        // Before the link is read, so that no move is missed.
+        let followsMoves = socket.includeAllNamespaces()
         let requests = try RouteSocket()
         let namespace = try NetworkNamespace.current()
         let birth = try FileIdentity(namespace)
         state = try Self.locate(tun, requests, birth)
         self.birth = birth
         self.requests = requests
-        followsMoves = all != nil
-        descriptor = fd
+        self.followsMoves = followsMoves
+        self.socket = socket
         readAddresses()
     }
 
-    /// Takes what has happened since, in order.
+    /// Receives the events since the last call, in order.
     package mutating func events(of tun: borrowing TunDevice) -> [Event] {
         var events: [Event] = []
-        while let datagram = NetlinkMonitor.receive(descriptor) {
-            // Messages are lost: the others tell of the past, and the present has to be asked for.
+        while let datagram = socket.receive() {
+            // Events were lost. The rest describes the past, so read the present state.
             if datagram.isOverrun {
-                while NetlinkMonitor.receive(descriptor) != nil {}
+                while socket.receive() != nil {}
                 if let event = refresh(tun) { events.append(event) }
                 continue
             }
@@ -70,13 +72,14 @@ package struct LinkMonitor: ~Copyable {
         return events
     }
 
-    /// Asks where the link is, how, and what its addresses are; an event if it is news where and how.
+    /// Reads the namespace, state and addresses of the link. Returns an event if namespace or state
+    /// changed.
     package mutating func refresh(_ tun: borrowing TunDevice) -> Event? {
         let found: LinkState
         do throws(SystemError) {
             found = try Self.locate(tun, requests, birth)
         } catch {
-            // Anything else means that it is out of sight, not that it is gone.
+            // Any other error means that the link cannot be seen, not that it was deleted.
             return error.code == EBADFD ? .removed : nil
         }
         let before = state
@@ -87,26 +90,12 @@ package struct LinkMonitor: ~Copyable {
         return isSamePlace ? .changed(found) : .moved(found)
     }
 
-    /// RTNLGRP_IPV4_NETCONF and RTNLGRP_IPV6_NETCONF, as bits.
-    private static let settingGroups: UInt32 = 1 << 23 | 1 << 24
-
-    /// Whether a message tells of forwarding by all links of a namespace.
-    private static func isAboutForwarding(_ message: NetlinkParts.Part) -> Bool {
-        guard message.type == Int(RTM_NEWNETCONF) else { return false }
-        // netconfmsg is one byte, padded to four.
-        let attributes = NetlinkParts(.attributes, message.payload.dropFirst(4))
-        let ofAllLinks = attributes.contains {
-            $0.type == Int(NETCONFA_IFINDEX) && $0.load(Int32.self) == NETCONFA_IFINDEX_ALL
-        }
-        return ofAllLinks && attributes.contains { $0.type == Int(NETCONFA_FORWARDING) }
-    }
-
     private mutating func readAddresses() {
         do throws(SystemError) {
             broadcastAddresses = try RouteSocket().broadcastAddresses(
                 of: state.index, namespace: state.namespace)
         } catch {
-            // An old kernel, or a link that has just gone: none is known.
+            // The kernel is old, or the link was deleted.
             broadcastAddresses = []
         }
     }
@@ -114,8 +103,8 @@ package struct LinkMonitor: ~Copyable {
     private mutating func handle(
         _ message: NetlinkParts.Part, _ namespace: Int32?, _ tun: borrowing TunDevice
     ) -> Event? {
-        if namespace == state.namespace, Self.isAboutForwarding(message) { return .forwarding }
-        // The index is at the same place in all of these messages.
+        if namespace == state.namespace, Forwarding.isChange(message) { return .forwarding }
+        // ifinfomsg and ifaddrmsg have the index at the same offset.
         guard message.load(UInt32.self, at: 4) == state.index, namespace == state.namespace else {
             return nil
         }
@@ -124,7 +113,7 @@ package struct LinkMonitor: ~Copyable {
             readAddresses()
             return nil
         case Int(RTM_NEWLINK):
-            // Other messages of this type (wireless, bridges) lack the MTU.
+            // RTM_NEWLINK messages of wireless and bridge links can lack the MTU.
             guard let link = LinkState(message.payload, namespace: namespace), link != state,
                 link.mtu != 0
             else { return nil }
@@ -139,7 +128,7 @@ package struct LinkMonitor: ~Copyable {
         _ tun: borrowing TunDevice, _ requests: borrowing RouteSocket, _ birth: FileIdentity
     ) throws(SystemError) -> LinkState {
         let name = try tun.name()
-        // A kernel without TUNGETDEVNETNS: it can only be here.
+        // Without TUNGETDEVNETNS (before Linux 5.7), assume that the link has not moved.
         guard let namespace = try? tun.networkNamespace(), try FileIdentity(namespace) != birth
         else { return try requests.link(named: name) }
         let identifier = try requests.identifier(of: namespace)

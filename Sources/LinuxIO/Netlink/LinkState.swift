@@ -1,22 +1,22 @@
 import CLinux
 import Glibc
 
-/// A link as the kernel described it last.
+/// The state of a link, as the kernel last described it.
 package struct LinkState: Equatable, Sendable {
-    /// Its index; unique within its network namespace only.
+    /// Its index, unique within its network namespace only.
     package var index: UInt32
     /// Whether it is administratively up.
     package var isUp: Bool
     /// Its MTU in bytes.
     package var mtu: Int
-    /// The identifier of the network namespace where it is, nil for the one that we started in.
+    /// The identifier of its network namespace, nil for the namespace of the socket that asked.
     package var namespace: Int32?
-    /// How many packets wait in it at most.
+    /// The maximum number of packets in its queue.
     package var transmitQueueLength: Int
-    /// How many bytes a superpacket has at most.
+    /// The maximum size of a super-packet, in bytes.
     package var maximumSuperpacket: Int
 
-    /// Reads the payload of an RTM_NEWLINK message; nil if it is cut short.
+    /// Reads the payload of an RTM_NEWLINK message; nil if it is shorter than an `ifinfomsg`.
     init?(_ payload: ArraySlice<UInt8>, namespace: Int32?) {
         guard let index = NetlinkParts.load(UInt32.self, payload, at: 4),
             let flags = NetlinkParts.load(UInt32.self, payload, at: 8), payload.count >= 16

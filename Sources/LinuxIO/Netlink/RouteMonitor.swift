@@ -1,23 +1,25 @@
 import CLinux
 import Glibc
 
-/// Tells that routes or addresses of the present network namespace have changed, so that sources and
-/// interfaces learnt from the remote ends may be wrong.
+/// Reports that routes or addresses of a network namespace changed, so that the sources learnt from
+/// received datagrams may be wrong.
 package struct RouteMonitor: ~Copyable, Sendable {
-    /// Readable when something has changed.
-    package let descriptor: FileDescriptor
+    /// Readable after a change.
+    package var descriptor: FileDescriptor { _read { yield events.descriptor } }
 
-    /// Watches the namespace of the calling thread.
+    private let events: NetlinkEvents
+
+    /// Watches the network namespace of the calling thread.
     package init() throws(SystemError) {
-        descriptor = try NetlinkMonitor.open(
+        events = try NetlinkEvents(
             groups: UInt32(
                 RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
     }
 
-    /// Takes all messages; true if there was any.
+    /// Discards all events. Returns whether there were any.
     package func drain() -> Bool {
         var hasChanged = false
-        while NetlinkMonitor.receive(descriptor) != nil {
+        while events.receive() != nil {
             hasChanged = true
         }
         return hasChanged

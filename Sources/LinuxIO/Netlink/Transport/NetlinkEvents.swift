@@ -1,15 +1,25 @@
 import CLinux
 import Glibc
 
-/// What both monitors do with their sockets.
-enum NetlinkMonitor {
+/// A NETLINK_ROUTE socket for multicast groups: the kernel sends it a datagram for each change.
+struct NetlinkEvents: ~Copyable, Sendable {
+    /// A datagram from the kernel.
     struct Datagram {
+        /// Its messages.
         var bytes: [UInt8] = []
+        /// The identifier of the network namespace that it is from, nil for that of the socket.
         var namespace: Int32?
+        /// True if earlier datagrams were lost or if this one is incomplete.
         var isOverrun = false
     }
 
-    static func open(groups: UInt32) throws(SystemError) -> FileDescriptor {
+    /// Readable when datagrams wait. Non-blocking.
+    let descriptor: FileDescriptor
+
+    private static let maximumDatagram = 32_768
+
+    /// Subscribes to groups (a mask of RTMGRP_*) of the network namespace of the calling thread.
+    init(groups: UInt32) throws(SystemError) {
         let fd = try SystemCall.socket(AF_NETLINK, Int32(clinux_RAW), NETLINK_ROUTE)
         try fd.setNonBlocking()
         var name = sockaddr_nl()
@@ -23,13 +33,21 @@ enum NetlinkMonitor {
                 }
             }
         }
-        return fd
+        descriptor = fd
     }
 
-    /// The next datagram, nil if there is none.
-    static func receive(_ fd: borrowing FileDescriptor) -> Datagram? {
-        var datagram = Datagram(bytes: [UInt8](repeating: 0, count: 32_768))
-        let raw = fd.rawValue
+    /// Subscribes to the events of other network namespaces too, if CAP_NET_BROADCAST allows it.
+    ///
+    /// - Returns: whether it does.
+    func includeAllNamespaces() -> Bool {
+        (try? SystemCall.setsockopt(
+            descriptor, Int32(clinux_SOL_NETLINK), Int32(NETLINK_LISTEN_ALL_NSID), 1)) != nil
+    }
+
+    /// Receives the next datagram, nil if none waits.
+    func receive() -> Datagram? {
+        var datagram = Datagram(bytes: [UInt8](repeating: 0, count: Self.maximumDatagram))
+        let raw = descriptor.rawValue
         var control = [UInt8](repeating: 0, count: 64)
         let result: Int = unsafe datagram.bytes.withUnsafeMutableBytes { bytes in
             unsafe control.withUnsafeMutableBytes { control in
@@ -58,7 +76,7 @@ enum NetlinkMonitor {
         return datagram
     }
 
-    /// Which namespace a message is from; nil for our own.
+    /// The namespace in the control messages; nil for that of the socket.
     private static func namespace(_ message: inout msghdr) -> Int32? {
         var header = unsafe clinux_cmsg_first(&message)
         while let present = unsafe header {
