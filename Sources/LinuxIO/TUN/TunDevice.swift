@@ -76,11 +76,7 @@ package struct TunDevice: ~Copyable, Sendable {
     }
 
     private static func isHere(_ fd: borrowing FileDescriptor) throws(SystemError) -> Bool {
-        let raw = fd.rawValue
-        guard
-            let namespace = try? SystemCall.open(
-                "TUNGETDEVNETNS", { clinux_tun_get_namespace(raw) })
-        else { return false }
+        guard let namespace = try? networkNamespace(of: fd) else { return false }
         return try FileIdentity(namespace) == FileIdentity(try NetworkNamespace.current())
     }
 
@@ -111,19 +107,39 @@ package struct TunDevice: ~Copyable, Sendable {
         return TunQueue(descriptor: fd, capabilities: capabilities)
     }
 
-    /// Its name at present; an interface can be renamed. EBADFD when it has been deleted.
+    /// The current name; an interface can be renamed. EBADFD after it was deleted.
     package func name() throws(SystemError) -> InterfaceName {
-        let text = try SystemCall.tunGetInterface(descriptor).name
+        try Self.name(of: descriptor)
+    }
+
+    /// Opens the network namespace in which the interface is (from Linux 5.7). Needs CAP_NET_ADMIN there.
+    package func networkNamespace() throws(SystemError) -> FileDescriptor {
+        try Self.networkNamespace(of: descriptor)
+    }
+
+    static func name(of fd: borrowing FileDescriptor) throws(SystemError) -> InterfaceName {
+        let text = try SystemCall.tunGetInterface(fd).name
         guard let name = InterfaceName(text) else {
             throw SystemError(call: "TUNGETIFF", code: EINVAL)
         }
         return name
     }
 
-    /// The network namespace where the interface is now. From Linux 5.7; needs CAP_NET_ADMIN there.
-    package func networkNamespace() throws(SystemError) -> FileDescriptor {
-        let raw = descriptor.rawValue
+    static func networkNamespace(of fd: borrowing FileDescriptor) throws(SystemError)
+        -> FileDescriptor
+    {
+        let raw = fd.rawValue
         return try SystemCall.open("TUNGETDEVNETNS") { clinux_tun_get_namespace(raw) }
+    }
+
+    /// Sets the MTU in bytes, if the interface is in the network namespace of the calling thread.
+    package func setMTU(_ mtu: Int) throws(TunDeviceError) {
+        do throws(SystemError) {
+            let routes = try RouteSocket()
+            try routes.set(mtu: mtu, of: try routes.link(named: try name()).index)
+        } catch {
+            throw .system(error)
+        }
     }
 
     private static var flags: Int32 { IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE }

@@ -1,38 +1,37 @@
 import CLinux
 import Glibc
 
-/// The configuration socket: a stream socket with a name in the file system, mode 0600 in a directory
-/// of mode 0755. The name is removed when the owner goes away, unless it is somebody else's by then.
+/// A listening Unix stream socket, for the configuration socket: its file has mode 0600, in a directory
+/// of mode 0755.
 package struct UnixListener: ~Copyable, Sendable {
+    // Declared first so that it is destroyed first: a client would delete a file whose socket refuses it.
+    private var file: SocketFile?
     /// Readable when a client waits.
     package let descriptor: FileDescriptor
-    /// Its name; nil for a socket that was handed to us, which has its own owner.
+    /// The path of the file; nil for an adopted socket.
     package let path: String?
-    private let identity: FileIdentity?
 
-    /// Listens at `path`. A stale file is replaced, a live one is an error.
-    ///
-    /// The name appears when the socket listens already: clients delete one that refuses them.
+    /// Listens at `path`. Replaces a file that no process listens at.
     package init(path: String) throws(UnixListenerError) {
         let (directory, file) = Self.split(path)
-        // Not ending in ".sock", so that no client takes it for an interface.
+        // Does not end in ".sock", so that no client takes it for an interface.
         let temporary = "\(directory)/.\(file).\(getpid())"
         var name = sockaddr_un()
         guard name.encode(path), name.encode(temporary) else { throw .pathTooLong(path) }
         try Self.makeDirectory(directory)
         try Self.checkStale(path)
-        let fd = try Self.explaining(directory) { () throws(SystemError) in
+        let fd = try Self.translatingErrors(directory) { () throws(SystemError) in
             try SystemCall.socket(AF_UNIX, Int32(clinux_STREAM), 0)
         }
-        let identity = try Self.explaining(directory) { () throws(SystemError) in
+        let identity = try Self.translatingErrors(directory) { () throws(SystemError) in
             try Self.listen(fd, as: name, temporary, path)
         }
         descriptor = fd
         self.path = path
-        self.identity = identity
+        self.file = SocketFile(path: path, identity: identity)
     }
 
-    /// Takes over a socket that listens already (WG_UAPI_FD).
+    /// Adopts a socket that listens already (WG_UAPI_FD). Its file is left alone.
     package init(adopting fd: consuming FileDescriptor) throws(UnixListenerError) {
         do throws(SystemError) {
             guard try SystemCall.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0 else {
@@ -44,21 +43,23 @@ package struct UnixListener: ~Copyable, Sendable {
         }
         descriptor = fd
         path = nil
-        identity = nil
+        file = nil
     }
 
-    deinit {
-        if let path, let identity, identity.isNamed(path) { unsafe unlink(path) }
+    /// Transfers the ownership of the file: from now on it is not removed with the listener. Returns nil
+    /// for an adopted socket, and the second time.
+    package mutating func takeFile() -> SocketFile? {
+        file.take()
     }
 
-    /// The next client that waits; nil if there is none.
+    /// Accepts the next client; nil if none waits.
     package func accept() throws(SystemError) -> UnixConnection? {
         let raw = descriptor.rawValue
         do throws(SystemError) {
             return UnixConnection(
                 descriptor: try SystemCall.open("accept4") { clinux_accept4(raw) })
         } catch {
-            // A client that has given up is none.
+            // ECONNABORTED: the client has closed its end already.
             if error.code == EAGAIN || error.code == ECONNABORTED { return nil }
             throw error
         }
@@ -73,9 +74,9 @@ package struct UnixListener: ~Copyable, Sendable {
     }
 
     private static func makeDirectory(_ directory: String) throws(UnixListenerError) {
-        try explaining(directory) { () throws(SystemError) in
+        try translatingErrors(directory) { () throws(SystemError) in
             do throws(SystemError) {
-                // The mode is what the umask leaves of it, hence chmod.
+                // mkdir applies the umask; chmod does not.
                 try SystemCall.call("mkdir") { unsafe mkdir(directory, 0o755) }
                 try SystemCall.call("chmod") { unsafe chmod(directory, 0o755) }
             } catch {
@@ -84,7 +85,7 @@ package struct UnixListener: ~Copyable, Sendable {
         }
     }
 
-    /// Throws if somebody listens at `path`, or if it is no socket.
+    /// Throws if a process listens at `path`, or if it is not a socket.
     private static func checkStale(_ path: String) throws(UnixListenerError) {
         var status = stat()
         guard unsafe lstat(path, &status) == 0 else { return }
@@ -92,13 +93,14 @@ package struct UnixListener: ~Copyable, Sendable {
         do throws(SystemError) {
             _ = try UnixConnection(to: path)
         } catch {
-            // All others mean that somebody is there; EAGAIN, that too many clients wait.
+            // With any other result a process listens; EAGAIN means that its backlog is full.
             if error.code == ECONNREFUSED || error.code == ENOENT { return }
         }
         throw .inUse(path)
     }
 
-    /// Binds the temporary name, listens, and only then takes the real name.
+    /// Binds to a temporary name, listens, then renames the file: clients delete a file whose socket refuses
+    /// them.
     private static func listen(
         _ fd: borrowing FileDescriptor, as name: sockaddr_un, _ temporary: String, _ path: String
     ) throws(SystemError) -> FileIdentity {
@@ -121,7 +123,7 @@ package struct UnixListener: ~Copyable, Sendable {
         throws(SystemError)
     {
         let raw = fd.rawValue
-        // Nobody may connect before chmod: the mode is made of the umask.
+        // No client may connect before chmod; bind applies the umask.
         let before = umask(0o077)
         defer { umask(before) }
         try SystemCall.call("bind") {
@@ -129,8 +131,8 @@ package struct UnixListener: ~Copyable, Sendable {
         }
     }
 
-    /// Runs `body`, and says of a refusal what it means here.
-    private static func explaining<Result: ~Copyable>(
+    /// Calls `body`, and translates its errors.
+    private static func translatingErrors<Result: ~Copyable>(
         _ directory: String, _ body: () throws(SystemError) -> Result
     ) throws(UnixListenerError) -> Result {
         do throws(SystemError) {
@@ -140,35 +142,6 @@ package struct UnixListener: ~Copyable, Sendable {
             case EACCES, EPERM: throw .notPermitted(directory: directory, user: geteuid())
             default: throw .system(error, directory: directory)
             }
-        }
-    }
-}
-
-/// Why there is no configuration socket.
-package enum UnixListenerError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// Another daemon answers there.
-    case inUse(String)
-    /// Something else has that name.
-    case notASocket(String)
-    /// The name does not fit a socket address.
-    case pathTooLong(String)
-    /// This user may not make files in the directory.
-    case notPermitted(directory: String, user: UInt32)
-    /// The descriptor given is no listening socket.
-    case notListening
-    /// Anything else.
-    case system(SystemError, directory: String)
-
-    /// One line that says what is wrong and how to mend it.
-    package var description: String {
-        switch self {
-        case .inUse(let path): "the interface is in use: another process listens at \(path)"
-        case .notASocket(let path): "\(path) exists and is no socket: remove it"
-        case .pathTooLong(let path): "\(path) is too long for the name of a socket"
-        case .notPermitted(let directory, let user):
-            "no permission to make the socket in \(directory): the directory must belong to user \(user) (mkdir -p \(directory) && chown \(user) \(directory)), or the daemon must run as root"
-        case .notListening: "the descriptor given is no socket that listens"
-        case .system(let error, let directory): "cannot make the socket in \(directory): \(error)"
         }
     }
 }

@@ -2,6 +2,7 @@ import LinuxIO
 
 /// Sockets for the workers of this process.
 struct WorkerSocketProvider: SocketProvider {
+    let kernel: KernelControl
     let mailboxes: [Mailbox]
     let receiveOffload: UDPSocket.ReceiveOffload
 
@@ -15,13 +16,13 @@ struct WorkerSocketProvider: SocketProvider {
             waited += 1
             Clock.pause(milliseconds: 1)
         }
-        return try UDPSocketPair.bind(
-            port: port, count: mailboxes.count,
-            options: UDPSocket.Options(mark: mark, receiveOffload: receiveOffload))
+        return try kernel.bindSockets(
+            KernelControl.SocketRequest(
+                port: port, count: mailboxes.count, mark: mark, receiveOffload: receiveOffload))
     }
 
     func set(mark: UInt32, of pair: UDPSocketPair) throws(SystemError) {
-        try pair.set(mark: mark)
+        try kernel.setMark(mark, of: pair)
     }
 
     func deliver(_ pairs: [UDPSocketPair]) {

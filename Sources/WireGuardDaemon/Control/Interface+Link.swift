@@ -47,12 +47,16 @@ extension Interface {
     private func fitSuperpackets() {
         guard tun.capabilities.offloads.contains(.segments), settings.offloads.udpSegmentation
         else { return }
-        let errors = tun.fitSuperpackets()
-        linkFollower.noteSuperpackets(errors)
-        for error in errors { log.debug("cannot limit the size of super-packets: \(error)") }
+        do throws(SystemError) {
+            try kernel.limitSuperpackets()
+            linkFollower.noteSuperpackets([])
+        } catch {
+            linkFollower.noteSuperpackets([error])
+            log.debug("cannot limit the size of super-packets: \(error)")
+        }
     }
 
     func quietKernel() {
-        for error in tun.quietKernel() { log.debug("cannot change a kernel setting: \(error)") }
+        for error in kernel.quietLink() { log.debug("cannot change a kernel setting: \(error)") }
     }
 }

@@ -11,6 +11,7 @@ package final class Interface {
     let settings: Settings
     let log: Logger
     let tun: TunDevice
+    let kernel: KernelControl
     let device: Device
     let configurator: Configurator
     let workers: [WorkerThread]
@@ -40,8 +41,9 @@ package final class Interface {
         var settings = settings
         // A TUN that somebody else made may have another name: the tools look for that one.
         if settings.tunDescriptor != nil, let name = try? tun.name() { settings.interface = name }
-        let listener = try Self.openListener(settings)
+        var listener = try Self.openListener(settings)
         do throws(SystemError) {
+            let kernel = try KernelControl(tun: tun, socketFile: listener.takeFile())
             let signals = try SignalDescriptor(Self.endingSignals)
             let alarm = try Alarm()
             let wakeUp = try WakeUp()
@@ -52,6 +54,7 @@ package final class Interface {
                 if let path = listener.path { try FileWatch(path: path) } else { nil }
             let workers = try Self.startWorkers(
                 tun: tun, device: device, wakeUp: wakeUp, settings: settings, log: log)
+            self.kernel = kernel
             self.signals = signals
             self.alarm = alarm
             self.wakeUp = wakeUp
@@ -71,6 +74,7 @@ package final class Interface {
         configurator = Configurator(
             device: device,
             provider: WorkerSocketProvider(
+                kernel: kernel,
                 mailboxes: workers.map(\.mailbox),
                 receiveOffload: settings.offloads.udpReceive ? .enabled : .disabled),
             log: log)
@@ -149,9 +153,11 @@ package final class Interface {
     /// same bytes; at 20 the programs came too short, and the flow with them.
     private static var precedence: Int32 { 8 }
 
-    /// Ends the workers; the names of socket and interface go with the last descriptors.
+    /// Ends the workers and removes the socket file. The kernel deletes the interface with its last
+    /// descriptor.
     func end() {
         for worker in workers { worker.stop() }
         device.bringDown()
+        kernel.removeSocketFile()
     }
 }

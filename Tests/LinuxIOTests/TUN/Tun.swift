@@ -12,7 +12,7 @@ struct Tun: ~Copyable {
     init(_ name: String = "iot0", offloads: TunOffloads = .all) throws {
         let device = try TunDevice.create(
             try #require(InterfaceName(name)), offloads: offloads)
-        _ = device.quietKernel()
+        _ = try KernelControl(tun: device).quietLink()
         let queue = try device.openQueue(0)
         try Host.run("ip addr add 10.76.0.1/24 dev \(name)")
         try Host.run("ip link set \(name) up")

@@ -128,7 +128,7 @@ struct TunDeviceTests {
             #expect(refused == .refused)
             let index = try tun.index()
             let routes = try RouteSocket()
-            try routes.takeDown(index)
+            try routes.bringDown(index)
             let down = tun.write(Tun.datagram([1], port: 7777))
             #expect(down == .down)
             try routes.bringUp(index)
@@ -211,44 +211,6 @@ struct TunDeviceTests {
         }
     }
 
-    @Test(
-        "a superpacket is what one segmented send takes",
-        arguments: [
-            (mtu: 1420, size: 61_881), (1500, 61_137), (1280, 60_493), (576, 33_857),
-            (9000, 62_957), (40_000, 65_536), (65_535, 65_536), (68, 1345),
-        ])
-    func superpacketLimit(mtu: Int, size: Int) {
-        #expect(SuperpacketLimit(mtu: mtu).byteCount == size)
-    }
-
-    @Test("superpackets are fitted to the MTU, but not where packets are forwarded")
-    func fittedSuperpackets() throws {
-        try Host.inNewNamespace {
-            let tun = try Tun()
-            let index = try tun.index()
-            let routes = try RouteSocket()
-            var monitor = try LinkMonitor(tun.device)
-            func size() throws -> Int { try routes.link(index: index).maximumSuperpacket }
-            #expect(try size() == 65_536)
-            for (mtu, expected) in [(1420, 61_881), (1500, 61_137)] {
-                try routes.set(mtu: mtu, of: index)
-                #expect(tun.device.fitSuperpackets() == [])
-                #expect(try size() == expected)
-            }
-            _ = monitor.events(of: tun.device)
-
-            try Host.run("sysctl -qw net.ipv4.ip_forward=1")
-            #expect(monitor.events(of: tun.device).contains(.forwarding))
-            #expect(tun.device.fitSuperpackets() == [])
-            #expect(try size() == 65_536)
-
-            try Host.run("sysctl -qw net.ipv4.ip_forward=0")
-            #expect(monitor.events(of: tun.device).contains(.forwarding))
-            #expect(tun.device.fitSuperpackets() == [])
-            #expect(try size() == 61_137)
-        }
-    }
-
     @Test("MTU, queue length and superpacket size are set")
     func settings() throws {
         try Host.inNewNamespace {
@@ -270,45 +232,5 @@ struct TunDeviceTests {
                 _ = try routes.link(index: 4242)
             }
         }
-    }
-
-    @Test("the kernel sends nothing by itself, in the birth namespace and after a move")
-    func quiet() throws {
-        try Host.inNewNamespace {
-            let device = try TunDevice.create(try #require(InterfaceName("iot0")))
-            let errors = device.quietKernel()
-            #expect(errors.isEmpty)
-            try Host.run("ip link set iot0 up")
-            let before = try Self.noise()
-            #expect(before == Noise())
-            try Host.inNamedNamespace("io-quiet") { name in
-                try Host.run("ip link set iot0 netns \(name)")
-                let loud = try Self.noise("ip netns exec \(name)")
-                #expect(loud.redirects != ["0", "0"])
-                try Host.without(CAP_SYS_ADMIN) {
-                    let errors = device.quietKernel()
-                    #expect(errors == [SystemError(call: "setns", code: EPERM)])
-                }
-                let errors = device.quietKernel()
-                #expect(errors.isEmpty)
-                try Host.run("ip -n \(name) link set iot0 up")
-                let after = try Self.noise("ip netns exec \(name)")
-                #expect(after == Noise())
-            }
-        }
-    }
-
-    struct Noise: Equatable {
-        var redirects = ["0", "0"]
-        var addresses = ""
-    }
-
-    static func noise(_ prefix: String = "env") throws -> Noise {
-        let directory = "/proc/sys/net/ipv4/conf"
-        let text = try Host.run(
-            "\(prefix) cat \(directory)/iot0/send_redirects \(directory)/all/send_redirects")
-        return Noise(
-            redirects: text.split(separator: "\n").map(String.init),
-            addresses: try Host.run("\(prefix) ip -6 -o addr show dev iot0"))
     }
 }
