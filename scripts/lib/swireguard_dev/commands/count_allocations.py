@@ -28,6 +28,7 @@ TRAFFIC = [
 def build():
     program = ["swift", "build", "--configuration", "release", "--product", "swireguard-go",
                "--scratch-path", str(SCRATCH)]
+    subprocess.run([ROOT / "scripts/lib/pin-dependencies"], check=True)
     subprocess.run(program, cwd=ROOT, check=True, stdout=sys.stderr)
     library = SCRATCH / "count.so"
     subprocess.run(["clang", "-O2", "-Wall", "-shared", "-fPIC", "-o", str(library),

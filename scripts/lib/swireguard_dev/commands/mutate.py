@@ -14,7 +14,7 @@ from swireguard_dev.project import ROOT
 
 TABLE = ROOT / "Tests/mutations.toml"
 COPY = ROOT / ".build/mutate"
-COPIED = ("Package.swift", "Sources", "Tests", "Snippets", "Vectors", "Benchmarks")
+COPIED = ("Package.swift", "Package.resolved", "Sources", "Tests", "Snippets", "Vectors", "Benchmarks")
 KEYS = {"name", "rule", "file", "search", "replace", "test"}
 # `needs`: processor flags without which the patched code is not used.
 OPTIONAL = {"needs"}
@@ -133,6 +133,7 @@ def main():
     if not mutations:
         sys.exit("mutate: this processor can use the code of none of these mutations")
     started = time.monotonic()
+    subprocess.run([ROOT / "scripts/lib/pin-dependencies"], check=True)
     copy_tree()
     built = build()
     if built.returncode != 0:
