@@ -1,6 +1,6 @@
-"""End-to-end tests: real TUNs in network namespaces, configured by stock `wg` and `wg-quick`.
+"""End-to-end tests: TUNs in network namespaces, configured with stock `wg` and `wg-quick`.
 
-They need root and a few programs. Where something is missing they fail: no test is skipped.
+They need root and some programs. If something is missing, they fail; no test is skipped.
 """
 
 import concurrent.futures
@@ -21,27 +21,27 @@ TOOLS = {
     "setpriv": "util-linux", "sysctl": "procps", "unshare": "util-linux", "wg": "wireguard-tools",
     "wg-quick": "wireguard-tools",
 }
-TIME_LIMIT = 60  # seconds for a test that names none
+TIME_LIMIT = 60  # seconds, for tests without the marker `limit`
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="run the long tests too")
+    parser.addoption("--long", action="store_true", help="also run the long tests")
     parser.addoption("--full", action="store_true",
-                     help="scenarios: transfers of their whole length")
+                     help="scenarios: full-length transfers")
     parser.addoption("--kernel", action="store_true",
-                     help="run the tests with the kernel's WireGuard, and no others")
+                     help="run only the tests with the kernel's WireGuard")
     parser.addoption("--emulated", action="store_true",
-                     help="send less and wait longer, as an emulated machine is slow")
+                     help="send less and wait longer, for a slow emulated machine")
 
 
 def pytest_configure(config):
     if config.getoption("--emulated"):
         machines.patience = 5
-    config.addinivalue_line("markers", "long: a test that takes long; it runs with --long")
-    config.addinivalue_line("markers", "kernel: a test with the kernel's WireGuard; for --kernel")
-    config.addinivalue_line("markers", "meanwhile: a test that mostly waits; see Meanwhile")
+    config.addinivalue_line("markers", "long: a slow test; needs --long")
+    config.addinivalue_line("markers", "kernel: a test with the kernel's WireGuard; needs --kernel")
+    config.addinivalue_line("markers", "meanwhile: a test that mostly waits; it runs beside others")
     config.addinivalue_line("markers", "limit(seconds): the time limit of a test")
-    config.addinivalue_line("markers", "scenario(name, title): a line of scripts/scenarios")
+    config.addinivalue_line("markers", "scenario(name, title): a scenario of scripts/scenarios")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -55,11 +55,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_sessionstart(session):
-    missing = [] if os.geteuid() == 0 else ["root (scripts/test --no-root leaves these tests out)"]
+    missing = [] if os.geteuid() == 0 else ["root (scripts/test --no-root leaves out these tests)"]
     missing += [f"{tool} (Debian package {package})" for tool, package in TOOLS.items()
                 if shutil.which(tool) is None]
     if not os.access(project.OURS, os.X_OK):
-        missing.append(f"{project.OURS} (swift build -c release, or name it in SWIREGUARD)")
+        missing.append(f"{project.OURS} (scripts/build, or name one in SWIREGUARD)")
     if session.config.getoption("--kernel") and not kernel_interface.is_here():
         missing.append("a kernel with WireGuard (scripts/kernel-interop boots one)")
     if not pathlib.Path("/dev/net/tun").is_char_device():
@@ -69,9 +69,9 @@ def pytest_sessionstart(session):
 
 
 def pytest_collection_finish(session):
-    """Other daemons are asked for only where a test is left that uses them."""
+    """Requires other daemons only if a selected test uses them."""
     used = {name for item in session.items for name in vars(item.module)}
-    missing = [f"{path} (scripts/fetch-peer, or name it in {name})"
+    missing = [f"{path} (scripts/fetch-peer, or name one in {name})"
                for name in ("WIREGUARD_GO", "WIREGUARD_GO_2022")
                if name in used and not os.access(path := getattr(project, name), os.X_OK)]
     if missing:
@@ -79,9 +79,9 @@ def pytest_collection_finish(session):
 
 
 class Meanwhile:
-    """Tests marked so begin all at once and run beside the others; what comes last is their ends.
+    """Starts all tests with the marker `meanwhile` at once; they run beside the others.
 
-    They have parameters and no fixtures.
+    pytest collects their results last. They may have parameters, but no fixtures.
     """
 
     def __init__(self):
@@ -92,7 +92,7 @@ class Meanwhile:
         return item.get_closest_marker("meanwhile") is not None
 
     def pytest_runtestloop(self, session):
-        # Not before: what -k and --deselect leave out is known only when the collection is over.
+        # Only here is the selection by -k and --deselect complete.
         items = [item for item in session.items if self.holds(item)]
         if items and not session.config.option.collectonly:
             threads = concurrent.futures.ThreadPoolExecutor(len(items))
@@ -115,13 +115,13 @@ class Meanwhile:
 
 @pytest.fixture
 def stream_size(request):
-    """Bytes to send over TCP where a good many are wanted."""
+    """Bytes of a large TCP transfer."""
     return 1_000_000 if request.config.getoption("--emulated") else 20_000_000
 
 
 @pytest.fixture(autouse=True)
 def time_limit(request):
-    """Ends a test that hangs, however it does."""
+    """Fails a test after its time limit, also if it hangs."""
     marker = request.node.get_closest_marker("limit")
     seconds = marker.args[0] if marker else TIME_LIMIT
     seconds *= machines.patience
@@ -138,19 +138,19 @@ def time_limit(request):
 
 @pytest.fixture
 def full(request):
-    """Whether transfers take their whole time."""
+    """Whether transfers have their full length."""
     return request.config.getoption("--full")
 
 
 @pytest.fixture
 def seen(record_property):
-    """Says what a scenario saw: the reason for its "passed" in the lines of scripts/scenarios."""
+    """Records an observation, which scripts/scenarios prints with the result."""
     return lambda what: record_property("seen", what)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup():
-    # Those that a module's tests share stay.
+    # Keep the daemons of module fixtures.
     daemon.Daemon.recent[:] = [each for each in daemon.Daemon.recent
                                if each.process is not None and each.process.poll() is None]
     return (yield)

@@ -1,4 +1,4 @@
-"""What passes an interface, as IP packets."""
+"""Captures IP packets on an interface, and reads their headers."""
 
 import socket
 
@@ -7,7 +7,7 @@ SO_RCVBUFFORCE = 33
 
 
 class Capture:
-    """IP packets that pass an interface of a machine, from now on."""
+    """Captures the IP packets that pass an interface of a machine."""
 
     def __init__(self, machine, interface):
         with machine.entered():
@@ -24,7 +24,7 @@ class Capture:
         self.socket.close()
 
     def packets(self):
-        """All that passed since the last call, as bytes from the IP header on."""
+        """The packets since the last call, each from the IP header on."""
         found = []
         while True:
             try:
@@ -35,7 +35,7 @@ class Capture:
                 found.append(packet)
 
     def datagrams_from(self, address, port):
-        """UDP from that source, as (traffic class, payload)."""
+        """(traffic class, payload) of UDP datagrams from a source, since the last call."""
         return [(traffic_class(packet), udp_payload(packet)) for packet in self.packets()
                 if source(packet) == (address, port)]
 

@@ -1,4 +1,4 @@
-"""A WireGuard daemon under test, and what stock `wg` says about it."""
+"""A WireGuard daemon under test, and its state as stock `wg` shows it."""
 
 import base64
 import contextlib
@@ -18,7 +18,7 @@ NO_KEY = "(none)"
 
 
 class Keys:
-    """A key pair, in base64 as `wg` has it."""
+    """A key pair in base64, as `wg` prints it."""
 
     def __init__(self):
         self.private = wg_tool("genkey")
@@ -50,7 +50,7 @@ class PeerStatus:
 
 @dataclass
 class Status:
-    """What `wg show … dump` prints."""
+    """The output of `wg show … dump`."""
 
     private_key: str
     public_key: str
@@ -66,14 +66,14 @@ class Status:
 
 
 class Interface:
-    """An interface of WireGuard, by whomever, in a machine; stock `wg` configures it."""
+    """A WireGuard interface of any implementation, configured with stock `wg`."""
 
     def __init__(self, machine, name="wg0"):
         self.machine = machine
         self.name = name
 
     def wg(self, *arguments, **options):
-        """`wg` with our interface put after its subcommand: wg("set", "listen-port", "5")."""
+        """Runs `wg`, with the interface inserted after the subcommand: wg("set", "listen-port", "5")."""
         subcommand, *rest = arguments
         return self.machine.run("wg", subcommand, self.name, *rest, **options)
 
@@ -82,7 +82,7 @@ class Interface:
         return self.machine.attempt("wg", subcommand, self.name, *rest, **options)
 
     def show(self):
-        """All that `wg show` knows, as values."""
+        """The state of the interface and its peers."""
         device, *peers = (line.split("\t") for line in self.wg("show", "dump").splitlines())
         status = Status(device[0], device[1], int(device[2]), device[3])
         for key, preshared, endpoint, allowed, handshake, rx, tx, keepalive in peers:
@@ -93,17 +93,17 @@ class Interface:
 
 
 class Daemon(Interface):
-    """A daemon in the foreground, with its log in a file; to be used in a `with` statement.
+    """A daemon in the foreground, with its log in a file. Use it in a `with` statement.
 
-    Leaving the block stops it with SIGTERM, and fails if it does not end cleanly: status 0, no link
-    and no socket file left.
+    Leaving the block stops it with SIGTERM, and fails if it does not end cleanly: with status 0, and
+    without its link and socket file.
     """
 
-    recent = []  # for the report of a test that failed
+    recent = []  # daemons whose logs the report of a failed test shows
 
     def __init__(self, machine, program=None, name="wg0", arguments=("-f",), environment=None,
                  before=()):
-        """before: a command that executes the daemon in the end, in the same process."""
+        """before: a command that executes the daemon in the same process."""
         super().__init__(machine, name)
         self.program = program or OURS
         self.arguments = arguments
@@ -119,7 +119,7 @@ class Daemon(Interface):
             *self.before, self.program, *self.arguments, self.name, environment=self.environment,
             stdout=self.log, stderr=self.log)
         wait_until(self.answers_or_ended, f"{self.name} of {self.machine.name} answers", within=10)
-        assert self.process.poll() is None, f"the daemon ended at once:\n{self.log_text()}"
+        assert self.process.poll() is None, f"the daemon ended at its start:\n{self.log_text()}"
         return self
 
     def __exit__(self, kind, *_):
@@ -137,15 +137,15 @@ class Daemon(Interface):
         self.assert_ends_cleanly(within)
 
     def assert_ends_cleanly(self, within=3.0):
-        """The process ends by itself with status 0, and leaves neither socket nor link behind."""
+        """The process ends without a further signal, with status 0, and without its socket and link."""
         self.expected_to_run = False
         try:
             status = self.process.wait(within)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the daemon does not end within {within} s") from None
+            raise AssertionError(f"the daemon did not end within {within} s") from None
         assert status == 0, f"the daemon ended with status {status}:\n{self.log_text()}"
-        assert not os.path.lexists(self.socket_path), "its socket file is left"
-        assert not self.machine.has_link(self.name), "its link is left"
+        assert not os.path.lexists(self.socket_path), "its socket file still exists"
+        assert not self.machine.has_link(self.name), "its link still exists"
 
     def answers_or_ended(self):
         if self.process.poll() is not None:
@@ -166,12 +166,12 @@ class Daemon(Interface):
     def log_text(self):
         return pathlib.Path(self.log.name).read_text(errors="replace")
 
-    # The configuration, through the socket itself.
+    # Configuration over the socket.
 
     def dial(self, timeout=5.0):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            client.connect(self.socket_path)  # blocking, as in `wg`: waits for room in the backlog
+            client.connect(self.socket_path)  # blocking, as in `wg`: waits while the backlog is full
             client.settimeout(timeout)
         except OSError:
             client.close()
@@ -179,20 +179,20 @@ class Daemon(Interface):
         return client
 
     def ask(self, text, timeout=5.0):
-        """One dialogue on a connection of its own; returns the answer."""
+        """Sends a request on a new connection; returns the answer."""
         with self.dial(timeout) as client:
             client.sendall(text.encode() if isinstance(text, str) else text)
             return read_answer(client)
 
     def get(self):
-        """The configuration, as (key, value) pairs in the daemon's order."""
+        """The configuration as (key, value) pairs, in the daemon's order."""
         answer = self.ask("get=1\n\n")
         assert answer.endswith("errno=0\n\n")
         return [tuple(line.split("=", 1)) for line in answer.splitlines() if line][:-1]
 
 
 def read_answer(client):
-    """Reads to the blank line, or to the end of the stream."""
+    """Reads up to the empty line, or to the end of the stream."""
     answer = b""
     while not answer.endswith(b"\n\n"):
         part = client.recv(1 << 20)

@@ -1,4 +1,4 @@
-"""Numbered datagrams, to see which of them arrive, and traffic that goes on in the background."""
+"""Numbered datagrams, to detect loss and duplicates, and background traffic."""
 
 import collections
 import contextlib
@@ -25,9 +25,9 @@ def initiation(chance, public_key=None):
 
 
 class Count:
-    """Sends datagrams in bursts, and tells how many have arrived.
+    """Sends numbered datagrams in bursts, and counts how many arrive.
 
-    size: the bytes of each; runs: each burst is one send, which the kernel cuts when it must.
+    size: bytes of each datagram. runs: send each burst in one segmented send.
     """
 
     def __init__(self, sender, receiver, address, size=600, runs=False):
@@ -51,9 +51,9 @@ class Count:
         self.sending.close()
 
     def send(self, count, burst=40, pause=0.001):
-        """Sends `count` datagrams, and returns how many of them have come, and how many twice.
+        """Sends `count` datagrams; returns the number that arrived and the number of duplicates.
 
-        Never more are on their way than any queue holds: what is lost then, somebody has lost.
+        Fewer datagrams are in flight than any queue holds, so overfull queues do not explain a loss.
         """
         seen = collections.Counter()
         for first in range(0, count, burst):
@@ -67,7 +67,7 @@ class Count:
         return len(seen), seen.total() - len(seen)
 
     def receive(self, seen, until, within=10.0):
-        """Notes the datagrams that have come; waits for so many."""
+        """Counts arriving datagrams in `seen`, until it has `until` of them."""
         deadline = time.monotonic() + within
         while True:
             try:
@@ -80,9 +80,9 @@ class Count:
 
 @contextlib.contextmanager
 def background(*flows, size=900, burst=20, pause=0.01):
-    """Datagrams from each machine to an address, (machine, address), as long as the block lasts.
+    """Sends datagrams in the background while the body executes, and ignores errors.
 
-    That some of them have no way is nobody's concern.
+    flows: (machine, address) pairs.
     """
     over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""System calls of a daemon that fail on demand: Tests/CFaults in front of the C library."""
+"""Makes system calls of a daemon fail, with the preloaded library Tests/CFaults."""
 
 import errno
 import functools
@@ -13,14 +13,14 @@ CALLS = ("sendmmsg", "recvmmsg", "read", "writev")
 ERRORS = ("EIO", "EINVAL", "EMSGSIZE", "ENOBUFS", "EAGAIN", "ENOMEM", "EINTR", "ENETUNREACH",
           "EADDRNOTAVAIL")
 RULE = struct.Struct("=iIQQIIIIQQQ")  # struct faults_rule
-NUMBER, PASSED, INJECTED = 36, 40, 48  # where these lie in it
+NUMBER, PASSED, INJECTED = 36, 40, 48  # offsets of fields
 UNFINISHED = 0xFFFFFFFF                # FAULTS_UNFINISHED
 SOURCE = ROOT / "Tests/CFaults"
 
 
 @functools.cache
 def library():
-    """The shared object, built once; its file goes when the tests end."""
+    """The shared library, built once. Its file is deleted when the process ends."""
     built = tempfile.NamedTemporaryFile(prefix="swireguard-faults-", suffix=".so")
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", f"-I{SOURCE}/include",
                     "-o", built.name, SOURCE / "CFaults.c"], check=True)
@@ -28,7 +28,7 @@ def library():
 
 
 class Faults:
-    """A plan of faults, which may be changed while the daemon runs; see CFaults.h."""
+    """Rules for faults, which can change while the daemon works; see CFaults.h."""
 
     def __init__(self):
         self.file = tempfile.NamedTemporaryFile(prefix="swireguard-plan-")
@@ -38,15 +38,15 @@ class Faults:
 
     @property
     def before(self):
-        """What comes before the daemon in its command line."""
+        """The command that starts the daemon with faults."""
         return ["env", f"LD_PRELOAD={library().name}", f"SWIREGUARD_FAULTS={self.file.name}"]
 
     def set(self, call, error, times=1, first=0, period=0, runs_only=False, most=0):
-        """From now on a call fails: `times` in a row at message `first`, and every `period` later."""
+        """Makes a call fail from now on, `times` in a row at message `first` and then every `period`."""
         code = getattr(errno, error) if error else 0
         self.number += 1
-        # First that nothing fails, then the rule; its number last, for a message that passes before it
-        # is there is not counted.
+        # Disable the rule, write it, enable it, and write its number last: messages before the new number
+        # are not counted.
         rule = RULE.pack(code, times, first, period, runs_only, 0, most, UNFINISHED, 0, 0, 0)
         at = CALLS.index(call) * RULE.size
         self.plan[at:at + 4] = struct.pack("=i", 0)
@@ -64,6 +64,6 @@ class Faults:
     def passed(self, call):
         return self.count(call, PASSED)
 
-    def count(self, call, place):
-        at = CALLS.index(call) * RULE.size + place
+    def count(self, call, offset):
+        at = CALLS.index(call) * RULE.size + offset
         return struct.unpack("=Q", self.plan[at:at + 8])[0]

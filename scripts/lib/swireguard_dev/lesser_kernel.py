@@ -1,6 +1,7 @@
-"""lesser_kernel.py LACK PROGRAM…: runs a program on a kernel that lacks something.
+"""A program that executes another one as on a kernel that lacks a feature.
 
-A seccomp filter answers the system calls in question as such a kernel would.
+Arguments: LACK PROGRAM…, with LACK from LACKS. A seccomp filter makes the system calls of that feature fail as
+they would on such a kernel.
 """
 
 import ctypes
@@ -11,7 +12,7 @@ import socket
 import struct
 import sys
 
-# Of a call: its name, the low words of its arguments (None: any), the errno that it gets.
+# (system call, low words of its arguments with None for any, errno)
 LACKS = {
     "IPv6": [("socket", [socket.AF_INET6], errno.EAFNOSUPPORT)],
     "the right to set marks": [("setsockopt", [None, socket.SOL_SOCKET, 36], errno.EPERM)],
@@ -25,12 +26,12 @@ LACKS = {
 LACKS["all offloads"] = [call for lack in ("TUN offloads", "UDP_SEGMENT", "UDP_GRO")
                          for call in LACKS[lack]]
 
-NUMBERS = {  # of the calls
+NUMBERS = {  # of system calls
     "x86_64": {"ioctl": 16, "socket": 41, "setsockopt": 54, "getsockopt": 55},
     "aarch64": {"ioctl": 29, "socket": 198, "setsockopt": 208, "getsockopt": 209},
 }[platform.machine()]
 
-LOAD_WORD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06  # of classic BPF
+LOAD_WORD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06  # classic BPF
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 
@@ -45,7 +46,7 @@ def filter_of(calls):
         tests = [(0, NUMBERS[name])] + [(16 + 8 * index, value) for index, value
                                         in enumerate(arguments) if value is not None]
         for position, (offset, value) in enumerate(tests):
-            after = 2 * (len(tests) - position - 1) + 1  # instructions to skip if it differs
+            after = 2 * (len(tests) - position - 1) + 1  # instructions to skip on a mismatch
             program += [instruction(LOAD_WORD, offset),
                         instruction(JUMP_IF_EQUAL, value, if_false=after)]
         program.append(instruction(RETURN, ERRNO | number))

@@ -1,8 +1,8 @@
-"""Machines made of namespaces, and the cables between them.
+"""Machines made of namespaces, and links between them.
 
-A machine is a network, a mount and a PID namespace, held by one sleeping process. It has a private
-/run, so every machine may have a `wg0`; it has no name on the host, so nothing can collide; and
-when its holder dies the kernel kills whatever runs inside, even if the tests are killed first.
+A machine is a network, a mount and a PID namespace, held by one sleeping process. Its /run is private, so
+each machine can have a `wg0`. It has no name on the host, so names cannot collide. When the holder ends, the
+kernel kills all processes inside, even if the tests were killed first.
 """
 
 import contextlib
@@ -13,22 +13,22 @@ import subprocess
 import time
 
 CLONE_NEWNET = 0x40000000
-TIMEOUT = 20  # seconds that any one command may take
-patience = 1  # times every limit in seconds; more on an emulated machine
+TIMEOUT = 20  # seconds for one command
+patience = 1  # factor for all time limits; larger on an emulated machine
 
 libc = ctypes.CDLL(None, use_errno=True)
-cable_ends = itertools.count(100, 2)
+link_indices = itertools.count(100, 2)
 
 HOLDER = """
 mount -t tmpfs -o mode=755 tmpfs /run && mount -t sysfs sysfs /sys && ip link set lo up || exit 1
-trap '' CHLD # orphans are reaped
+trap '' CHLD # the kernel reaps orphans
 echo ready
 exec sleep infinity
 """
 
 
 class Machine:
-    """A machine of its own, to be used in a `with` statement."""
+    """A machine. Use it in a `with` statement."""
 
     def __init__(self, name):
         self.name = name
@@ -57,9 +57,9 @@ class Machine:
         self.holder.stdout.close()
 
     def popen(self, *command, environment=None, leaves_processes=False, **options):
-        """Starts a command that stays our own child; the machine's end is its end too.
+        """Starts a command as a child of this process. It ends with the machine.
 
-        leaves_processes: as in `attempt`; our child is then the one that waits for the command.
+        leaves_processes: as in `attempt`. The child then waits for the command.
         """
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *self.door_for(leaves_processes), *map(str, command)],
@@ -70,9 +70,9 @@ class Machine:
 
     def attempt(self, *command, timeout=TIMEOUT, environment=None, leaves_processes=False,
                 **options):
-        """Runs a command to its end, whatever that is.
+        """Runs a command; returns the completed process with any status.
 
-        leaves_processes: processes that outlive the command belong to the machine and die with it.
+        leaves_processes: processes that outlive the command end with the machine.
         """
         return subprocess.run(
             [*self.door_for(leaves_processes), *map(str, command)], timeout=timeout * patience,
@@ -80,7 +80,7 @@ class Machine:
             **{"text": True, "capture_output": True, **options})
 
     def run(self, *command, **options):
-        """Runs a command that has to succeed; returns its standard output."""
+        """Runs a command that must succeed; returns its standard output."""
         result = self.attempt(*command, **options)
         assert result.returncode == 0, (
             f"{self.name}: {' '.join(map(str, command))}: status {result.returncode}\n"
@@ -88,11 +88,11 @@ class Machine:
         return result.stdout
 
     def ip(self, commands):
-        """Runs lines of `ip` commands in one go."""
+        """Runs lines of `ip` commands in one process."""
         self.run("ip", "-batch", "-", input=commands.strip() + "\n")
 
     def sysctl(self, **settings):
-        """Sets net.* variables of this machine: `ipv4__ip_forward=1`, a dot for each `__`."""
+        """Sets net.* variables. `__` stands for a dot: `ipv4__ip_forward=1`."""
         for name, value in settings.items():
             self.run("sysctl", "-qw", f"net.{name.replace('__', '.')}={value}")
 
@@ -101,7 +101,7 @@ class Machine:
 
     @contextlib.contextmanager
     def entered(self):
-        """Sockets that this thread makes meanwhile belong to the machine, and stay there."""
+        """Sockets that this thread creates in the body belong to the machine from then on."""
         with open("/proc/thread-self/ns/net") as home, \
                 open(f"/proc/{self.pid}/ns/net") as namespace:
             set_namespace(namespace)
@@ -111,14 +111,14 @@ class Machine:
                 set_namespace(home)
 
     def path(self, path):
-        """A path inside the machine, as seen from the test."""
+        """The path of a file in the machine, as seen from the host."""
         return f"/proc/{self.pid}/root{path}"
 
     def has_link(self, name):
         return self.attempt("ip", "link", "show", "dev", name).returncode == 0
 
     def processes(self, program):
-        """The processes in this machine's network that run a program (by its file's name)."""
+        """Ids of the processes in this machine's network namespace that execute a program."""
         network = os.readlink(f"/proc/{self.pid}/ns/net")
         found = []
         for pid in filter(str.isdecimal, os.listdir("/proc")):
@@ -141,10 +141,10 @@ def set_namespace(file):
 
 
 def connect(left, left_name, right, right_name, left_addresses=(), right_addresses=(), mtu=1500):
-    """Lays a cable (a veth pair) between two machines, brings it up and gives it addresses."""
-    # With equal interface indices on both ends, as two fresh namespaces would give, the kernel
-    # takes a second to notice the carrier, and IPv6 addresses are dead until then.
-    index = next(cable_ends)
+    """Connects two machines with a veth pair, assigns addresses and brings it up."""
+    # With equal interface indices on both ends, as in two new namespaces, the kernel takes a second to
+    # notice the carrier, and IPv6 addresses do not work until then.
+    index = next(link_indices)
     subprocess.run(
         ["ip", "link", "add", left_name, "netns", str(left.pid), "index", str(index),
          "mtu", str(mtu), "type", "veth", "peer", "name", right_name, "netns", str(right.pid),
@@ -158,7 +158,7 @@ def connect(left, left_name, right, right_name, left_addresses=(), right_address
 
 
 def wait_until(condition, what, within=5.0):
-    """Polls for a condition; returns its first true value, fails after `within` seconds."""
+    """Polls a condition; returns its first true value, and fails after `within` seconds."""
     deadline = time.monotonic() + within * patience
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {within} s: {what}"

@@ -1,4 +1,4 @@
-"""Whole tunnels: two machines on one cable, each with a daemon that stock `wg` configured.
+"""Whole tunnels: two machines on one link, each with a daemon that stock `wg` configures.
 
             alice                                    bob
     wg0  192.168.241.1, fd00::1              wg0  192.168.241.2, fd00::2
@@ -41,9 +41,9 @@ class Peer:
 
 
 class Site:
-    """One end of tunnels: a machine with a daemon, keys, and the inner addresses of its number.
+    """One end of a tunnel: a machine with a daemon, keys and inner addresses.
 
-    program: the daemon's, or KERNEL.
+    number: determines the inner addresses. program: the daemon's path, or KERNEL.
     """
 
     def __init__(self, machine, number, program=None, port=PORT, **daemon_options):
@@ -63,11 +63,11 @@ class Site:
 
     @property
     def host_routes(self):
-        """The allowed IPs under which others know this site."""
+        """The allowed IPs of this site."""
         return [f"{self.inner[4]}/32", f"{self.inner[6]}/128"]
 
     def as_peer(self, **options):
-        """This site as a section in somebody else's configuration."""
+        """This site as a [Peer] section."""
         return Peer(self.keys.public, options.pop("allowed_ips", self.host_routes), **options)
 
     def configuration(self, *peers):
@@ -78,7 +78,7 @@ class Site:
         self.daemon.wg("setconf", "/dev/stdin", input=self.configuration(*peers))
 
     def bring_up(self, mtu=MTU):
-        """Gives the interface its inner addresses, with the tunnel's network behind it."""
+        """Gives the interface its inner addresses, and brings it up."""
         name = self.daemon.name
         self.machine.ip(f"""
             address add {self.inner[4]}/24 dev {name}
@@ -86,7 +86,10 @@ class Site:
             link set {name} mtu {mtu} up""")
 
     def go_down_and_up(self):
-        """Until the daemon knows of it: what it has sent before is lost to the other end."""
+        """Takes the interface down and up, and waits until the daemon notices.
+
+        The daemon then has no sessions.
+        """
         before = self.daemon.log_text().count("the interface is up")
         self.machine.ip(f"link set {self.daemon.name} down\nlink set {self.daemon.name} up\n"
                         f"address add {self.inner[6]}/112 dev {self.daemon.name} nodad")
@@ -104,7 +107,7 @@ OUTER = {
 
 
 def wait_for_the_next_initiation():
-    """A responder accepts one initiation of a peer in 20 ms; the next try is 5 s away."""
+    """Waits 50 ms: a responder accepts one initiation per peer in 20 ms, and a retry takes 5 s."""
     time.sleep(0.05)
 
 
@@ -114,7 +117,7 @@ def socket_address(address, port):
 
 @contextlib.contextmanager
 def two_machines(mtu=1500):
-    """Two machines on one cable, with IPv4 and IPv6."""
+    """Two machines on one link, with IPv4 and IPv6."""
     with Machine("alice") as alice, Machine("bob") as bob:
         connect(alice, "eth0", bob, "eth0", mtu=mtu,
                 left_addresses=["10.0.0.1/24", "fd00:aa::1/96"],
@@ -125,7 +128,7 @@ def two_machines(mtu=1500):
 @contextlib.contextmanager
 def two_sites(left=None, right=None, outer=4, preshared=False, mtu=MTU, cable_mtu=1500,
               **daemon_options):
-    """A configured tunnel: the left site knows the right one's endpoint, so it is the initiator."""
+    """A configured tunnel. Only the left site has an endpoint, so it initiates."""
     key = wg_tool("genpsk") if preshared else None
     with two_machines(cable_mtu) as (alice, bob), \
             Site(alice, 1, left, PORT + 1, **daemon_options) as a, \

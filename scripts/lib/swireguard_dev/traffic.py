@@ -1,4 +1,4 @@
-"""Traffic between machines, checked to the last byte."""
+"""Traffic between machines, with checked contents."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ from swireguard_dev import machines
 from swireguard_dev.machines import wait_until
 
 BLOCK = random.Random("contents").randbytes(1 << 20)
-LARGEST_PING = {4: 20 + 8, 6: 40 + 8}  # bytes of headers: a payload of MTU minus these fills it
+LARGEST_PING = {4: 20 + 8, 6: 40 + 8}  # bytes of headers, by IP version
 
 
 def family(address):
@@ -20,10 +20,10 @@ def family(address):
 
 
 def ping(machine, address, count=1, size=None, within=5, options=()):
-    """Pings, and fails if an answer is missing. size: bytes of payload, never fragmented.
+    """Pings, and fails if an answer is missing. size: bytes of payload, not fragmented.
 
-    One command a packet: once an answer has come, ping waits two round trips for the others and no
-    longer, which on a busy machine is nothing.
+    Each packet has a process of its own: after its first answer, ping waits only two round trips for the
+    others, which is too short on a busy machine.
     """
     within *= machines.patience
     sized = [] if size is None else ["-M", "do", "-s", size]
@@ -34,9 +34,9 @@ def ping(machine, address, count=1, size=None, within=5, options=()):
 
 
 def flood(machine, address, count=10, within=4):
-    """A flood ping: each answer arrives in time, whether `ping` still waits for it or not."""
+    """Flood ping. Counts replies in the kernel, because `ping` does not wait for late ones."""
     def answers():
-        """Echo replies that the kernel has received."""
+        """The number of echo replies that the kernel has received."""
         file, name = (("snmp6", "Icmp6InEchoReplies") if ":" in address
                       else ("snmp", "InEchoReps"))
         with open(f"/proc/{machine.pid}/net/{file}") as lines:
@@ -52,27 +52,27 @@ def flood(machine, address, count=10, within=4):
 
 
 def assert_no_answer(machine, address):
-    """Pings for a second, and fails if an answer comes. Returns what ping said."""
+    """Pings for a second, and fails if an answer arrives. Returns the output of ping."""
     result = machine.attempt("ping", "-n", "-c", 3, "-i", 0.2, "-W", 0.6, address)
     assert " 0 received" in result.stdout, result.stdout
     return result.stdout
 
 
 def ping_until_answered(machine, address, within=1, size=56):
-    """Pings every tenth of a second until an answer comes, and fails if that is not within seconds."""
+    """Pings every 0.1 s until an answer arrives; fails after `within` seconds."""
     return machine.run("ping", "-n", "-c", 1, "-i", 0.1, "-w", within, "-s", size, address)
 
 
 def full_ping(machine, address, mtu, **options):
-    """Pings with packets of exactly the MTU that may not be fragmented."""
+    """Pings with packets of exactly the MTU, not fragmented."""
     version = 6 if ":" in address else 4
     return ping(machine, address, size=mtu - LARGEST_PING[version], **options)
 
 
 def send_stream(sender, receiver, address, size, within=20.0, pace=None, port=5001):
-    """Sends `size` bytes over TCP from one machine to another, and compares what arrived.
+    """Sends `size` bytes over TCP from one machine to another, and compares the contents.
 
-    pace: bytes a second, for a transfer that has to take a while. Returns the seconds it took.
+    pace: bytes per second. Returns the duration in seconds.
     """
     within *= machines.patience
     with receiver.entered():
@@ -82,7 +82,7 @@ def send_stream(sender, receiver, address, size, within=20.0, pace=None, port=50
     digests = {}
 
     def receive():
-        with contextlib.suppress(TimeoutError):  # then there is no digest
+        with contextlib.suppress(TimeoutError):  # the missing digest fails the assertion below
             connection, _ = listener.accept()
             connection.settimeout(within)
             digest = hashlib.sha1()
@@ -111,7 +111,7 @@ def write_contents(connection, size, pace):
     begun, done = time.monotonic(), 0
     step = len(BLOCK) if pace is None else max(1, pace // 50)
     while done < size:
-        # No two blocks alike, so that lost, doubled and swapped ones show.
+        # All blocks differ, so that lost, duplicate and reordered blocks change the digest.
         part = struct.pack("!Q", done) + BLOCK[: min(step, size - done) - 8]
         part = part[: size - done]
         connection.sendall(part)
@@ -123,7 +123,7 @@ def write_contents(connection, size, pace):
 
 
 def exchange_datagrams(left, right, address, sizes, port=5002, within=3.0):
-    """Sends datagrams to `address` on `right`, which echoes them: all come back intact."""
+    """Sends datagrams to `address` on `right`, which echoes them; all must return intact."""
     within *= machines.patience
     with right.entered():
         echo = socket.socket(family(address), socket.SOCK_DGRAM)
@@ -134,7 +134,7 @@ def exchange_datagrams(left, right, address, sizes, port=5002, within=3.0):
                 for number, size in enumerate(sizes)]
 
     def serve():
-        with contextlib.suppress(TimeoutError):  # then the client misses it
+        with contextlib.suppress(TimeoutError):  # the client fails instead
             for _ in expected:
                 datagram, sender = echo.recvfrom(65535)
                 echo.sendto(datagram, sender)
@@ -147,7 +147,7 @@ def exchange_datagrams(left, right, address, sizes, port=5002, within=3.0):
         thread.start()
         client.connect((address, port))
         received = []
-        for first in range(0, len(expected), 16):  # in small bursts: nothing may be dropped
+        for first in range(0, len(expected), 16):  # small bursts fit into all queues
             burst = expected[first:first + 16]
             for datagram in burst:
                 client.send(datagram)

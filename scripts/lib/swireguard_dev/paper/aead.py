@@ -1,7 +1,7 @@
 """The AEADs: ChaCha20-Poly1305 with WireGuard's nonce, and XChaCha20-Poly1305.
 
-HChaCha20 and the extended nonce are written here from draft-irtf-cfrg-xchacha-03, because the
-library has neither.
+The library lacks HChaCha20 and the extended nonce, so they are implemented here
+(draft-irtf-cfrg-xchacha-03).
 """
 
 import struct
@@ -15,7 +15,7 @@ _CONSTANTS = struct.unpack("<4L", b"expand 32-byte k")
 
 
 class Forged(Exception):
-    """The tag does not fit key, nonce, additional data and ciphertext."""
+    """The tag does not match key, nonce, additional data and ciphertext."""
 
 
 def counter_nonce(counter: int) -> bytes:
@@ -34,7 +34,7 @@ def open_(key: bytes, counter: int, sealed: bytes, additional: bytes = b"") -> b
 
 
 def seal_with_nonce(key: bytes, nonce: bytes, plaintext: bytes, additional: bytes) -> bytes:
-    """RFC 8439 with a whole nonce of 12 bytes."""
+    """RFC 8439, with a nonce of 12 bytes."""
     return ChaCha20Poly1305(key).encrypt(nonce, plaintext, additional)
 
 
@@ -48,7 +48,7 @@ def open_with_nonce(key: bytes, nonce: bytes, sealed: bytes, additional: bytes) 
 
 
 def xseal(key: bytes, nonce: bytes, plaintext: bytes, additional: bytes) -> bytes:
-    """XAEAD(key, nonce, plaintext, additional), the nonce of 24 bytes."""
+    """XAEAD(key, nonce, plaintext, additional), with a nonce of 24 bytes."""
     subkey, inner = _extended(key, nonce)
     return seal_with_nonce(subkey, inner, plaintext, additional)
 
@@ -59,12 +59,12 @@ def xopen(key: bytes, nonce: bytes, sealed: bytes, additional: bytes) -> bytes:
 
 
 def _extended(key: bytes, nonce: bytes) -> tuple[bytes, bytes]:
-    """Draft, section 2.3: a subkey of the first 16 bytes, the other 8 after 4 zero bytes."""
+    """Draft, section 2.3: a subkey from the first 16 bytes, and a nonce of 4 zero bytes and the other 8."""
     return hchacha20(key, nonce[:16]), bytes(4) + nonce[16:]
 
 
 def hchacha20(key: bytes, nonce: bytes) -> bytes:
-    """Draft, section 2.2: the first and last row of the permuted state, without the addition."""
+    """Draft, section 2.2: the first and last row of the permuted state, without the final addition."""
     state = [*_CONSTANTS, *struct.unpack("<8L", key), *struct.unpack("<4L", nonce)]
     for _ in range(10):
         for column in range(4):

@@ -9,7 +9,7 @@ from .messages import CookieReply, Handshake, before_mac1, before_mac2, with_mac
 
 LABEL_MAC1 = b"mac1----"
 LABEL_COOKIE = b"cookie--"
-# The user of a cookie gives it up five seconds before its maker does (120 s).
+# The receiver of a cookie stops using it five seconds before its maker stops accepting it (120 s).
 COOKIE_VALID_SECONDS = 115
 
 
@@ -29,29 +29,29 @@ def with_mac1(message: Handshake, receiver_static: bytes) -> Handshake:
 
 
 def with_mac2(message: Handshake, cookie: bytes) -> Handshake:
-    """The handshake message, which has its mac1, with the mac2 that the cookie gives."""
+    """The handshake message, which must have its mac1, with the mac2 for the cookie."""
     return with_macs(message, message.mac1, mac2_of(message.encode(), cookie))
 
 
 def encoded_source(address: str, port: int) -> bytes:
-    """The source that a cookie is bound to: 4 or 16 bytes of address, port big-endian."""
+    """The source that a cookie is bound to: 4 or 16 address bytes, and the big-endian port."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return socket.inet_pton(family, address.split("%")[0]) + struct.pack(">H", port)
 
 
 class CookieMaker:
-    """The side under load: it makes cookies of a secret, and checks macs."""
+    """The peer under load: makes cookies from a secret, and checks MACs."""
 
     def __init__(self, static_public: bytes, secret: bytes):
         self._static_public = static_public
         self._secret = secret
 
     def cookie(self, source: bytes) -> bytes:
-        """tau := Mac(R_m, A_m'): `source` as `encoded_source` gives it."""
+        """tau := Mac(R_m, A_m'), with A_m' from `encoded_source`."""
         return mac(self._secret, source)
 
     def reply(self, message: bytes, source: bytes, nonce: bytes) -> CookieReply:
-        """The answer to a handshake message whose mac1 is right."""
+        """The reply to a handshake message with a valid mac1."""
         # msg.cookie := XAEAD(Hash(Label-Cookie ‖ S_m_pub), msg.nonce, tau, M)
         sender = struct.unpack_from("<L", message, 4)[0]
         key = digest(LABEL_COOKIE, self._static_public)
@@ -66,6 +66,6 @@ class CookieMaker:
 
 
 def opened_cookie(reply: CookieReply, replier_static: bytes, mac1: bytes) -> bytes:
-    """The cookie in the reply to the message that carried `mac1`, or Forged."""
+    """The cookie in a reply to the message with `mac1`. Raises Forged."""
     key = digest(LABEL_COOKIE, replier_static)
     return aead.xopen(key, reply.nonce, reply.encrypted_cookie, mac1)

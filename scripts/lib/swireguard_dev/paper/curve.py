@@ -1,4 +1,4 @@
-"""X25519 (RFC 7748), and pairs of keys."""
+"""X25519 (RFC 7748) and key pairs."""
 
 from dataclasses import dataclass
 
@@ -9,27 +9,27 @@ ALL_ZERO = bytes(32)
 
 
 def x25519(scalar: bytes, point: bytes) -> bytes:
-    """scalar × point; 32 zero bytes when the point is of low order."""
+    """scalar × point; 32 zero bytes if the point has a low order."""
     try:
         return X25519PrivateKey.from_private_bytes(scalar).exchange(
             X25519PublicKey.from_public_bytes(point)
         )
     except ValueError:
-        # The library refuses an all-zero result (RFC 7748, section 6.1) by an exception.
+        # The library rejects an all-zero result (RFC 7748, section 6.1).
         return ALL_ZERO
 
 
 def dh(private: bytes, public: bytes) -> bytes:
-    """DH(private, public).  An all-zero result ends the handshake: it raises ValueError."""
+    """DH(private, public). Raises ValueError for an all-zero result, which ends the handshake."""
     shared = x25519(private, public)
     if shared == ALL_ZERO:
-        raise ValueError("the public key is of low order")
+        raise ValueError("the public key has a low order")
     return shared
 
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A private key, clamped as `wg` shows it, and its public key."""
+    """A private key, clamped as `wg` prints it, and its public key."""
 
     private: bytes
     public: bytes

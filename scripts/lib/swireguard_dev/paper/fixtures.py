@@ -4,9 +4,8 @@
     TUN  192.168.77.1, fd78::1                  paper peer, inner 192.168.77.2, fd78::2
     veth 10.77.0.1:51820, [fd77::1]:51820 ───── 10.77.0.2:51821, [fd77::2]:51821
 
-Neighbours are set by hand and link-local addresses are off, so that the link carries what the
-daemon sends and nothing else.  The daemon is the program that SWIREGUARD names, by default the
-release build of this repository.  Everything here needs root, and fails without it.
+Static neighbor entries and disabled link-local addresses ensure that the link carries only what the daemon
+sends. SWIREGUARD names the daemon (the release build). All of this needs root.
 """
 
 import base64
@@ -40,11 +39,11 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def open_site() -> Iterator[Callable[..., "Site"]]:
-    """Makes sites: `open_site(family=6, preshared=…)`; closes them after the test."""
+    """Creates sites with `open_site(family=6, preshared=…)`, and closes them after the test."""
     if os.geteuid() != 0:
-        pytest.fail("these tests make network namespaces, which needs root")
+        pytest.fail("network namespaces need root")
     if not os.access(DAEMON, os.X_OK):
-        pytest.fail(f"no daemon at {DAEMON}; SWIREGUARD names one")
+        pytest.fail(f"{DAEMON} is missing: scripts/build, or name one in SWIREGUARD")
     with ExitStack() as stack:
         def open_one(family: int = 4, preshared: bytes = NO_PRESHARED_KEY) -> Site:
             site = Site(stack, family, preshared)
@@ -54,7 +53,7 @@ def open_site() -> Iterator[Callable[..., "Site"]]:
 
 
 class Daemon:
-    """The daemon under test: its process, and `wg` to speak to it."""
+    """The daemon under test, configured with `wg`."""
 
     def __init__(self, namespace: Namespace, interface: str, static: KeyPair):
         self.namespace = namespace
@@ -69,27 +68,27 @@ class Daemon:
         end = time.monotonic() + 10
         while not self._socket.exists():
             if self.process.poll() is not None:
-                pytest.fail(f"the daemon ended at its start with {self.process.returncode}")
+                pytest.fail(f"the daemon ended at its start with status {self.process.returncode}")
             if time.monotonic() > end:
-                pytest.fail(f"the daemon made no {self._socket} within 10 s")
+                pytest.fail(f"the daemon did not create {self._socket} within 10 s")
             time.sleep(0.01)
 
     def set(self, *arguments: str) -> None:
-        """`wg set` with secrets as file names in the arguments."""
+        """`wg set`. Secrets are file names in the arguments."""
         run("wg", "set", self.interface, *arguments)
 
     def show(self, what: str) -> list[list[str]]:
-        """`wg show … what`: the words of each line."""
+        """The words of each line of `wg show … what`."""
         return [line.split() for line in
                 run("wg", "show", self.interface, what).splitlines()]
 
     def ping(self, destination: str, *options: str) -> subprocess.Popen:
-        """One ping into the tunnel; its return code is 0 if it was answered in time."""
+        """Starts one ping through the tunnel. Its exit status is 0 if an answer arrives in time."""
         return self.namespace.spawn("ping", "-n", "-c", "1", *options, destination,
                                     stdout=subprocess.DEVNULL)
 
     def stop(self) -> None:
-        """Ends it; that it had ended on its own is a failure of the test."""
+        """Stops the daemon, and fails the test if it had already ended."""
         ended = self.process.poll()
         self.process.terminate()
         try:
@@ -99,7 +98,7 @@ class Daemon:
             self.process.wait()
         self._socket.unlink(missing_ok=True)
         if ended is not None:
-            pytest.fail(f"the daemon ended on its own, with {ended}")
+            pytest.fail(f"the daemon had already ended, with status {ended}")
 
     @property
     def _socket(self) -> Path:
@@ -110,7 +109,7 @@ class Site:
     """Both namespaces, the daemon in one and the paper peer in the other."""
 
     def __init__(self, stack: ExitStack, family: int, preshared: bytes):
-        # Short enough for an interface, and unlike those of another test run.
+        # Short enough for an interface name, and unique among concurrent test runs.
         self.name = f"pp{os.getpid() % 0x100000:x}n{next(_numbers)}"
         self.family = family
         self.preshared = preshared
@@ -129,7 +128,7 @@ class Site:
         self._configure()
 
     def another_tunnel(self, port: int = 0, peer: Peer | None = None) -> Tunnel:
-        """The paper peer (or the one given) on another socket in the peer's namespace."""
+        """The paper peer, or `peer`, on another socket in the peer's namespace."""
         udp = self.peer_namespace.udp_socket(self.family, port)
         self._stack.callback(udp.close)
         if peer is None:
@@ -142,11 +141,11 @@ class Site:
         self.daemon.set("peer", base64_of(self.peer_static.public), *arguments)
 
     def source_of(self, tunnel: Tunnel) -> tuple[str, int]:
-        """The address from which the daemon hears that tunnel."""
+        """The source address of that tunnel, as the daemon sees it."""
         return OUTER[self.family][1], tunnel.socket.getsockname()[1]
 
     def endpoint(self) -> str:
-        """What `wg show endpoints` says of the paper peer."""
+        """The paper peer's endpoint in `wg show endpoints`."""
         return self.daemon.show("endpoints")[0][1]
 
     def endpoint_of(self, tunnel: Tunnel) -> str:
@@ -155,14 +154,14 @@ class Site:
         return f"[{address}]:{port}" if self.family == 6 else f"{address}:{port}"
 
     def sent(self) -> list[Sent]:
-        """What the daemon has sent since the last call; the kernel's ICMPv6 is not its doing."""
+        """The packets that the daemon sent since the last call, without the kernel's ICMPv6."""
         return [packet for packet in self.tap.drain() if not packet.is_icmpv6]
 
     @contextmanager
     def silence(self, settle: float = 0.3) -> Iterator[None]:
-        """What is done inside makes the daemon send nothing: not a byte leaves its namespace.
+        """Checks that the daemon sends nothing in response to the body.
 
-        Nothing comes to say that nothing will come, so it is `settle` seconds that are watched.
+        No event marks silence, so this watches for `settle` seconds after the body.
         """
         self.sent()
         self.tunnel.drop_received()
@@ -170,10 +169,10 @@ class Site:
         time.sleep(settle)
         packets = self.sent()
         shown = [(packet.udp or packet.packet).hex()[:64] for packet in packets[:4]]
-        assert not packets, f"{len(packets)} packets came out, the first: {shown}"
+        assert not packets, f"the daemon sent {len(packets)} packets, the first: {shown}"
 
     def tun_packets(self) -> int:
-        """How many packets the daemon has written to its TUN."""
+        """The number of packets that the daemon wrote to its TUN."""
         return self.daemon_namespace.packets_through(self.name)[0]
 
     # Steps
@@ -218,7 +217,7 @@ class Site:
 
 @contextmanager
 def secret_file(secret: bytes) -> Iterator[str]:
-    """A name under which `wg` reads the key in base64; nothing touches a disk."""
+    """A file name from which `wg` reads the key in base64. The key is in a pipe, not on disk."""
     reader, writer = os.pipe()
     try:
         os.write(writer, base64_of(secret).encode() + b"\n")

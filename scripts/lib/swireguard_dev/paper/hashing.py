@@ -10,12 +10,12 @@ def digest(*parts: bytes) -> bytes:
 
 
 def mac(key: bytes, message: bytes) -> bytes:
-    """Mac(key, input): keyed BLAKE2s with 16 bytes of output; keys of up to 32 bytes."""
+    """Mac(key, input): keyed BLAKE2s with 16 bytes of output; keys have up to 32 bytes."""
     return hashlib.blake2s(message, key=key, digest_size=16).digest()
 
 
 def hmac(key: bytes, message: bytes) -> bytes:
-    """Hmac(key, input): HMAC (RFC 2104) with BLAKE2s, whose block is 64 bytes."""
+    """Hmac(key, input): HMAC (RFC 2104) with BLAKE2s, which has blocks of 64 bytes."""
     return _hmac.new(key, message, hashlib.blake2s).digest()
 
 
@@ -34,5 +34,5 @@ def kdf(count: int, key: bytes, message: bytes) -> tuple[bytes, ...]:
 
 
 def kdf1(key: bytes, message: bytes) -> bytes:
-    """The only output of Kdf_1."""
+    """Kdf_1(key, input)."""
     return kdf(1, key, message)[0]

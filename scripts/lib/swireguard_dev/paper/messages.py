@@ -1,7 +1,7 @@
-"""The four messages on the wire.  Integers are little-endian.
+"""The four messages on the wire. Integers are little-endian.
 
-A parser takes exactly the bytes of its message: the type is one 32-bit word, so the three
-reserved bytes after it are zero, and the fixed messages have one length.
+Parsers are strict: the type is a 32-bit word, so the three reserved bytes must be zero, and the length of
+handshake messages and cookie replies is fixed.
 """
 
 import struct
@@ -12,7 +12,7 @@ ZERO_MAC = bytes(16)
 
 
 class Malformed(Exception):
-    """No message of this type has these bytes."""
+    """The bytes are not a message of this type."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class CookieReply:
 
 @dataclass(frozen=True)
 class TransportData:
-    """type u32, receiver u32, counter u64, packet n+16; n is 0 in a keepalive."""
+    """type u32, receiver u32, counter u64, packet n+16; n is 0 for a keepalive."""
 
     TYPE: ClassVar[int] = 4
     HEADER_BYTES: ClassVar[int] = 16
@@ -115,17 +115,17 @@ Handshake = HandshakeInitiation | HandshakeResponse
 
 
 def message_type(data: bytes) -> int | None:
-    """The whole 32-bit word at the start, so that a reserved byte makes another type of it."""
+    """The first 32-bit word. It includes the reserved bytes, so nonzero ones give another type."""
     return struct.unpack_from("<L", data)[0] if len(data) >= 4 else None
 
 
 def before_mac1(message: bytes) -> bytes:
-    """msg_alpha of the paper, section 5.4.4: all up to mac1."""
+    """msg_alpha of the paper, section 5.4.4: the bytes before mac1."""
     return message[:-32]
 
 
 def before_mac2(message: bytes) -> bytes:
-    """msg_beta of the paper, section 5.4.4: all up to mac2."""
+    """msg_beta of the paper, section 5.4.4: the bytes before mac2."""
     return message[:-16]
 
 

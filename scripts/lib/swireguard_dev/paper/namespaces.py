@@ -1,4 +1,4 @@
-"""Network namespaces: to make them, to run in them, and to hold sockets in them."""
+"""Network namespaces, and commands and sockets in them."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Namespace:
-    """A named network namespace with loopback up, as `ip netns` keeps it."""
+    """A named network namespace, as in `ip netns`, with loopback up."""
 
     def __init__(self, name: str):
         self.name = name
@@ -26,11 +26,11 @@ class Namespace:
         subprocess.run(["ip", "netns", "delete", self.name], check=False)
 
     def ip(self, *commands: str) -> None:
-        """Each command as `ip` takes it, in one process."""
+        """Runs `ip` commands in one process."""
         run("ip", "-n", self.name, "-batch", "-", text="\n".join(commands) + "\n")
 
     def spawn(self, *command: str, **options) -> subprocess.Popen:
-        """The process, whose id is the command's own: `ip netns exec` becomes the command."""
+        """Starts a command. `ip netns exec` replaces itself, so the process is the command."""
         return subprocess.Popen(["ip", "netns", "exec", self.name, *command], **options)
 
     def sysctl(self, path: str, value: str) -> None:
@@ -38,7 +38,7 @@ class Namespace:
             Path("/proc/sys/net", path).write_text(value)
 
     def packets_through(self, link: str) -> tuple[int, int]:
-        """How many packets a link has received and sent, from /proc/net/dev."""
+        """The numbers of received and sent packets of a link, from /proc/net/dev."""
         with self.entered():
             lines = Path("/proc/thread-self/net/dev").read_text().splitlines()
         fields = next(line.split(":")[1].split() for line in lines
@@ -47,7 +47,7 @@ class Namespace:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """This thread is in the namespace; what it opens there stays there afterwards."""
+        """Moves this thread into the namespace for the body. Sockets stay in the namespace."""
         with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{self.name}") as there:
             _setns(there.fileno())
             try:
@@ -68,7 +68,7 @@ class Namespace:
 
 @dataclass(frozen=True)
 class Sent:
-    """A packet that left through a link; `udp` is None where it is not all of a UDP datagram."""
+    """A packet that left through a link. `udp` is None unless it is a whole UDP datagram."""
 
     packet: bytes
     udp: bytes | None
@@ -76,20 +76,20 @@ class Sent:
 
     @property
     def is_icmpv6(self) -> bool:
-        """Neighbour discovery and group membership, which the kernel sends when it likes.
+        """Neighbor discovery and group membership, which the kernel sends at any time.
 
-        Membership reports have a hop-by-hop header, which is next header 0.
+        Membership reports have a hop-by-hop header (next header 0).
         """
         return self.packet[0] >> 4 == 6 and self.packet[6] in (0, 58)
 
 
 class Tap:
-    """Sees every packet that leaves a namespace through one of its links, and no other."""
+    """Captures exactly the packets that leave a namespace through one of its links."""
 
     def __init__(self, namespace: Namespace, link: str):
         self._namespace, self._link = namespace, link
         with namespace.entered():
-            # Unbound to a protocol until the filter is on, so that nothing slips in before it.
+            # Without a protocol, the socket receives nothing before the filter is attached.
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
             _attach_outgoing_filter(self._socket)
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 32 << 20)
@@ -101,25 +101,22 @@ class Tap:
         self._socket.close()
 
     def drain(self) -> list[Sent]:
-        """What has left since the last call, in order.
-
-        The link's own counter must agree, or the tap has lost something.
-        """
+        """The packets since the last call, in order. Fails if the link's counter does not agree."""
         packets: list[Sent] = []
-        # Counted first: what leaves between the two is in the next call's share of both.
+        # Read the counter first. Packets that leave from now on belong to the next call.
         counted = self._link_counter()
         while len(packets) < counted - self._counted:
             try:
                 packets.append(_parsed(self._socket.recv(1 << 17)))
             except BlockingIOError:
                 raise AssertionError(
-                    f"{self._link} counted {counted - self._counted} packets out, "
-                    f"the tap saw {len(packets)}") from None
+                    f"{self._link} sent {counted - self._counted} packets, "
+                    f"the tap captured {len(packets)}") from None
         self._counted = counted
         return packets
 
     def _settled_counter(self) -> int:
-        """The counter at a moment at which all that the tap has seen is forgotten."""
+        """Discards all captured packets; returns the counter at that moment."""
         while True:
             counted = self._link_counter()
             try:
@@ -135,7 +132,7 @@ class Tap:
 
 
 def run(*command: str, text: str | None = None) -> str:
-    """What the command prints; a failure of it is an error that shows why."""
+    """The output of a command. Raises RuntimeError with its error output if it fails."""
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}\n{text or ''}")
@@ -161,7 +158,7 @@ def _parsed(packet: bytes) -> Sent:
 
 
 def _attach_outgoing_filter(packet_socket: socket.socket) -> None:
-    """A classic BPF program: keep what the kernel marked PACKET_OUTGOING."""
+    """Attaches a classic BPF program that accepts only PACKET_OUTGOING packets."""
     program = struct.pack(
         "=" + "HBBL" * 4,
         0x28, 0, 0, 0xFFFFF000 + 4,  # ldh [SKF_AD_OFF + SKF_AD_PKTTYPE]

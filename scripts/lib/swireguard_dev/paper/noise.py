@@ -5,8 +5,8 @@
     -> e, es, s, ss, {t}
     <- e, ee, se, psk, {}
 
-Each step can be recorded, by name, so that `Vectors/noise-handshake.json` holds every chaining
-key and every hash that an implementation passes through.
+Callers can record each step by name. `Vectors/noise-handshake.json` therefore contains all chaining keys and
+hashes of a handshake.
 """
 
 from collections.abc import Callable
@@ -25,12 +25,12 @@ Record = Callable[[str, bytes], None]
 
 
 def _unrecorded(_name: str, _value: bytes) -> None:
-    """What happens to the steps of a handshake that nobody looks at."""
+    """The default: records nothing."""
 
 
 @dataclass(frozen=True)
 class TransportKeys:
-    """What a handshake leaves behind; each side has the other's pair crossed."""
+    """The result of a handshake. The other side has the same with sending and receiving swapped."""
 
     sending: bytes
     receiving: bytes
@@ -61,14 +61,14 @@ class SymmetricState:
         self.record(step + "ChainingKey", self.chaining_key)
 
     def mix_to_key(self, step: str, data: bytes) -> bytes:
-        """(C, k) := Kdf2(C, data); gives k."""
+        """(C, k) := Kdf2(C, data); returns k."""
         self.chaining_key, key = kdf(2, self.chaining_key, data)
         self.record(step + "ChainingKey", self.chaining_key)
         self.record(step + "Key", key)
         return key
 
     def mix_preshared(self, step: str, preshared: bytes) -> bytes:
-        """(C, tau, k) := Kdf3(C, Q); H := Hash(H ‖ tau); gives k."""
+        """(C, tau, k) := Kdf3(C, Q); H := Hash(H ‖ tau); returns k."""
         self.chaining_key, tau, key = kdf(3, self.chaining_key, preshared)
         self.record(step + "ChainingKey", self.chaining_key)
         self.record(step + "Tau", tau)
@@ -96,9 +96,9 @@ class SymmetricState:
 
 
 class Initiator:
-    """The side that starts: creates one initiation, consumes the response to it.
+    """The initiator: creates one initiation and consumes the response.
 
-    The initiation in `initiation` has no macs yet.
+    `initiation` has no MACs yet.
     """
 
     def __init__(self, static: KeyPair, responder_static: bytes, ephemeral: KeyPair,
@@ -124,7 +124,7 @@ class Initiator:
         )
 
     def consume_response(self, response: HandshakeResponse, preshared: bytes) -> TransportKeys:
-        """The keys, or ValueError or Forged; the state is spent in either case."""
+        """The keys. Raises ValueError or Forged. In each case, the state cannot be used again."""
         state = self._state
         # e: C := Kdf1(C, E_r_pub); H := Hash(H ‖ E_r_pub)
         state.mix_key("responseE", response.ephemeral)
@@ -142,10 +142,10 @@ class Initiator:
 
 
 class Responder:
-    """The side that answers: consumes one initiation, creates the response to it.
+    """The responder: consumes one initiation and creates the response.
 
-    After `__init__`, `initiator_static` and `timestamp` are authenticated; whether that peer is
-    known and whether the timestamp is new is for the caller to judge.
+    After `__init__`, `initiator_static` and `timestamp` are authentic. The caller must check that the peer
+    is known and that the timestamp is new.
     """
 
     def __init__(self, static: KeyPair, initiation: HandshakeInitiation,
@@ -167,7 +167,7 @@ class Responder:
 
     def respond(self, preshared: bytes, ephemeral: KeyPair,
                 index: int) -> tuple[HandshakeResponse, TransportKeys]:
-        """The response, which has no macs yet, and the keys; the state is spent."""
+        """The response without MACs, and the keys. The state cannot be used again."""
         state, initiation = self._state, self._initiation
         # e: C := Kdf1(C, E_r_pub); H := Hash(H ‖ E_r_pub)
         state.mix_key("responseE", ephemeral.public)

@@ -1,4 +1,4 @@
-"""Inner packets: ICMP and ICMPv6 echo, built and read by hand."""
+"""Inner packets: ICMP and ICMPv6 echo."""
 
 import socket
 import struct
@@ -11,7 +11,7 @@ _REPLY = {4: 0, 6: 129}
 
 @dataclass(frozen=True)
 class Echo:
-    """An echo request or reply, as far as a test cares."""
+    """An echo request or reply."""
 
     source: str
     destination: str
@@ -21,7 +21,7 @@ class Echo:
     is_reply: bool = False
 
     def encode(self) -> bytes:
-        """The IP packet, checksums right, no options."""
+        """The IP packet, with checksums and without options."""
         version = 6 if ":" in self.source else 4
         kind = (_REPLY if self.is_reply else _REQUEST)[version]
         body = struct.pack(">BBHHH", kind, 0, 0, self.identifier, self.sequence) + self.payload
@@ -41,7 +41,7 @@ class Echo:
 
     @classmethod
     def parse(cls, plaintext: bytes) -> "Echo | None":
-        """The echo in a decrypted plaintext, padding cut off by the inner length; else None."""
+        """The echo message in a plaintext, without padding, or None."""
         if not plaintext:
             return None
         version = plaintext[0] >> 4
@@ -73,7 +73,7 @@ def address_text(address: bytes) -> str:
 
 
 def with_checksum(data: bytes, offset: int, pseudo: bytes = b"") -> bytes:
-    """RFC 1071, into the two zero bytes at `offset`."""
+    """Writes the checksum (RFC 1071) into the two zero bytes at `offset`."""
     summed = pseudo + data + bytes(len(data) % 2)
     total = sum(struct.unpack(f">{len(summed) // 2}H", summed))
     while total > 0xFFFF:

@@ -1,6 +1,6 @@
-"""A WireGuard peer without I/O: datagrams in, datagrams out, the caller moves them.
+"""A WireGuard peer without I/O: methods take and return datagrams.
 
-It has no timers and no policy: it initiates, answers, retries and keeps alive when told to.
+It has neither timers nor policy: the caller decides when it initiates, answers, retries and sends keepalives.
 """
 
 import os
@@ -17,14 +17,14 @@ from .timestamps import tai64n
 
 
 class Refused(Exception):
-    """An authentic or inauthentic message that this peer does not take; the text says why."""
+    """The peer rejects a message. The text gives the reason."""
 
 
 class Peer:
     """One end of one tunnel.
 
-    `random` gives that many random bytes, `clock` the Unix time in nanoseconds: replace both,
-    and every byte of a conversation is determined.
+    `random` returns a number of random bytes, `clock` the Unix time in nanoseconds. With replacements for
+    both, all bytes are deterministic.
     """
 
     def __init__(self, static: KeyPair, remote_static: bytes, preshared: bytes = NO_PRESHARED_KEY,
@@ -44,11 +44,11 @@ class Peer:
         self._latest_timestamp = bytes(12)
         self._cookie_maker = CookieMaker(static.public, random(32))
 
-    # Handshake, as its initiator
+    # Handshakes as initiator
 
     def initiate(self, *, ephemeral: KeyPair | None = None, index: int | None = None,
                  timestamp: bytes | None = None) -> bytes:
-        """An initiation; with a mac2 if there is a cookie."""
+        """An initiation, with a mac2 if there is a cookie."""
         initiator = Initiator(
             self.static, self.remote_static, ephemeral or self._ephemeral(),
             self._index() if index is None else index, timestamp or tai64n(self._clock()),
@@ -57,7 +57,7 @@ class Peer:
         return self._signed(initiator.initiation)
 
     def consume_response(self, datagram: bytes) -> Keypair:
-        """The new keypair, which is `current` from now on."""
+        """The new keypair, which becomes `current`."""
         response = HandshakeResponse.parse(datagram)
         self._check_mac1(datagram)
         if response.receiver not in self._pending:
@@ -67,18 +67,18 @@ class Peer:
         self.current = keypair
         return keypair
 
-    # Handshake, as its responder
+    # Handshakes as responder
 
     def respond(self, datagram: bytes, *, ephemeral: KeyPair | None = None,
                 index: int | None = None) -> bytes:
         """The response to an initiation.
 
-        The new keypair is `current` at once: a caller who follows the paper sends nothing under
-        it before a message has come in.
+        The new keypair becomes `current` at once. According to the paper, the caller must not send before it
+        receives a message under it.
         """
         responder = self.consume_initiation(datagram)
         if responder.timestamp <= self._latest_timestamp:
-            raise Refused("the timestamp is not after the last one")
+            raise Refused("the timestamp is not later than the last one")
         self._latest_timestamp = responder.timestamp
         response, keys = responder.respond(
             self.preshared, ephemeral or self._ephemeral(),
@@ -88,42 +88,42 @@ class Peer:
         return self._signed(response)
 
     def consume_initiation(self, datagram: bytes) -> Responder:
-        """The initiation opened: from the right peer, its timestamp not yet judged."""
+        """Opens an initiation and checks its sender. The caller must check the timestamp."""
         initiation = HandshakeInitiation.parse(datagram)
         self._check_mac1(datagram)
         responder = Responder(self.static, initiation)
         if responder.initiator_static != self.remote_static:
-            raise Refused("an initiation from a stranger")
+            raise Refused("an initiation from an unknown peer")
         return responder
 
     # Cookies
 
     def cookie_reply(self, datagram: bytes, source: bytes) -> bytes:
-        """What this peer would say under load to a handshake message from `source`."""
+        """The cookie reply of this peer to a handshake message from `source`."""
         self._check_mac1(datagram)
         return self._cookie_maker.reply(datagram, source, self._random(24)).encode()
 
     def accepts_mac2(self, datagram: bytes, source: bytes) -> bool:
-        """Whether the message carries the mac2 that our last cookie reply asks for."""
+        """Whether the message has a valid mac2 for our last cookie reply."""
         return self._cookie_maker.accepts_mac2(datagram, source)
 
     def consume_cookie_reply(self, datagram: bytes) -> bytes:
-        """The cookie, which signs every handshake message from now on."""
+        """The cookie. All later handshake messages use it for mac2."""
         reply = CookieReply.parse(datagram)
         if self.last_mac1 is None:
-            raise Refused("we have sent no mac1 to answer")
+            raise Refused("there is no message of ours that this could answer")
         self.cookie = opened_cookie(reply, self.remote_static, self.last_mac1)
         return self.cookie
 
     def signed_again(self, datagram: bytes) -> bytes:
-        """A handshake message of ours as it was, with the mac2 of a cookie that came since."""
+        """A handshake message that was sent before, with the mac2 for the current cookie."""
         assert self.cookie is not None
         return datagram[:-16] + mac2_of(datagram, self.cookie)
 
     # Transport
 
     def seal(self, packet: bytes) -> bytes:
-        """The transport message for an inner packet, under the current keypair."""
+        """The transport message with an inner packet, under the current keypair."""
         if self.current is None:
             raise Refused("there is no session")
         return self.current.seal(packet)

@@ -1,4 +1,4 @@
-"""A paper peer on a UDP socket: it talks to one daemon, and says what it hears."""
+"""A paper peer on a UDP socket, connected to one daemon."""
 
 import itertools
 import select
@@ -19,12 +19,12 @@ Address = tuple[str, int]
 
 
 class Silence(AssertionError):
-    """What was waited for did not come in time."""
+    """No expected datagram arrived in time."""
 
 
 @dataclass(frozen=True)
 class Datagram:
-    """A datagram as it came, and when (monotonic seconds)."""
+    """A received datagram, with its time of arrival (monotonic seconds)."""
 
     data: bytes
     source: Address
@@ -36,7 +36,7 @@ class Datagram:
 
 
 class Tunnel:
-    """One end of a tunnel to a daemon at `remote`; `inner` and `remote_inner` are by version."""
+    """One end of a tunnel to a daemon at `remote`. inner, remote_inner: addresses by IP version."""
 
     def __init__(self, peer: Peer, udp: socket.socket, remote: Address,
                  inner: dict[int, str], remote_inner: dict[int, str]):
@@ -53,16 +53,16 @@ class Tunnel:
         self.socket.sendto(data, self.remote)
 
     def send_segments(self, data: bytes, size: int) -> None:
-        """Datagrams of `size` bytes (the last may be shorter) in one call: UDP_SEGMENT."""
+        """Sends datagrams of `size` bytes, the last may be shorter, in one call with UDP_SEGMENT."""
         self.socket.sendmsg([data], [(socket.SOL_UDP, _UDP_SEGMENT, struct.pack("=H", size))], 0,
                             self.remote)
 
     def receive(self, timeout: float, kind: int | None = None) -> Datagram:
-        """The next datagram (of that type: others are dropped), or Silence."""
+        """The next datagram, of type `kind` if given. Discards others. Raises Silence."""
         return next(self._received(timeout, kind))
 
     def hears_nothing(self, seconds: float, kind: int | None = None) -> bool:
-        """Whether no datagram (of that type) comes for so long."""
+        """Whether no datagram, of type `kind` if given, arrives within `seconds`."""
         try:
             self.receive(seconds, kind)
         except Silence:
@@ -70,20 +70,20 @@ class Tunnel:
         return False
 
     def drop_received(self) -> None:
-        """Forgets what is in the socket."""
+        """Discards all received datagrams."""
         while select.select([self.socket], [], [], 0)[0]:
             self.socket.recvfrom(1 << 16)
 
     # Handshakes
 
     def handshake(self, timeout: float = 5) -> None:
-        """As initiator, with the confirmation after it; a cookie reply is obeyed."""
+        """Performs a handshake as initiator, with the confirmation. Retries after a cookie reply."""
         self.initiate_until_response(timeout)
         self.send(self.peer.seal(b""))
 
     def initiate_until_response(self, timeout: float = 5) -> None:
-        """As initiator, up to the response: the daemon may not send yet."""
-        # At most one initiation per 20 ms is accepted from a peer.
+        """Performs a handshake as initiator, without the confirmation: the daemon may not send yet."""
+        # The daemon accepts one initiation per peer in 20 ms.
         time.sleep(0.03)
         self.send(self.peer.initiate())
         for datagram in self._received(timeout, None):
@@ -99,7 +99,7 @@ class Tunnel:
         return self.receive(timeout, HandshakeInitiation.TYPE)
 
     def answer_handshake(self, timeout: float = 5) -> Datagram:
-        """As responder: answers the daemon's next initiation, and returns it."""
+        """Answers the daemon's next initiation, and returns it."""
         initiation = self.await_initiation(timeout)
         self.send(self.peer.respond(initiation.data))
         return initiation
@@ -107,36 +107,35 @@ class Tunnel:
     # Transport
 
     def receive_transport(self, timeout: float = 2) -> tuple[Datagram, bytes]:
-        """The next transport message and its plaintext, which must open."""
+        """The next transport message, which must open, and its plaintext."""
         datagram = self.receive(timeout, TransportData.TYPE)
         return datagram, self.peer.open(datagram.data)
 
     def answer_echo(self, timeout: float = 2) -> Datagram:
-        """Replies to the echo request in the next transport message, and returns that."""
+        """Answers the echo request in the next transport message, and returns the message."""
         datagram, plaintext = self.receive_transport(timeout)
         self.send(self.peer.seal(Echo.parse(plaintext).answer().encode()))
         return datagram
 
     def echo(self, version: int = 4, payload: bytes = b"") -> Echo:
-        """A request to the daemon's inner address, unlike all before."""
+        """A new, unique request to the daemon's inner address."""
         return Echo(self.inner[version], self.remote_inner[version], 0x7070, next(self._sequence),
                     payload)
 
     def receive_reply(self, request: Echo, timeout: float = 2) -> Datagram:
-        """The transport message with the reply to the request; what else comes is dropped."""
+        """The transport message with the reply to the request. Discards others."""
         for datagram in self._received(timeout, TransportData.TYPE):
             try:
                 if Echo.parse(self.peer.open(datagram.data)) == request.answer():
                     return datagram
             except (Forged, Replayed, Refused):
                 continue
-        raise AssertionError("unreachable: without a datagram there is Silence")
+        raise AssertionError("unreachable: _received raises Silence")
 
     def ping(self, version: int = 4, payload: bytes = b"", timeout: float = 2) -> Datagram:
-        """A request and its reply through the tunnel, then a keepalive.
+        """Sends a request, awaits the reply, and sends a keepalive.
 
-        The keepalive tells the daemon that its reply arrived: it then has no timer left that
-        would send anything on its own.
+        The keepalive stops the daemon's timers, so that it sends nothing more.
         """
         request = self.echo(version, payload)
         self.send(self.peer.seal(request.encode()))
@@ -145,7 +144,7 @@ class Tunnel:
         return reply
 
     def answers(self, data: bytes, request: Echo, timeout: float = 0.5) -> bool:
-        """Whether the daemon lets this message in: whether the request in it is replied to."""
+        """Whether the daemon accepts this message and answers the request in it."""
         self.send(data)
         try:
             self.receive_reply(request, timeout)
@@ -154,10 +153,10 @@ class Tunnel:
         return True
 
     def _received(self, timeout: float, kind: int | None) -> Iterator[Datagram]:
-        """Datagrams of that type until the time is up, then Silence."""
+        """Yields datagrams of that type until the timeout, then raises Silence."""
         end = time.monotonic() + timeout
         while (left := end - time.monotonic()) > 0:
-            # Not by a timeout of the socket: its TimeoutError is also that of a test's time limit.
+            # Not with a socket timeout: the test's time limit raises TimeoutError, too.
             if not select.select([self.socket], [], [], left)[0]:
                 break
             data, source = self.socket.recvfrom(1 << 16)

@@ -1,7 +1,7 @@
-"""The frozen vectors of `Vectors/`: what each file holds, and how its bytes come about.
+"""The contents of the frozen test vectors in `Vectors/`.
 
-Everything is made from fixed labels, so that a second run writes the same bytes.  A case is a
-flat object of strings: bytes in lower-case hexadecimal, integers in decimal.
+All inputs come from fixed labels, so the output is deterministic. A case is a flat object of strings: bytes in
+lower-case hexadecimal, integers in decimal.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ Case = dict[str, str]
 
 
 def files() -> dict[str, dict]:
-    """Every vector file by name: its source and its cases."""
+    """All vector files by name, each with its source and its cases."""
     makers: dict[str, tuple[str, Callable[[], list[Case]]]] = {
         "noise-handshake": ("WireGuard paper, sections 5.4.1 to 5.4.5; generated", noise_handshake),
         "transport": ("WireGuard paper, section 5.4.6; generated", transport),
@@ -34,7 +34,7 @@ def files() -> dict[str, dict]:
 
 
 def noise_handshake() -> list[Case]:
-    """Whole handshakes: each input, each intermediate value, each message."""
+    """Handshakes, with all inputs, intermediate values and messages."""
     kinds = [
         ("without preshared key", NO_PRESHARED_KEY, 1, 2),
         ("with preshared key", stream("preshared", 32), 0x01020304, 0xA0B0C0D0),
@@ -68,7 +68,7 @@ def noise_handshake() -> list[Case]:
 
 def _record_handshake(case: Case, initiator: KeyPair, responder: KeyPair,
                       ephemerals: tuple[KeyPair, KeyPair], preshared: bytes) -> None:
-    """Runs both sides; each records its steps, and they must be the same steps."""
+    """Performs a handshake. Both sides record their steps, which must be equal."""
     def record(step: str, value: bytes) -> None:
         if case.setdefault(step, value.hex()) != value.hex():
             raise AssertionError(f"the two sides differ at {step}")
@@ -92,7 +92,7 @@ def _record_handshake(case: Case, initiator: KeyPair, responder: KeyPair,
 
 
 def transport() -> list[Case]:
-    """Transport messages: many lengths, and counters on both sides of 32 bits."""
+    """Transport messages with many lengths, and with counters below and above 32 bits."""
     counters = [0, 1, 255, 2**32 - 1, 2**32, 2**32 + 1, 2**60, REJECT_AFTER_MESSAGES - 1]
     lengths = [0, 1, 15, 16, 17, 20, 31, 32, 33, 63, 64, 65, 84, 127, 128, 129, 255, 256, 257, 511,
                512, 513, 1023, 1024, 1025, 1279, 1280, 1281, 1408, 1409, 1419, 1420, 1421, 1440,
@@ -118,7 +118,7 @@ def transport() -> list[Case]:
 
 
 def cookie() -> list[Case]:
-    """An initiation, the cookie reply to it, and the same initiation with its mac2."""
+    """An initiation, its cookie reply, and the same initiation with its mac2."""
     sources = [("192.0.2.1", 51820), ("192.0.2.1", 51821), ("255.255.255.255", 65535),
                ("0.0.0.0", 1), ("2001:db8::1", 51820), ("2001:db8::1", 256), ("fe80::1", 1),
                ("::ffff:192.0.2.1", 51820)]
@@ -153,7 +153,7 @@ def cookie() -> list[Case]:
 
 
 def kdf() -> list[Case]:
-    """Hash, Mac, Hmac and the three Kdfs; `output2` and `output3` are empty where there is none."""
+    """Hash, Mac, Hmac and the three Kdfs; `output2` and `output3` may be empty."""
     _must_be("kdf3 of nothing", hashing.kdf(3, b"", b"")[2].hex(),
              "0ce6ea98ec548f8e281e93e32db65621c45eb18dc6f0a7ad94178610a2f7338e")
     shapes = [(b"", b""), (b"test-key", b"test-input"), (b"wireguard", b"wireguard")]
@@ -168,7 +168,7 @@ def kdf() -> list[Case]:
             cases.append(_kdf_case(f"kdf{number}", key, message,
                                    *hashing.kdf(number, key, message)))
         cases.append(_kdf_case("hmac", key, message, hashing.hmac(key, message)))
-        # Keyed BLAKE2s takes no key of more than 32 bytes.
+        # Keys of BLAKE2s have at most 32 bytes.
         if len(key) <= 32:
             cases.append(_kdf_case("mac", key, message, hashing.mac(key, message)))
         cases.append(_kdf_case("hash", b"", message, hashing.digest(message)))
@@ -188,7 +188,7 @@ def _kdf_case(function: str, key: bytes, message: bytes, *outputs: bytes) -> Cas
     }
 
 
-# The orders of these points are 1, 2, 4 and 8; the encodings of 0 and 1 also as p and p + 1.
+# Points of order 1, 2, 4 and 8. 0 and 1 are also encoded as p and p + 1.
 LOW_ORDER_POINTS = [
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0100000000000000000000000000000000000000000000000000000000000000",
@@ -201,7 +201,7 @@ LOW_ORDER_POINTS = [
 
 
 def curve() -> list[Case]:
-    """scalar × point.  With more than one iteration: (k, u) := (X25519(k, u), k), again and again.
+    """scalar × point. With several iterations, each is (k, u) := (X25519(k, u), k).
 
     A point of low order has the result of 32 zero bytes, which a handshake must refuse.
     """
@@ -264,8 +264,8 @@ _RFC_KEY, _RFC_ADDITIONAL = bytes(range(0x80, 0xA0)), bytes.fromhex("50515253c0c
 
 
 def chacha() -> list[Case]:
-    """The AEAD with a nonce of 12 bytes; `sealed` is ciphertext ‖ tag."""
-    # The tag is over the ciphertext: where it is as published, the ciphertext is too.
+    """The AEAD with a nonce of 12 bytes. `sealed` is ciphertext ‖ tag."""
+    # The tag covers the ciphertext, so an equal tag implies an equal ciphertext.
     cases = [
         _aead_case("RFC 8439, 2.8.2", _RFC_KEY, bytes.fromhex("070000004041424344454647"),
                    SUNSCREEN, _RFC_ADDITIONAL, tag="1ae10b594f09e26a7e902ecbd0600691"),
@@ -274,7 +274,7 @@ def chacha() -> list[Case]:
             bytes.fromhex("000000000102030405060708"), DRAFTS,
             bytes.fromhex("f33388860000000000004e91"), tag="eead9d67890cbb22392336fea1851f38"),
     ]
-    # Around the 16 bytes of Poly1305, the 64 of ChaCha20, and the 256 to 1024 of wide kernels.
+    # Lengths around the blocks of Poly1305 (16), ChaCha20 (64) and SIMD code (256 to 1024).
     lengths = [*range(0, 34), 47, 48, 49, 63, 64, 65, 79, 80, 81, 95, 96, 97, 127, 128, 129, 191,
                192, 193, 255, 256, 257, 319, 320, 321, 383, 384, 385, 447, 448, 449, 511, 512, 513,
                575, 576, 577, 639, 640, 641, 767, 768, 769, 1023, 1024, 1025, 1279, 1280, 1281,
@@ -288,10 +288,10 @@ def chacha() -> list[Case]:
 
 
 def xchacha() -> list[Case]:
-    """The AEAD with a nonce of 24 bytes; `subkey` is HChaCha20 of the key and the first 16."""
+    """The AEAD with a nonce of 24 bytes. `subkey` is HChaCha20 of the key and the first 16 nonce bytes."""
     cases = [_aead_case("draft-irtf-cfrg-xchacha-03, A.3.1", _RFC_KEY, bytes(range(0x40, 0x58)),
                         SUNSCREEN, _RFC_ADDITIONAL, tag="c0875924c1c7987947deafd8780acf49")]
-    # What WireGuard seals so is always 16 bytes under 16 bytes of additional data.
+    # WireGuard always seals 16 bytes, with 16 bytes of additional data.
     shapes = [(16, 16)] * 4 + [(length, additional) for length in (0, 1, 15, 16, 17, 64, 65, 256)
                                for additional in (0, 1, 16, 17)]
     return cases + [_generated_aead(24, *shape, number) for number, shape in enumerate(shapes)]
@@ -318,7 +318,7 @@ def _aead_case(name: str, key: bytes, nonce: bytes, plaintext: bytes, additional
 
 
 def blake2s() -> list[Case]:
-    """BLAKE2s plain and keyed, with 32 and 16 bytes of output (`byteCount`)."""
+    """BLAKE2s without and with a key, with 32 and 16 bytes of output (`byteCount`)."""
     counting = bytes(range(256))
     cases = [
         _blake2s_case("RFC 7693, appendix B", b"", b"abc", 32,
@@ -326,7 +326,7 @@ def blake2s() -> list[Case]:
         _blake2s_case("keyed known answer, 0 bytes", counting[:32], b"", 32,
                       "48a8997da407876b3d79c0d92325ad3b89cbb754d86ab71aee047ad345fd2c49"),
     ]
-    # The block is 64 bytes; the known answers have key 00…1f and the input 00…(n-1).
+    # Blocks have 64 bytes. The known answers use the key 00…1f and the input 00…(n-1).
     lengths = [0, 1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 191, 192, 193, 254, 255]
     for length in lengths[1:]:
         cases.append(_blake2s_case(f"keyed known answer, {length} bytes", counting[:32],
@@ -350,7 +350,7 @@ def _blake2s_case(name: str, key: bytes, message: bytes, count: int,
 
 
 def stream(label: str, count: int) -> bytes:
-    """Bytes that look random and are the same for ever: BLAKE2s of the label and a number."""
+    """Deterministic pseudorandom bytes: BLAKE2s of the label and a number."""
     blocks = (hashlib.blake2s(f"{label} {number}".encode()).digest()
               for number in range(count // 32 + 1))
     return b"".join(blocks)[:count]
