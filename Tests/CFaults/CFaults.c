@@ -15,7 +15,7 @@
 
 static _Thread_local struct faults_plan *own_plan;
 static struct faults_plan *common_plan;
-// The number of the rule that the present call was entered by.
+// The rule's number when the current call began.
 static _Thread_local uint32_t entered;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -32,12 +32,12 @@ __attribute__((constructor)) static void map_common_plan(void)
     int fd = open(path, O_RDWR | O_CLOEXEC);
     void *plan = mmap(NULL, sizeof *common_plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd < 0 || plan == MAP_FAILED)
-        abort(); // A test without its faults would pass.
+        abort(); // otherwise a test would pass without its faults
     close(fd);
     common_plan = plan;
 }
 
-// A call that may fail, from when its rule is looked at to when it is known how many messages passed.
+// enter and leave enclose a call that may fail. They hold the lock during the call.
 static struct faults_rule *enter(enum faults_call call)
 {
     struct faults_plan *plan = own_plan ? own_plan : common_plan;
@@ -48,13 +48,13 @@ static struct faults_rule *enter(enum faults_call call)
     return &plan->rules[call];
 }
 
-// `messages`: how many have passed.
+// messages: the number that passed.
 static long leave(struct faults_rule *rule, long result, long messages)
 {
     if (!rule)
         return result;
     int code = errno;
-    // The rule may be another one by now, or not be all there yet.
+    // The rule may have changed since, or may be incomplete.
     if (messages > 0 && rule->number == entered && entered != FAULTS_UNFINISHED) {
         rule->met = 0;
         rule->passed += (uint64_t)messages;
@@ -64,7 +64,7 @@ static long leave(struct faults_rule *rule, long result, long messages)
     return result;
 }
 
-// Whether the next message, or the one `ahead` messages behind it, is one that fails.
+// Whether the message `ahead` messages after the next one fails.
 static int is_due(const struct faults_rule *rule, uint64_t ahead, int is_run, uint64_t length)
 {
     if (!rule->error || (rule->runs_only && !is_run))
@@ -104,7 +104,7 @@ static uint64_t length_of(const struct msghdr *message)
     return length;
 }
 
-// As the kernel has it: what comes before a message that fails passes, and the next call is told.
+// As in the kernel, messages before the failing one pass, and the next call returns the error.
 int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
 {
     struct faults_rule *rule = enter(faults_sendmmsg);
@@ -143,7 +143,7 @@ int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags,
     return (int)leave(rule, result, result);
 }
 
-// Of all descriptors that are read, a TUN is the only character device.
+// The TUN is the only character device that the daemon reads.
 static int is_tun(int fd)
 {
     struct stat status;

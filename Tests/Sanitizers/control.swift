@@ -1,7 +1,7 @@
-// control MODE: a program whose fault, or the lack of one, is known.
+// control MODE: a program with a known fault, or with none.
 //
-//   mutex    two threads count under a lock, and meet often: no fault
-//   race     two threads count without one: for the thread sanitizer
+//   mutex    two threads count under a contended lock: no fault
+//   race     two threads count without a lock: for the thread sanitizer
 //   freed    reads memory after it was freed: for the address sanitizer
 
 import Glibc
@@ -12,11 +12,11 @@ final class Counters: Sendable {
     nonisolated(unsafe) var open = 0
     let arrived = Atomic(0)
 
-    /// One access each time: a sum of them, made once, the sanitizer may miss.
+    /// Not inlined, so that the compiler does not merge the accesses into one, which the sanitizer could miss.
     @inline(never)
     func count() { open += 1 }
 
-    /// Both threads live at once here, and neither has synchronised with the other.
+    /// Waits until both threads are here, without synchronizing them.
     func meet(_ number: Int = 2) {
         arrived.add(1, ordering: .relaxed)
         while arrived.load(ordering: .relaxed) < number { sched_yield() }

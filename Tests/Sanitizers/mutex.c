@@ -1,9 +1,9 @@
-/* What the thread sanitizer cannot see of Swift's Mutex.
+/* Tells the thread sanitizer about the slow path of Swift's Mutex.
  *
- * The quick way through `Synchronization.Mutex` is compiled into our code, so that the sanitizer sees
- * its atomic operations. The slow way, taken when two threads meet, is in the library, which is not
- * instrumented: the lock is then taken unseen, and what it protects looks like a race. These stand in
- * for the two functions of the library, call them, and say what they did. Nothing is suppressed.
+ * The fast path of `Synchronization.Mutex` is inlined into our code, so the sanitizer sees its atomic
+ * operations. The slow path, under contention, is in a library without instrumentation: the sanitizer does
+ * not see the lock and reports races. These functions wrap the two library functions and report the
+ * operations. No report is suppressed.
  */
 
 #define _GNU_SOURCE

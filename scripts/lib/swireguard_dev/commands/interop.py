@@ -48,7 +48,8 @@ def run_all():
     subprocess.run([ROOT / "scripts/install-dependencies", "--guest"], check=True)
     subprocess.run([ROOT / "scripts/build"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run([ROOT / "scripts/fetch-peer"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([ROOT / ".build/venv/bin/python", "-m", "pytest", "-v", "--tb=short", f"--junitxml={DAEMONS}", "-k",
+    subprocess.run([ROOT / ".build/venv/bin/python", "-m", "pytest", "-v", "--tb=short",
+                    f"--junitxml={DAEMONS}", "-k",
                     "carries_everything or answers_a_handshake or initiates_for_a_ping",
                     "Tests/EndToEnd/test_interop.py", "Tests/EndToEnd/test_paper_peer.py"],
                    cwd=ROOT)
