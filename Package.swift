@@ -17,9 +17,9 @@ let commit = Context.environment["SWIREGUARD_COMMIT"]
 
 /// Imports point in one direction:
 ///
-///     swireguard-go ─▶ WireGuardDaemon ─▶ WireGuard ─▶ WireGuardCrypto ─▶ CSodium, CBlake2,
-///                            │                └──────────▶ Packets           CLanes, CIPsecMB
-///                            └─▶ LinuxIO ─▶ CLinux, Packets
+///     swireguard-go ─▶ WireGuardDaemon ─▶ Engine ─▶ WireGuard ─▶ WireGuardCrypto ─▶ CSodium, CBlake2,
+///                            │               │           └─────▶ Packets           CLanes, CIPsecMB
+///                            └───────────────┴─▶ LinuxIO ─▶ CLinux, Packets
 ///
 /// `WireGuard`, `WireGuardCrypto` and `Packets` import no clock, no socket and no Glibc.
 let package = Package(
@@ -65,10 +65,14 @@ let package = Package(
         .target(
             name: "WireGuardTestSupport", dependencies: ["WireGuard"], swiftSettings: settings),
         .target(name: "LinuxIO", dependencies: ["CLinux", "Packets"], swiftSettings: settings),
+        // Only Engine/Linux imports LinuxIO (scripts/check-imports).
+        .target(
+            name: "Engine", dependencies: ["WireGuard", "Packets", "LinuxIO"],
+            swiftSettings: settings),
         .target(
             name: "WireGuardDaemon",
             dependencies: [
-                "WireGuard", "LinuxIO",
+                "Engine", "WireGuard", "LinuxIO",
                 .product(name: "Logging", package: "swift-log", condition: daemonOnly),
             ],
             swiftSettings: settings),
@@ -100,7 +104,13 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "WireGuardDaemonTests",
-            dependencies: ["WireGuardDaemon", "WireGuard", "LinuxIO", "Packets"],
+            dependencies: [
+                "WireGuardDaemon", "Engine", "WireGuard", "LinuxIO", "Packets",
+                .product(name: "Logging", package: "swift-log", condition: daemonOnly),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "EngineTests", dependencies: ["Engine", "WireGuard", "LinuxIO", "Packets"],
             swiftSettings: settings),
         // Replaces some system calls in the tests that link it.
         .target(name: "CFaults", path: "Tests/CFaults"),

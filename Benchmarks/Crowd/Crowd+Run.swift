@@ -120,8 +120,9 @@ extension Crowd {
     private mutating func append(_ byteCount: Int, from number: Int) {
         let source = SourceAddress(address: .v4(Host.outer(of: number)), interfaceIndex: 0)
         sending.append(
-            offset: used, length: byteCount, segmentSize: 0, to: host.address, source: source,
-            trafficClass: 0)
+            UDPTransmit(
+                bytes: SegmentRange(offset: used, length: byteCount), remote: host.address,
+                source: source))
         used += byteCount
     }
 

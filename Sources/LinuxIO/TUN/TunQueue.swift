@@ -4,34 +4,6 @@ import Packets
 /// One queue of a TUN: where packets are read and written. Errors are values here, since a packet
 /// that cannot be written is dropped, not a reason to stop.
 package struct TunQueue: ~Copyable, Sendable {
-    /// What became of a read.
-    package enum ReadResult: Equatable, Sendable {
-        /// This many bytes were read, the virtio header included.
-        case bytes(Int)
-        /// Nothing is there.
-        case wouldBlock
-        /// The interface has been deleted.
-        case gone
-        /// Another errno.
-        case failed(Int32)
-    }
-
-    /// What became of a write.
-    package enum WriteResult: Equatable, Sendable {
-        /// The kernel has taken the packet.
-        case written
-        /// The interface is down: the packet is lost.
-        case down
-        /// The kernel does not like the virtio header or the packet.
-        case refused
-        /// The kernel has no room at the moment: the packet is lost.
-        case wouldBlock
-        /// The interface has been deleted.
-        case gone
-        /// Another errno.
-        case failed(Int32)
-    }
-
     /// Readable when packets wait.
     package let descriptor: FileDescriptor
     /// What the device is able to do.
@@ -49,7 +21,7 @@ package struct TunQueue: ~Copyable, Sendable {
     ///   - offset: of the first byte in `buffer`.
     ///   - count: how much room there is; what does not fit is lost.
     package func read(into buffer: inout MutableRawSpan, at offset: Int, count: Int)
-        -> ReadResult
+        -> PacketReadResult
     {
         precondition(offset >= 0 && count > 0 && offset <= buffer.byteCount - count)
         // The range was checked above.
@@ -70,7 +42,7 @@ package struct TunQueue: ~Copyable, Sendable {
     /// and what else was built for this packet), then `pieces` of `buffer`.
     package func write(
         header: RawSpan, pieces: inout GatherList, of buffer: RawSpan
-    ) -> WriteResult {
+    ) -> PacketWriteResult {
         let raw = descriptor.rawValue
         let result = unsafe header.withUnsafeBytes { header in
             unsafe buffer.withUnsafeBytes { buffer in

@@ -8,16 +8,6 @@ import Packets
 /// All storage is made once. What the kernel said about a message is decoded when it is asked for.
 @safe
 package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
-    /// What became of a receive.
-    package enum Result: Equatable, Sendable {
-        /// So many messages are in slots 0, 1, ….
-        case messages(Int)
-        /// Nothing is there.
-        case wouldBlock
-        /// An errno, ENOMEM for instance: nothing that ends a socket.
-        case failed(Int32)
-    }
-
     /// How many messages one call takes at most.
     package let slots: Int
     /// How many the last one took.
@@ -75,7 +65,7 @@ package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
     package mutating func receive(
         from socket: borrowing UDPSocket, atMost limit: Int = .max,
         into buffer: inout MutableRawSpan
-    ) -> Result {
+    ) -> ReceiveResult {
         precondition(limit > 0)
         precondition(buffer.byteCount >= Self.bufferByteCount(slots: slots))
         // The kernel has written over the lengths of the messages that it used.
@@ -161,6 +151,15 @@ package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
             return 0
         }
         return UInt8(truncatingIfNeeded: unsafe data.loadUnaligned(as: Int32.self))
+    }
+
+    /// Message `slot`.
+    package func arrival(_ slot: Int) -> UDPArrival<SegmentRange> {
+        UDPArrival(
+            // A truncated datagram fails its tag, or is not a message at all.
+            bytes: SegmentRange(
+                offset: offset(slot), length: length(slot), segmentSize: segmentSize(slot)),
+            remote: remote(slot), source: source(slot), trafficClass: trafficClass(slot))
     }
 
     /// Whether message `slot` was cut short, its bytes or what the kernel had to say about it.

@@ -19,21 +19,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
     private let vectors: UnsafeMutablePointer<iovec>
     private let names: UnsafeMutablePointer<sockaddr_in6>
     private let controls: UnsafeMutableRawPointer
-    private let entries: UnsafeMutablePointer<Entry>
-
-    /// What a message was asked to be, for the case that it has to be sent otherwise.
-    private struct Entry {
-        var offset: Int
-        var length: Int
-        var segmentSize: Int
-        var source: SourceAddress?
-        var trafficClass: UInt8
-
-        /// How many datagrams it is.
-        var datagramCount: Int {
-            segmentSize > 0 ? (length - 1) / segmentSize + 1 : 1
-        }
-    }
+    private let entries: UnsafeMutablePointer<UDPTransmit<SegmentRange>>
 
     /// More datagrams than these in one message are refused by older kernels.
     package static let maximumSegments = 64
@@ -55,9 +41,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         unsafe vectors.initialize(repeating: iovec(), count: capacity)
         unsafe names.initialize(repeating: sockaddr_in6(), count: capacity)
         unsafe messages.initialize(repeating: clinux_mmsghdr(), count: capacity)
-        unsafe entries.initialize(
-            repeating: Entry(offset: 0, length: 0, segmentSize: 0, source: nil, trafficClass: 0),
-            count: capacity)
+        unsafe entries.initialize(repeating: .empty, count: capacity)
         for index in 0..<capacity {
             unsafe messages[index].msg_hdr.msg_name = UnsafeMutableRawPointer(names + index)
             unsafe messages[index].msg_hdr.msg_iov = vectors + index
@@ -83,38 +67,29 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
     /// - Returns: how many datagrams they were.
     package mutating func removeAll() -> Int {
         var datagrams = 0
-        for index in 0..<count { unsafe datagrams += entries[index].datagramCount }
+        for index in 0..<count { unsafe datagrams += entries[index].bytes.datagramCount }
         count = 0
         return datagrams
     }
 
     /// Adds a message.
     ///
-    /// - Parameters:
-    ///   - offset: of its first byte in the buffer.
-    ///   - length: all of its datagrams together, in bytes.
-    ///   - segmentSize: the length of each datagram (only the last may be shorter), or 0 to send all
-    ///     bytes as one.
-    ///   - remote: where it goes to, an address of this family.
-    ///   - source: which of our addresses it comes from, nil to let the route say. Its interface
-    ///     index, unless 0, forces the interface as well.
-    ///   - trafficClass: TOS or traffic class, DSCP and ECN.
-    package mutating func append(
-        offset: Int, length: Int, segmentSize: Int, to remote: SocketAddress,
-        source: SourceAddress?, trafficClass: UInt8
-    ) {
-        precondition(count < capacity && offset >= 0 && length >= 0 && segmentSize >= 0)
-        precondition(remote.address.family == family)
+    /// - Parameter transmit: what to send. Its remote must be of this family; a source of the other
+    ///   family is ignored. The interface index of the source, unless 0, forces the interface.
+    package mutating func append(_ transmit: UDPTransmit<SegmentRange>) {
+        let bytes = transmit.bytes
+        precondition(
+            count < capacity && bytes.offset >= 0 && bytes.length >= 0 && bytes.segmentSize >= 0)
+        precondition(transmit.remote.address.family == family)
         let index = count
         count += 1
-        let entry = Entry(
-            offset: offset, length: length,
-            // One datagram is no run, and a segment size above the length is an error.
-            segmentSize: segmentSize < length ? segmentSize : 0,
-            source: source?.address.family == family ? source : nil, trafficClass: trafficClass)
+        var entry = transmit
+        // The kernel rejects a segment size above the length.
+        if bytes.segmentSize >= bytes.length { entry.bytes.segmentSize = 0 }
+        if entry.source?.address.family != family { entry.source = nil }
         unsafe entries[index] = entry
-        unsafe messages[index].msg_hdr.msg_namelen = names[index].encode(remote)
-        describe(index, source: entry.source, segmentSize: entry.segmentSize)
+        unsafe messages[index].msg_hdr.msg_namelen = names[index].encode(transmit.remote)
+        describe(index, source: entry.source, segmentSize: entry.bytes.segmentSize)
     }
 
     /// Sends all messages, in order, and forgets them.
@@ -134,7 +109,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         to fd: Int32, _ buffer: UnsafeRawBufferPointer, _ outcome: inout SendOutcome
     ) {
         for index in 0..<count {
-            let (offset, length) = unsafe (entries[index].offset, entries[index].length)
+            let (offset, length) = unsafe (entries[index].bytes.offset, entries[index].bytes.length)
             precondition(length <= buffer.count && offset <= buffer.count - length)
             unsafe aim(index, buffer, offset, length)
         }
@@ -174,7 +149,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         var result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
         if result > 0 { return true }
         if entry.source != nil, Self.blamesSource(Int32(-result)) {
-            describe(index, source: nil, segmentSize: entry.segmentSize)
+            describe(index, source: nil, segmentSize: entry.bytes.segmentSize)
             result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, 1)
             if result > 0 {
                 outcome.staleSources |= 1 << UInt128(index)
@@ -183,22 +158,23 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
             // Refused all the same: whether the source was to blame as well shows below.
         }
         let code = Int32(-result)
-        guard entry.segmentSize > 0, Self.blamesSegmentation(code) || Self.isScarcity(code)
+        guard entry.bytes.segmentSize > 0, Self.blamesSegmentation(code) || Self.isScarcity(code)
         else {
-            outcome.drop(entry.datagramCount, code)
+            outcome.drop(entry.bytes.datagramCount, code)
             return false
         }
         var source = entry.source
         var isSent = false
         var offset = 0
-        while offset < entry.length {
-            let length = min(entry.segmentSize, entry.length - offset)
-            unsafe aim(index, buffer, entry.offset + offset, length)
+        while offset < entry.bytes.length {
+            let length = min(entry.bytes.segmentSize, entry.bytes.length - offset)
+            unsafe aim(index, buffer, entry.bytes.offset + offset, length)
             offset += length
             if sendOne(index, to: fd, &source, &patience, &outcome) { isSent = true }
         }
         if isSent, Self.blamesSegmentation(code), outcome.segmentationFailure == nil {
-            outcome.segmentationFailure = SegmentationFailure(index: index, code: code)
+            outcome.segmentationFailure = SegmentationFailure(
+                index: index, code: code, isOfPath: code == EMSGSIZE || code == EINVAL)
         }
         return isSent
     }
@@ -347,14 +323,5 @@ private struct Patience {
         }
         waits += 1
         return true
-    }
-}
-
-extension IPAddress {
-    var family: AddressFamily {
-        switch self {
-        case .v4: .v4
-        case .v6: .v6
-        }
     }
 }

@@ -2,14 +2,6 @@ import CLinux
 import Glibc
 import Packets
 
-/// The family of a socket.
-package enum AddressFamily: Sendable, Equatable {
-    /// IPv4.
-    case v4
-    /// IPv6 alone.
-    case v6
-}
-
 /// An unconnected UDP socket of one family, bound to the wildcard address, never blocking.
 ///
 /// Sending is in `SendBatch`, receiving in `ReceiveBatch`.

@@ -1,3 +1,5 @@
+import Packets
+
 /// A socket that several threads share; it closes with its last owner.
 package final class SharedSocket: Sendable {
     /// The socket.
@@ -28,7 +30,7 @@ package struct HeldSocket: @unchecked Sendable {
     /// Receives a batch, as `ReceiveBatch.receive`.
     package func receive(
         _ batch: inout ReceiveBatch, atMost limit: Int, into buffer: inout MutableRawSpan
-    ) -> ReceiveBatch.Result {
+    ) -> ReceiveResult {
         // Kept by somebody, see above.
         unsafe shared._withUnsafeGuaranteedRef {
             batch.receive(from: $0.socket, atMost: limit, into: &buffer)

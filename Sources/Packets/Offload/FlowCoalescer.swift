@@ -64,6 +64,12 @@ package struct FlowCoalescer: ~Copyable, Sendable {
     package struct Piece: Equatable, Sendable, BitwiseCopyable {
         package var offset: Int
         package var length: Int
+
+        /// Creates a range.
+        package init(offset: Int, length: Int) {
+            self.offset = offset
+            self.length = length
+        }
     }
 
     /// Whether another packet fits.
@@ -154,6 +160,13 @@ package struct FlowCoalescer: ~Copyable, Sendable {
     package func piece(at index: Int) -> Piece {
         precondition(index >= 0 && index < packetCount)
         return pieces[index]
+    }
+
+    /// The pieces with indices in `range`. Valid after `finish`.
+    @_lifetime(borrow self)
+    package func pieces(in range: Range<Int>) -> Span<Piece> {
+        precondition(range.upperBound <= packetCount)
+        return pieces.prefix(range.upperBound).extracting(range)
     }
 
     /// Takes write `index` apart again, for a kernel that refuses it: from now on each of its pieces

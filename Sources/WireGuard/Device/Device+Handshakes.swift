@@ -95,9 +95,7 @@ extension Device {
             to: macs, sender: sender, from: message.remote, now: moment.instant, random: &random,
             into: &replyBytes)
         send(
-            Datagram(
-                bytes: reply, remote: message.remote, source: message.source, trafficClass: 0,
-                peer: nil))
+            UDPTransmit(bytes: reply, remote: message.remote, source: message.source))
     }
 
     /// Takes the cookie from a reply to a handshake or a session of ours.

@@ -143,14 +143,16 @@ extension Device {
     /// A message to a peer, counted.
     private func datagram(
         _ bytes: [UInt8], to peer: Peer, _ endpoint: Endpoint, trafficClass: UInt8
-    ) -> Datagram {
+    ) -> UDPTransmit<[UInt8]> {
         tables.peers[peer.slot.rawValue].sentBytes.wrappingAdd(
             UInt64(bytes.count), ordering: .relaxed)
         let generation = tables.sourceGeneration.load(ordering: .relaxed)
-        return Datagram(
+        var datagram = UDPTransmit(
             bytes: bytes, remote: endpoint.remote,
             source: endpoint.sourceGeneration == generation ? endpoint.source : nil,
-            trafficClass: trafficClass, peer: peer.slot)
+            trafficClass: trafficClass)
+        datagram.peer = peer.slot
+        return datagram
     }
 
     /// Sends a response to a peer.

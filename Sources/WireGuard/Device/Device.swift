@@ -29,7 +29,7 @@ package final class Device {
     var limiter = HandshakeRateLimiter()
     var load = LoadDetector()
     private var clockReader = SteadyClock.Reader()
-    private var outbox: [Datagram] = []
+    private var outbox: [UDPTransmit<[UInt8]>] = []
     /// Peers that asked for the control thread, from `nextRequest` on.
     private var requests: [PeerSlot] = []
     private var nextRequest = 0
@@ -87,7 +87,7 @@ package final class Device {
     }
 
     /// Takes what is to be sent.
-    package func takeDatagrams() -> [Datagram] {
+    package func takeDatagrams() -> [UDPTransmit<[UInt8]>] {
         defer { outbox.removeAll(keepingCapacity: outbox.count <= 256) }
         return outbox
     }
@@ -107,7 +107,7 @@ package final class Device {
         shared.clock.time(at: observed, for: &clockReader)
     }
 
-    func send(_ datagram: Datagram) {
+    func send(_ datagram: UDPTransmit<[UInt8]>) {
         outbox.append(datagram)
     }
 

@@ -41,7 +41,7 @@ package struct Opener: ~Copyable {
     ///
     /// - Returns: whether the control thread must be woken.
     package mutating func open(
-        _ messages: borrowing FixedArray<InboundMessage>, count: Int,
+        _ messages: borrowing FixedArray<UDPArrival<SegmentRange>>, count: Int,
         in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer,
         now observed: ObservedInstant
     ) -> Wake {
@@ -68,14 +68,15 @@ package struct Opener: ~Copyable {
     // MARK: Demultiplexing
 
     private mutating func demultiplex(
-        _ message: InboundMessage, in buffer: inout MutableRawSpan,
+        _ message: UDPArrival<SegmentRange>, in buffer: inout MutableRawSpan,
         into coalescer: inout FlowCoalescer, _ tables: borrowing SharedTables, now: Instant
     ) {
-        let segments = DatagramSegments(length: message.length, segmentSize: message.segmentSize)
+        let segments = DatagramSegments(
+            length: message.bytes.length, segmentSize: message.bytes.segmentSize)
         let isUp = shared.isUp.load(ordering: .relaxed)
         for index in 0..<segments.count {
             let range = segments[index]
-            let offset = message.offset + range.lowerBound
+            let offset = message.bytes.offset + range.lowerBound
             let receiver: ReceiverIndex
             let counter: UInt64
             switch Message(in: buffer.bytes, at: offset, length: range.count) {
@@ -100,7 +101,9 @@ package struct Opener: ~Copyable {
         }
     }
 
-    private mutating func queue(_ handshake: HandshakeMessage, _ message: InboundMessage) {
+    private mutating func queue(
+        _ handshake: HandshakeMessage, _ message: UDPArrival<SegmentRange>
+    ) {
         let outcome = shared.handshakes.append(
             handshake, remote: message.remote, source: message.source)
         switch outcome {
@@ -110,8 +113,9 @@ package struct Opener: ~Copyable {
     }
 
     private mutating func gather(
-        _ message: InboundMessage, _ index: ReceiverIndex, _ counter: UInt64, _ offset: Int,
-        _ length: Int, in buffer: inout MutableRawSpan, into coalescer: inout FlowCoalescer,
+        _ message: UDPArrival<SegmentRange>, _ index: ReceiverIndex, _ counter: UInt64,
+        _ offset: Int, _ length: Int, in buffer: inout MutableRawSpan,
+        into coalescer: inout FlowCoalescer,
         _ tables: borrowing SharedTables, _ now: Instant
     ) {
         guard let keypair = tables.indices.lookup(index) else {

@@ -54,7 +54,7 @@ package struct Sealer: ~Copyable {
     private var planECN: UInt8 = 0
     private var planIsUDP = false
     /// What is to be sent.
-    package private(set) var transmits: FixedArray<Transmit>
+    package private(set) var transmits: FixedArray<UDPTransmit<SegmentRange>>
     package private(set) var transmitCount = 0
     /// What is to be written back to the TUN.
     package private(set) var bounces: FixedArray<Bounce>
@@ -85,7 +85,7 @@ package struct Sealer: ~Copyable {
         entries = FixedArray(repeating: Entry(), count: Self.maximumPackets)
         sealing = FixedArray(
             repeating: AEADPacket(offset: 0, length: 0, counter: 0), count: Self.maximumPackets)
-        transmits = FixedArray(repeating: Transmit(), count: Self.maximumPackets)
+        transmits = FixedArray(repeating: .empty, count: Self.maximumPackets)
         bounces = FixedArray(repeating: Bounce(), count: Self.maximumBounces)
         jitter = JitterSource(seed: jitterSeed)
     }
@@ -436,10 +436,12 @@ package struct Sealer: ~Copyable {
         _ run: DatagramRun, _ remote: SocketAddress, _ source: SourceAddress?, _ ecn: UInt8,
         _ peer: PeerSlot
     ) {
-        transmits[transmitCount] = Transmit(
-            offset: run.offset, length: run.length,
-            segmentSize: run.count > 1 ? run.segmentSize : 0, remote: remote, source: source,
-            trafficClass: ecn, peer: peer)
+        transmits[transmitCount] = UDPTransmit(
+            bytes: SegmentRange(
+                offset: run.offset, length: run.length,
+                segmentSize: run.count > 1 ? run.segmentSize : 0),
+            remote: remote, source: source, trafficClass: ecn)
+        transmits[transmitCount].peer = peer
         transmitCount += 1
     }
 

@@ -6,6 +6,7 @@
 @_exported import struct Packets.IPv6Address
 @_exported import struct Packets.SocketAddress
 @_exported import struct Packets.SourceAddress
+@_exported import struct Packets.UDPTransmit
 @_exported import enum WireGuardCrypto.AEADImplementation  // For this package's daemon only.
 @_exported import enum WireGuardCrypto.Cryptography
 @_exported import enum WireGuardCrypto.CryptographyError

@@ -31,7 +31,7 @@ struct SinglePacketPath: ~Copyable {
             let transmit = sealer.transmits[index]
             datagrams.append(
                 Tunnel.Datagram(
-                    bytes: buffer.bytes.copied(transmit.offset, transmit.length),
+                    bytes: buffer.bytes.copied(transmit.bytes.offset, transmit.bytes.length),
                     remote: transmit.remote, source: transmit.source,
                     trafficClass: transmit.trafficClass))
         }
@@ -44,13 +44,14 @@ struct SinglePacketPath: ~Copyable {
 
     /// Opens one datagram; `message` says where it came from.
     mutating func open(
-        _ datagram: RawSpan, _ message: InboundMessage, to packets: inout Outputs<[UInt8]>,
+        _ datagram: RawSpan, _ message: UDPArrival<SegmentRange>,
+        to packets: inout Outputs<[UInt8]>,
         now: ObservedInstant
     ) -> Wake {
         var message = message
         // What is longer than any datagram is cut: as data its tag is wrong then, and anything else
         // has a length of its own.
-        message.length = min(datagram.byteCount, buffer.byteCount)
+        message.bytes.length = min(datagram.byteCount, buffer.byteCount)
         defer { coalescer.removeAll() }
         let wake = opener.openOne(
             datagram, message, in: &buffer, into: &coalescer, now: now)
@@ -79,11 +80,11 @@ extension Sealer {
 
 extension Opener {
     fileprivate mutating func openOne(
-        _ datagram: RawSpan, _ message: InboundMessage, in buffer: inout PacketBuffer,
+        _ datagram: RawSpan, _ message: UDPArrival<SegmentRange>, in buffer: inout PacketBuffer,
         into coalescer: inout FlowCoalescer, now: ObservedInstant
     ) -> Wake {
         var bytes = buffer.mutableBytes
-        bytes.copy(message.length, from: datagram, at: 0, to: 0)
+        bytes.copy(message.bytes.length, from: datagram, at: 0, to: 0)
         let messages = FixedArray(repeating: message, count: 1)
         let wake = open(messages, count: 1, in: &bytes, into: &coalescer, now: now)
         coalescer.finish(in: &bytes)

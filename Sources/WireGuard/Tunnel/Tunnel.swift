@@ -41,28 +41,9 @@ public final class Tunnel {
     private var packets = Outputs<[UInt8]>()
     private var events = Outputs<TraceEvent>()
 
-    /// A datagram that is to be sent.
-    public struct Datagram: Hashable, Sendable {
-        /// The UDP payload.
-        public var bytes: [UInt8]
-        /// Where it goes.
-        public var remote: SocketAddress
-        /// The local end that it should leave from, nil for the system's choice.
-        public var source: SourceAddress?
-        /// TOS or traffic class: the ECN bits of the packet inside, or 0x88 for handshakes.
-        public var trafficClass: UInt8
-
-        /// Makes a datagram.
-        public init(
-            bytes: [UInt8], remote: SocketAddress, source: SourceAddress? = nil,
-            trafficClass: UInt8 = 0
-        ) {
-            self.bytes = bytes
-            self.remote = remote
-            self.source = source
-            self.trafficClass = trafficClass
-        }
-    }
+    /// A datagram to send. Its traffic class holds the ECN bits of the packet inside, or is 0x88 for a
+    /// handshake message.
+    public typealias Datagram = UDPTransmit<[UInt8]>
 
     /// Makes an interface that is down and has neither a key nor peers.
     ///
@@ -173,10 +154,8 @@ public final class Tunnel {
         _ datagram: RawSpan, from remote: SocketAddress, to source: SourceAddress? = nil,
         trafficClass: UInt8 = 0, now: Moment
     ) {
-        var message = InboundMessage()
-        message.remote = remote
-        message.source = source
-        message.trafficClass = trafficClass
+        let message = UDPArrival(
+            bytes: SegmentRange(), remote: remote, source: source, trafficClass: trafficClass)
         noteTime(now)
         let wake = lanes.open(datagram, message, to: &packets, now: now.instant)
         work(wake, now: now)
@@ -213,10 +192,9 @@ public final class Tunnel {
 
     private func collect() {
         for datagram in device.takeDatagrams() {
-            datagrams.append(
-                Datagram(
-                    bytes: datagram.bytes, remote: datagram.remote, source: datagram.source,
-                    trafficClass: datagram.trafficClass))
+            var datagram = datagram
+            datagram.peer = nil
+            datagrams.append(datagram)
         }
         for event in device.takeEvents() { events.append(event) }
     }

@@ -1,9 +1,10 @@
+import Engine
 import LinuxIO
 
 /// Sockets for the workers of this process.
 struct WorkerSocketProvider: SocketProvider {
     let kernel: KernelControl
-    let mailboxes: [Mailbox]
+    let workers: [WorkerThread]
     let receiveOffload: UDPSocket.ReceiveOffload
 
     /// How long to wait for workers to close the sockets before.
@@ -12,13 +13,13 @@ struct WorkerSocketProvider: SocketProvider {
     func bind(port: UInt16, mark: UInt32) throws(SystemError) -> [UDPSocketPair] {
         // A port that was just left stays bound until the last worker closes its old sockets.
         var waited = 0
-        while waited < Self.maximumWaitMilliseconds, mailboxes.contains(where: \.holdsOldSockets) {
+        while waited < Self.maximumWaitMilliseconds, workers.contains(where: \.holdsOldSockets) {
             waited += 1
             Clock.pause(milliseconds: 1)
         }
         return try kernel.bindSockets(
             KernelControl.SocketRequest(
-                port: port, count: mailboxes.count, mark: mark, receiveOffload: receiveOffload))
+                port: port, count: workers.count, mark: mark, receiveOffload: receiveOffload))
     }
 
     func set(mark: UInt32, of pair: UDPSocketPair) throws(SystemError) {
@@ -26,6 +27,6 @@ struct WorkerSocketProvider: SocketProvider {
     }
 
     func deliver(_ pairs: [UDPSocketPair]) {
-        for (mailbox, pair) in zip(mailboxes, pairs) { mailbox.send(pair) }
+        for (worker, pair) in zip(workers, pairs) { worker.use(pair) }
     }
 }

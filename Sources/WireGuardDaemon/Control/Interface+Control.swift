@@ -1,3 +1,4 @@
+import Engine
 import LinuxIO
 import Logging
 import WireGuard
@@ -58,7 +59,7 @@ extension Interface {
                 Clock.pause(milliseconds: WakeUpRate.pauseMilliseconds)
             }
             wakeUp.event.drain()
-            if workers.contains(where: \.mailbox.hasEnded) { end(because: .interfaceDeleted) }
+            if workers.contains(where: \.hasEnded) { end(because: .interfaceDeleted) }
         case .link: handleLinkEvents()
         case .routes:
             if routes.drain() { device.clearSources() }
@@ -109,10 +110,9 @@ extension Interface {
         guard let sockets = configurator.sockets.pairs.first else {
             return device.countRefusedSends(datagrams.count, at: now)
         }
-        var buffer = outboxBuffer.mutableBytes
-        let outcome = outbox.send(
+        let outcome = sender.send(
             datagrams, through: sockets, usesSegmentation: settings.offloads.udpSegmentation,
-            by: &buffer, now: now)
+            now: now)
         for peer in outcome.staleSources { device.clearSource(of: peer) }
         device.countRefusedSends(outcome.dropped, at: now)
     }

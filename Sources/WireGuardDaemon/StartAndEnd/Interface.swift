@@ -1,3 +1,4 @@
+import Engine
 import LinuxIO
 import Logging
 import Packets
@@ -26,8 +27,7 @@ package final class Interface {
     var linkFollower = LinkFollower()
     var alarm: Alarm
     var uapi = UAPIServer(.uapi)
-    var outbox = Outbox()
-    var outboxBuffer = PacketBuffer(byteCount: Outbox.bufferByteCount)
+    var sender = ControlSender()
     var wakeUpRate = WakeUpRate()
     /// Set once, when the loop must end.
     var endReason: EndReason?
@@ -75,7 +75,7 @@ package final class Interface {
             device: device,
             provider: WorkerSocketProvider(
                 kernel: kernel,
-                mailboxes: workers.map(\.mailbox),
+                workers: workers,
                 receiveOffload: settings.offloads.udpReceive ? .enabled : .disabled),
             log: log)
     }
@@ -133,11 +133,11 @@ package final class Interface {
                 log.info("only \(index) queues of the TUN can be opened: \(error)")
                 break
             }
-            let mailbox = try Mailbox()
-            let worker = try Worker(
-                queue: queue, shared: device.shared, mailbox: mailbox, control: wakeUp,
-                offloads: settings.offloads, log: log, jitterSeed: device.makeSeed())
-            workers.append(WorkerThread(mailbox: mailbox, worker: worker))
+            workers.append(
+                try WorkerThread(
+                    queue: queue, shared: device.shared, control: wakeUp,
+                    usesSegmentation: settings.offloads.udpSegmentation,
+                    jitterSeed: device.makeSeed(), report: { log.log(level: $0.level, "\($0.text)") }))
         }
         Thread.goFirst(by: precedence)
         // Not before all gates are there.

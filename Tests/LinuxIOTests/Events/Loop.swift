@@ -53,7 +53,7 @@ struct Loop: ~Copyable {
         send.flush(to: sender, from: Self.outgoing.bytes)
     }
 
-    mutating func receiveOnce() -> ReceiveBatch.Result {
+    mutating func receiveOnce() -> ReceiveResult {
         var batch = ReceiveBatch(slots: 1)
         var buffer = PacketBuffer(byteCount: ReceiveBatch.bufferByteCount(slots: 1))
         var bytes = buffer.mutableBytes
@@ -87,5 +87,18 @@ struct Loop: ~Copyable {
                         isTruncated: batch.isTruncated(slot)))
             }
         }
+    }
+}
+
+extension SendBatch {
+    /// Adds a message.
+    mutating func append(
+        offset: Int, length: Int, segmentSize: Int, to remote: SocketAddress,
+        source: SourceAddress?, trafficClass: UInt8
+    ) {
+        append(
+            UDPTransmit(
+                bytes: SegmentRange(offset: offset, length: length, segmentSize: segmentSize),
+                remote: remote, source: source, trafficClass: trafficClass))
     }
 }

@@ -58,7 +58,7 @@ struct Tun: ~Copyable {
 
     /// Writes a packet: a virtio header that asks for nothing, then its bytes in three pieces that do
     /// not lie side by side.
-    func write(_ packet: [UInt8]) -> TunQueue.WriteResult {
+    func write(_ packet: [UInt8]) -> PacketWriteResult {
         let header = PacketBuffer(zeros: 10)
         var buffer = PacketBuffer(byteCount: 4096)
         var pieces = GatherList(capacity: 3)

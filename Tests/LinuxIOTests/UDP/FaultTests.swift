@@ -242,7 +242,7 @@ struct FaultTests {
                     let reads = try (0..<packets + 1).map { _ in try Self.readOnce(tun) }
                     let failed = error == EINTR ? packets : position
                     for (index, read) in reads.enumerated() {
-                        let expected: TunQueue.ReadResult =
+                        let expected: PacketReadResult =
                             if index != failed {
                                 .bytes(10 + 28 + 5)
                             } else if error == EAGAIN || error == EINTR {
@@ -270,13 +270,13 @@ struct FaultTests {
         }
     }
 
-    private static func readOnce(_ tun: borrowing Tun) throws -> TunQueue.ReadResult {
+    private static func readOnce(_ tun: borrowing Tun) throws -> PacketReadResult {
         var buffer = PacketBuffer(byteCount: 2000)
         var bytes = buffer.mutableBytes
         return tun.queue.read(into: &bytes, at: 0, count: 2000)
     }
 
-    private static func writeResult(_ error: Int32) -> TunQueue.WriteResult {
+    private static func writeResult(_ error: Int32) -> PacketWriteResult {
         switch error {
         case EIO: .down
         case EINVAL: .refused

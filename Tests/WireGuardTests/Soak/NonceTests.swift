@@ -258,11 +258,13 @@ extension Sealer {
         _ = seal(in: &bytes, bouncing: &bounceBytes, now: now)
         for index in 0..<transmitCount {
             let transmit = transmits[index]
-            let size = transmit.segmentSize == 0 ? transmit.length : transmit.segmentSize
-            for offset in stride(from: 0, to: transmit.length, by: size) {
-                let end = min(offset + size, transmit.length)
+            let size =
+                transmit.bytes.segmentSize == 0 ? transmit.bytes.length : transmit.bytes.segmentSize
+            for offset in stride(from: 0, to: transmit.bytes.length, by: size) {
+                let end = min(offset + size, transmit.bytes.length)
                 log.note(
-                    bytes.bytes.extracting(transmit.offset + offset..<transmit.offset + end))
+                    bytes.bytes.extracting(
+                        transmit.bytes.offset + offset..<transmit.bytes.offset + end))
             }
         }
         removeAll()

@@ -17,7 +17,7 @@ struct BatchTests {
 
     /// What a batch of packets from Alice becomes.
     struct Sealed {
-        var transmits: [Transmit] = []
+        var transmits: [UDPTransmit<SegmentRange>] = []
         var bytes: [UInt8] = []
         var bounces = 0
     }
@@ -57,13 +57,14 @@ struct BatchTests {
 
     /// What Bob makes of a buffer of datagrams.
     func open(
-        _ bytes: [UInt8], _ messages: [InboundMessage], room: Int = 256
+        _ bytes: [UInt8], _ messages: [UDPArrival<SegmentRange>], room: Int = 256
     ) -> [[UInt8]] {
         let shared = pair.bob.tunnel.device.shared
         var opener = Opener(shared: shared, gate: shared.makeGate())
         var coalescer = FlowCoalescer(maximumPackets: room, coalescing: [])
         var buffer = bytes
-        var batch = FixedArray(repeating: InboundMessage(), count: max(messages.count, 1))
+        var batch = FixedArray(
+            repeating: UDPArrival<SegmentRange>.empty, count: max(messages.count, 1))
         for (index, message) in messages.enumerated() { batch[index] = message }
         buffer.edit { bytes in
             _ = opener.open(
@@ -77,14 +78,10 @@ struct BatchTests {
         }
     }
 
-    func message(_ transmit: Transmit) -> InboundMessage {
-        var message = InboundMessage()
-        message.offset = transmit.offset
-        message.length = transmit.length
-        message.segmentSize = transmit.segmentSize
-        message.remote = pair.alice.address
-        message.trafficClass = transmit.trafficClass
-        return message
+    func message(_ transmit: UDPTransmit<SegmentRange>) -> UDPArrival<SegmentRange> {
+        UDPArrival(
+            bytes: transmit.bytes, remote: pair.alice.address,
+            trafficClass: transmit.trafficClass)
     }
 
     let equal = (1...5).map {
@@ -95,8 +92,8 @@ struct BatchTests {
     func run() {
         let sealed = seal(equal + [InnerPacket.udp4(from: 1, to: 2, byteCount: 100)])
         #expect(sealed.transmits.count == 1)
-        #expect(sealed.transmits[0].segmentSize == 512 + 32)
-        #expect(sealed.transmits[0].length == 5 * 544 + 112 + 32)
+        #expect(sealed.transmits[0].bytes.segmentSize == 512 + 32)
+        #expect(sealed.transmits[0].bytes.length == 5 * 544 + 112 + 32)
         #expect(sealed.transmits[0].remote == pair.bob.address)
         let opened = open(sealed.bytes, sealed.transmits.map(message))
         #expect(opened.prefix(5) == equal[...])
@@ -107,7 +104,10 @@ struct BatchTests {
     func unsegmented() {
         let sealed = seal(equal, segmented: false)
         #expect(sealed.transmits.count == 5)
-        #expect(sealed.transmits.allSatisfy { $0.segmentSize == 0 && $0.length == 544 })
+        #expect(
+            sealed.transmits.allSatisfy {
+                $0.bytes.segmentSize == 0 && $0.bytes.length == 544
+            })
         #expect(open(sealed.bytes, sealed.transmits.map(message)) == equal)
     }
 
@@ -128,9 +128,9 @@ struct BatchTests {
     }
 
     @Test("a refusal of segments by a device, or by the path to a peer, counts for ten seconds")
-    func refusedSegments() {
+    func refusedSegments() throws {
         var sealer = makeOutbound()
-        let peer = seal(equal, by: &sealer).transmits[0].peer
+        let peer = try #require(seal(equal, by: &sealer).transmits[0].peer)
         for isOfPath in [false, true] {
             let now = pair.alice.now.instant
             if isOfPath {
@@ -155,7 +155,7 @@ struct BatchTests {
         let sealed = seal(
             [equal[0], equal[1], marked, marked, InnerPacket.udp4(from: 1, to: 99), equal[2]])
         #expect(sealed.transmits.map(\.trafficClass) == [0, 2, 0])
-        #expect(sealed.transmits.map(\.length) == [1_088, 1_088, 544])
+        #expect(sealed.transmits.map(\.bytes.length) == [1_088, 1_088, 544])
         #expect(sealed.bounces == 1)
         let opened = open(sealed.bytes, sealed.transmits.map(message))
         #expect(opened == [equal[0], equal[1], marked, marked, equal[2]])
@@ -167,7 +167,7 @@ struct BatchTests {
         let messages = sealed.transmits.map(message)
         // The first opening is in place, so the second one comes from a copy behind it.
         var second = messages[0]
-        second.offset += sealed.bytes.count
+        second.bytes.offset += sealed.bytes.count
         #expect(open(sealed.bytes + sealed.bytes, [messages[0], second]) == equal)
         #expect(open(sealed.bytes, messages) == [])
         #expect(pair.bob.tunnel.drops(.replayedMessage) == 10)
@@ -188,11 +188,11 @@ struct BatchTests {
         let transmit = sealed.transmits[0]
         for size in [0, 1, 16, 31, 32, 33, 543, 545, 65_535] {
             var wrong = message(transmit)
-            wrong.segmentSize = size
+            wrong.bytes.segmentSize = size
             _ = open(sealed.bytes, [wrong])
         }
         var outside = message(transmit)
-        outside.length = 0
+        outside.bytes.length = 0
         #expect(open(sealed.bytes, [outside]) == [])
         #expect(pair.isAlive())
     }

@@ -176,11 +176,13 @@ struct ConcurrencyTests {
             sealer.sealAll(in: &buffer, bouncing: &bounceBuffer, now: shared.time.now.instant)
             for index in 0..<sealer.transmitCount {
                 let transmit = sealer.transmits[index]
-                let size = transmit.segmentSize == 0 ? transmit.length : transmit.segmentSize
-                for start in stride(from: 0, to: transmit.length, by: size) {
-                    let end = min(start + size, transmit.length)
+                let size =
+                    transmit.bytes.segmentSize == 0
+                    ? transmit.bytes.length : transmit.bytes.segmentSize
+                for start in stride(from: 0, to: transmit.bytes.length, by: size) {
+                    let end = min(start + size, transmit.bytes.length)
                     shared.toBob.send(
-                        (start..<end).map { buffer.bytes.byte(at: transmit.offset + $0) })
+                        (start..<end).map { buffer.bytes.byte(at: transmit.bytes.offset + $0) })
                 }
             }
             sealer.removeAll()
@@ -190,7 +192,7 @@ struct ConcurrencyTests {
     private func runInbound(_ shared: Shared, _ gate: SharedState.Gate) {
         var lanes = SinglePacketPath(shared: shared.shared, gate: gate, jitterSeed: 4)
         var packets = Outputs<[UInt8]>()
-        var message = InboundMessage()
+        var message = UDPArrival<SegmentRange>.empty
         message.remote = Self.bob
         while !shared.isOver.load(ordering: .relaxed) {
             for bytes in shared.toAlice.takeAll() {

@@ -1,3 +1,4 @@
+import Packets
 import Testing
 import WireGuardTestSupport
 
@@ -90,7 +91,7 @@ struct SessionTests {
         var lanes = SinglePacketPath(
             shared: device.shared, gate: device.shared.makeGate(), jitterSeed: 1)
         var packets = Outputs<[UInt8]>()
-        var message = InboundMessage()
+        var message = UDPArrival<SegmentRange>.empty
         message.remote = pair.alice.address
         for bytes in data.map(\.bytes) {
             _ = withBytes(bytes) {

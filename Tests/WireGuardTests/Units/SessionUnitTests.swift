@@ -1,3 +1,4 @@
+import Packets
 import Synchronization
 import Testing
 import WireGuardCrypto
@@ -26,8 +27,8 @@ struct SessionUnitTests {
 
     @Test("what is kept for each packet, peer and session stays small")
     func layout() {
-        #expect(MemoryLayout<Transmit>.stride <= 80)
-        #expect(MemoryLayout<InboundMessage>.stride <= 80)
+        #expect(MemoryLayout<UDPTransmit<SegmentRange>>.stride <= 80)
+        #expect(MemoryLayout<UDPArrival<SegmentRange>>.stride <= 80)
         #expect(MemoryLayout<SharedPeer>.size <= 256)
         // The bits of the replay window are 1 KiB of it.
         #expect(MemoryLayout<Keypair>.size <= 1_200)

@@ -3,8 +3,8 @@ import LinuxIO
 import Packets
 import Testing
 
+@testable import Engine
 @testable import WireGuard
-@testable import WireGuardDaemon
 
 @Suite("What the control thread sends")
 struct OutboxTests {
@@ -12,21 +12,26 @@ struct OutboxTests {
     private func datagram(
         to port: UInt16, byteCount: Int = 100, peer: UInt32? = nil, isIPv6: Bool = false,
         source: IPAddress? = nil
-    ) -> Datagram {
+    ) -> UDPTransmit<[UInt8]> {
         let address: IPAddress =
             isIPv6 ? .v6(IPv6Address(high: 0, low: 1)) : .v4(IPv4Address(bits: 0x7F00_0001))
-        return Datagram(
-            bytes: Array(repeating: 7, count: byteCount),
+        var datagram = UDPTransmit(
+            bytes: Array(repeating: 7 as UInt8, count: byteCount),
             remote: SocketAddress(address: address, port: port),
-            source: source.map { SourceAddress(address: $0, interfaceIndex: 0) }, trafficClass: 0,
-            peer: peer.map(PeerSlot.init))
+            source: source.map { SourceAddress(address: $0, interfaceIndex: 0) })
+        datagram.peer = peer.map(PeerSlot.init)
+        return datagram
+    }
+
+    private func makeOutbox() -> Outbox<SendBatch> {
+        Outbox(SendBatch(capacity: 64, family: .v4), SendBatch(capacity: 64, family: .v6))
     }
 
     private func send(
-        _ datagrams: [Datagram], byteCount: Int = Outbox.bufferByteCount,
+        _ datagrams: [UDPTransmit<[UInt8]>], byteCount: Int = 256 << 10,
         usesSegmentation: Bool = true
-    ) throws -> Outbox.Outcome {
-        var outbox = Outbox()
+    ) throws -> OutboxOutcome {
+        var outbox = makeOutbox()
         let sockets = try UDPSocketPair.bind(port: 0)
         return send(
             datagrams, from: &outbox, through: sockets[0], byteCount: byteCount,
@@ -34,14 +39,14 @@ struct OutboxTests {
     }
 
     private func send(
-        _ datagrams: [Datagram], from outbox: inout Outbox, through sockets: UDPSocketPair,
-        byteCount: Int = Outbox.bufferByteCount, usesSegmentation: Bool = true,
+        _ datagrams: [UDPTransmit<[UInt8]>], from outbox: inout Outbox<SendBatch>,
+        through sockets: UDPSocketPair,
+        byteCount: Int = 256 << 10, usesSegmentation: Bool = true,
         at seconds: UInt64 = 1
-    ) -> Outbox.Outcome {
+    ) -> OutboxOutcome {
         var buffer = PacketBuffer(byteCount: byteCount)
-        var bytes = buffer.mutableBytes
         return outbox.send(
-            datagrams, through: sockets, usesSegmentation: usesSegmentation, by: &bytes,
+            datagrams, through: sockets, usesSegmentation: usesSegmentation, by: &buffer,
             now: ObservedInstant(nanoseconds: seconds * 1_000_000_000))
     }
 
@@ -70,7 +75,7 @@ struct OutboxTests {
         let receiver = try UDPSocket(.v4, port: 0)
         let datagrams = (0..<200).map { datagram(to: $0 % 10 == 3 ? 0 : receiver.port, peer: 1) }
         let outcome = try send(datagrams)
-        #expect(outcome == Outbox.Outcome(dropped: 20, staleSources: []))
+        #expect(outcome == OutboxOutcome(dropped: 20, staleSources: []))
     }
 
     @Test("what is larger than any datagram can be is counted, and the others leave")
@@ -79,7 +84,7 @@ struct OutboxTests {
         let outcome = try send(
             [datagram(to: receiver.port), datagram(to: receiver.port, byteCount: 1001)],
             byteCount: 1000)
-        #expect(outcome == Outbox.Outcome(dropped: 1, staleSources: []))
+        #expect(outcome == OutboxOutcome(dropped: 1, staleSources: []))
         var batch = ReceiveBatch(slots: 4)
         var buffer = PacketBuffer(byteCount: ReceiveBatch.bufferByteCount(slots: 4))
         var bytes = buffer.mutableBytes
@@ -98,7 +103,7 @@ struct OutboxTests {
         let outcome = try send(
             Array(repeating: toOne, count: 70) + [toOther, toOther, toOne]
                 + [datagram(to: one.port, byteCount: 63, isIPv6: isIPv6)])
-        #expect(outcome == Outbox.Outcome())
+        #expect(outcome == OutboxOutcome())
         #expect(received(by: one) == [[64 * 64, 64], [6 * 64, 64], [64, 0], [63, 0]])
         #expect(received(by: other) == [[128, 64]])
     }
@@ -107,7 +112,7 @@ struct OutboxTests {
     func longReplies() throws {
         let receiver = try receiver()
         let replies = Array(repeating: datagram(to: receiver.port, byteCount: 2000), count: 40)
-        #expect(try send(replies) == Outbox.Outcome())
+        #expect(try send(replies) == OutboxOutcome())
         #expect(received(by: receiver) == [[64_000, 2000], [16_000, 2000]])
     }
 
@@ -116,8 +121,8 @@ struct OutboxTests {
         let receiver = try receiver()
         let reply = datagram(to: receiver.port)
         let ofPeer = datagram(to: receiver.port, peer: 1)
-        #expect(try send([reply, ofPeer, ofPeer, reply]) == Outbox.Outcome())
-        #expect(try send([reply, reply], usesSegmentation: false) == Outbox.Outcome())
+        #expect(try send([reply, ofPeer, ofPeer, reply]) == OutboxOutcome())
+        #expect(try send([reply, reply], usesSegmentation: false) == OutboxOutcome())
         #expect(received(by: receiver) == Array(repeating: [100, 0], count: 6))
     }
 
@@ -127,7 +132,7 @@ struct OutboxTests {
         let replies = (1...2).map {
             datagram(to: receiver.port, source: .v4(IPv4Address(bits: 0x7F00_0000 + $0)))
         }
-        #expect(try send(replies) == Outbox.Outcome())
+        #expect(try send(replies) == OutboxOutcome())
         #expect(received(by: receiver) == [[100, 0], [100, 0]])
     }
 
@@ -145,16 +150,16 @@ struct OutboxTests {
             + replies
             + [datagram(to: receiver6.port, peer: 6, isIPv6: true, source: stranger6)]
         let stale = [5, 6].map(PeerSlot.init)
-        #expect(try send(batch) == Outbox.Outcome(dropped: 0, staleSources: stale))
+        #expect(try send(batch) == OutboxOutcome(dropped: 0, staleSources: stale))
         // Behind a flush.
         let twice = try send(batch + batch, byteCount: 1200)
-        #expect(twice == Outbox.Outcome(dropped: 0, staleSources: stale + stale))
+        #expect(twice == OutboxOutcome(dropped: 0, staleSources: stale + stale))
     }
 
     @Test("each datagram of a run that the kernel refuses is counted")
     func refusedTogether() throws {
         let outcome = try send(Array(repeating: datagram(to: 0), count: 100))
-        #expect(outcome == Outbox.Outcome(dropped: 100, staleSources: []))
+        #expect(outcome == OutboxOutcome(dropped: 100, staleSources: []))
     }
 
     @Test("where segments are refused, replies leave one by one, and for a while all do")
@@ -162,15 +167,15 @@ struct OutboxTests {
         let receiver = try receiver()
         let sockets = try UDPSocketPair.bind(port: 0)
         let sender = try #require(sockets[0].v4).socket.descriptor.rawValue
-        var outbox = Outbox()
+        var outbox = makeOutbox()
         let replies = Array(repeating: datagram(to: receiver.port), count: 3)
         // The kernel segments only what it may checksum.
         try doWithoutChecksums(sender, true)
-        #expect(send(replies, from: &outbox, through: sockets[0], at: 1) == Outbox.Outcome())
+        #expect(send(replies, from: &outbox, through: sockets[0], at: 1) == OutboxOutcome())
         try doWithoutChecksums(sender, false)
-        #expect(send(replies, from: &outbox, through: sockets[0], at: 10) == Outbox.Outcome())
+        #expect(send(replies, from: &outbox, through: sockets[0], at: 10) == OutboxOutcome())
         #expect(received(by: receiver) == Array(repeating: [100, 0], count: 6))
-        #expect(send(replies, from: &outbox, through: sockets[0], at: 11) == Outbox.Outcome())
+        #expect(send(replies, from: &outbox, through: sockets[0], at: 11) == OutboxOutcome())
         #expect(received(by: receiver) == [[300, 100]])
     }
 
@@ -184,7 +189,7 @@ struct OutboxTests {
     func smallBuffer() throws {
         let receiver = try receiver()
         let replies = Array(repeating: datagram(to: receiver.port), count: 25)
-        #expect(try send(replies, byteCount: 1050) == Outbox.Outcome())
+        #expect(try send(replies, byteCount: 1050) == OutboxOutcome())
         #expect(received(by: receiver) == [[1000, 100], [1000, 100], [500, 100]])
     }
 }

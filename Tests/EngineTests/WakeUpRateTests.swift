@@ -1,7 +1,7 @@
 import Testing
 import WireGuard
 
-@testable import WireGuardDaemon
+@testable import Engine
 
 @Suite("The rhythm of the wakeUp")
 struct WakeUpRateTests {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import WireGuardDaemon
+@testable import Engine
 
 @Suite("Wake-ups for nothing")
 struct EmptyWakeUpsTests {
