@@ -7,10 +7,10 @@ public struct UDPArrival<Bytes> {
     public var bytes: Bytes
     /// The sender.
     public var remote: SocketAddress
-    /// TOS or traffic class: DSCP and ECN.
-    public var trafficClass: UInt8
     /// The local address that it arrived at, and the interface; nil if unknown.
     public var source: SourceAddress?
+    /// TOS or traffic class: DSCP and ECN.
+    public var trafficClass: UInt8
 
     /// Creates an arrival.
     @inlinable

@@ -7,14 +7,14 @@ public struct UDPTransmit<Bytes> {
     public var bytes: Bytes
     /// The destination.
     public var remote: SocketAddress
-    /// TOS or traffic class: DSCP and ECN.
-    public var trafficClass: UInt8
     /// The local address to send from; nil to let the system choose.
     public var source: SourceAddress?
     /// The peer that is sent to, as the sender's own number. It identifies whose source was refused.
     /// nil if the datagram belongs to no peer.
     @usableFromInline
     package var tag: UInt32?
+    /// TOS or traffic class: DSCP and ECN.
+    public var trafficClass: UInt8
 
     /// Creates a datagram to send.
     @inlinable
