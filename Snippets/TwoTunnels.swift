@@ -1,13 +1,14 @@
+// Two tunnels without sockets and clocks: the program passes datagrams from one to the other.
+
 import WireGuard
 
-// What time it is, and what the network looks like, is for the owner of a tunnel to say.
 let now = Moment(
     instant: ObservedInstant(nanoseconds: 0), wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0)
 )
 let aliceAddress = SocketAddress(address: .v4(IPv4Address(bits: 0xC000_0201)), port: 51820)
 let bobAddress = SocketAddress(address: .v4(IPv4Address(bits: 0xC633_6402)), port: 51820)
 
-/// An interface that is up and has one peer, to which all of IPv4 belongs.
+/// Makes a tunnel that is up and has one peer, with all IPv4 addresses behind it.
 func makeTunnel(
     _ key: borrowing PrivateKey, peer: PublicKey, at endpoint: SocketAddress, now: Moment
 ) throws -> Tunnel {
@@ -31,11 +32,11 @@ let bobKey = PrivateKey(random: &random)
 let alice = try makeTunnel(aliceKey, peer: bobKey.publicKey, at: bobAddress, now: now)
 let bob = try makeTunnel(bobKey, peer: aliceKey.publicKey, at: aliceAddress, now: now)
 
-// An empty IPv4 packet from 10.0.0.1 to 10.0.0.2. There is no session yet: it waits for one.
+// An IPv4 packet without payload, from 10.0.0.1 to 10.0.0.2. It starts the handshake and waits for it.
 let packet: [UInt8] = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
 alice.handlePacket(packet, now: now)
 
-// The network: initiation, response, the packet.
+// The network. It carries the initiation, the response, and the packet.
 var isQuiet = false
 while !isQuiet {
     isQuiet = true
@@ -50,4 +51,4 @@ while !isQuiet {
         isQuiet = false
     }
 }
-while let received = bob.nextPacket() { print("bob has the packet: \(received == packet)") }
+while let received = bob.nextPacket() { print("bob received the packet: \(received == packet)") }

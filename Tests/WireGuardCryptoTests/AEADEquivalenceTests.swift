@@ -101,7 +101,7 @@ import WireGuardCrypto
         var random = SeededRandom(seed: 8)
         let key = SymmetricKey(Secret32(random: &random))
         let area = GuardedArea(byteCount: 3 << 12)
-        // Each of both orders in the batch, and each of both positions at the guard pages.
+        // Tests both orders in the batch, and both positions at the guard pages.
         for one in 0...130 {
             for other in [0, 1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 128, 1420, 8192] {
                 let (atStart, atEnd) = ((0, one), (area.byteCount - other - 16, other))
