@@ -89,6 +89,7 @@ def main() -> int:
     Parser("documentation").parse_args()
     shutil.rmtree(OUTPUT, ignore_errors=True)
     try:
+        call("scripts/lib/pin-dependencies")
         for module in MODULES:
             call("swift", "build", "--target", module)
         pages = {module: build(module, reexported) for module, reexported in MODULES.items()}
