@@ -137,7 +137,8 @@ if Context.environment["SWIREGUARD_BENCHMARKS"] == "1" {
             plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]))
 }
 
-// Only with SWIREGUARD_DOCUMENTATION=1, for the same reason: `swift package generate-documentation`.
+// Only with SWIREGUARD_DOCUMENTATION=1, for the same reason. `swift package generate-documentation` leaves
+// out re-exported types; scripts/lib/documentation includes them and needs no plugin.
 if Context.environment["SWIREGUARD_DOCUMENTATION"] == "1" {
     package.dependencies.append(
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", exact: "1.5.0"))
