@@ -2,30 +2,30 @@ import WireGuard
 
 /// A tunnel with an outer address, a key and a clock.
 public final class Host {
-    /// What it is called in the messages of a test.
+    /// The name for messages of a test.
     public let name: String
-    /// Where it is on the outside.
+    /// The outer address.
     public private(set) var address: SocketAddress
-    /// The interface.
+    /// The tunnel under test.
     public let tunnel: Tunnel
-    /// Its private key, as 64 digits.
+    /// The private key as 64 hexadecimal digits.
     public let privateKey: String
-    /// The key that others know it by.
+    /// The public key.
     public let publicKey: PublicKey
-    /// The inner packets that came out of the tunnel, oldest first.
+    /// The packets that the tunnel delivered, oldest first.
     public var received: [[UInt8]] = []
-    /// What happened in the tunnel, oldest first.
+    /// The events of the tunnel, oldest first.
     public var events: [TraceEvent] = []
-    /// Told of each event when it happens, for whoever wants to know the time.
+    /// Called for each event when it happens.
     public var observe: (TraceEvent) -> Void = { _ in }
-    /// Whether it takes itself to be under load, though nobody floods it: it asks for cookies.
+    /// Whether the tunnel acts as under load, so that it requires cookies.
     public var isUnderLoad: Bool {
         get { tunnel.isForcedUnderLoad }
         set { tunnel.isForcedUnderLoad = newValue }
     }
-    /// By how many nanoseconds its steady clock is ahead of the network's; negative for behind.
+    /// The offset of the host's monotonic clock from the network's time, in nanoseconds.
     public var clockOffset: Int64 = 0
-    /// By how many seconds its wall clock is ahead of the network's; negative for behind.
+    /// The offset of the host's wall clock from the network's time, in seconds.
     public var wallOffset: Int64 = 0
 
     private unowned let network: Network
@@ -49,7 +49,7 @@ public final class Host {
 
     // MARK: Clock
 
-    /// What its clocks say.
+    /// The readings of the host's clocks.
     public var now: Moment {
         let time = Self.shift(network.time.nanoseconds, by: clockOffset)
         let wall = network.time.nanoseconds
@@ -60,7 +60,7 @@ public final class Host {
                 nanoseconds: UInt32(wall % 1_000_000_000)))
     }
 
-    /// When its tunnel wants to be called, by the network's clock.
+    /// The time of the network at which the tunnel's next timer is due.
     public var nextTimeout: ObservedInstant? {
         tunnel.nextTimeout.map {
             ObservedInstant(nanoseconds: Self.shift($0.nanoseconds, by: 0 &- clockOffset))
@@ -97,12 +97,12 @@ public final class Host {
         collect()
     }
 
-    /// Makes somebody a peer, or changes it; what is nil stays as it is.
+    /// Adds or changes a peer. Properties that are nil stay unchanged.
     ///
     /// - Parameters:
     ///   - other: its public key.
-    ///   - allowedIPs: such as `10.0.0.2/32`; those that it has stay.
-    ///   - endpoint: where it is; without one it has to call.
+    ///   - allowedIPs: prefixes to add, such as `10.0.0.2/32`.
+    ///   - endpoint: the outer address. Without one, the peer has to initiate.
     ///   - presharedKey: 32 bytes.
     ///   - persistentKeepalive: in seconds, 0 for none.
     public func addPeer(
@@ -119,31 +119,31 @@ public final class Host {
         configure(lines.joined(separator: "\n"))
     }
 
-    /// The interface comes up.
+    /// Brings the tunnel up.
     public func bringUp() {
         tunnel.bringUp(now: now)
         collect()
     }
 
-    /// The interface goes down.
+    /// Takes the tunnel down.
     public func takeDown() {
         tunnel.takeDown()
         collect()
     }
 
-    /// It is somewhere else from now on, as a phone that leaves the house.
+    /// Moves the host to another outer address, like a phone that changes networks.
     public func move(to address: SocketAddress) {
         self.address = address
     }
 
-    /// What it knows of a peer.
+    /// The state of a peer in this host's tunnel.
     public func snapshot(of other: Host) -> PeerSnapshot? {
         tunnel.peer(other.publicKey)
     }
 
     // MARK: Packets
 
-    /// Sends an inner packet.
+    /// Sends a packet into the tunnel.
     public func send(_ packet: [UInt8]) {
         tunnel.handlePacket(packet, now: now)
         collect()
@@ -157,7 +157,7 @@ public final class Host {
         collect()
     }
 
-    /// Lets the tunnel do what is due, as the network does at ``nextTimeout``.
+    /// Handles due timers of the tunnel. The network calls this at ``nextTimeout``.
     public func handleTimeout() {
         tunnel.handleTimeout(now: now)
         collect()
@@ -180,13 +180,13 @@ public final class Host {
 
 extension RawSpan {
     fileprivate var hexadecimal: String {
-        // Below the number of bytes.
+        // Offsets are in bounds.
         (0..<byteCount).map { unsafe unsafeLoad(fromByteOffset: $0, as: UInt8.self) }.hexadecimal
     }
 }
 
 extension Sequence<UInt8> {
-    /// Two digits for each byte.
+    /// Two hexadecimal digits for each byte.
     public var hexadecimal: String {
         map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }

@@ -1,16 +1,16 @@
-/// Packets of the inside, as an application would send them, with right lengths and checksums of the
-/// IPv4 header. Addresses are 10.0.0.n and fd00::n.
+/// Packets that an application sends, with correct lengths and IPv4 header checksums. Addresses are 10.0.0.n
+/// and fd00::n.
 public enum InnerPacket {
     /// A UDP datagram over IPv4.
     ///
     /// - Parameters:
-    ///   - source: the last byte of its address.
-    ///   - destination: the last byte of its address.
+    ///   - source: the last byte of the source address.
+    ///   - destination: the last byte of the destination address.
     ///   - byteCount: the length of the whole packet, at least 28.
-    ///   - identification: anything, to tell packets apart.
+    ///   - identification: any number, to distinguish packets.
     ///   - trafficClass: DSCP and ECN.
-    ///   - sourcePort: its UDP port.
-    ///   - destinationPort: its UDP port.
+    ///   - sourcePort: the source port.
+    ///   - destinationPort: the destination port.
     public static func udp4(
         from source: UInt8, to destination: UInt8, byteCount: Int = 84,
         identification: UInt16 = 0, trafficClass: UInt8 = 0, sourcePort: UInt16 = 4000,
@@ -22,7 +22,7 @@ public enum InnerPacket {
             identification: identification, trafficClass: trafficClass)
     }
 
-    /// A UDP datagram over IPv6; `byteCount` is at least 48.
+    /// A UDP datagram over IPv6. `byteCount` must be at least 48.
     public static func udp6(
         from source: UInt8, to destination: UInt8, byteCount: Int = 104, trafficClass: UInt8 = 0
     ) -> [UInt8] {
@@ -32,7 +32,7 @@ public enum InnerPacket {
             + address6(destination) + payload
     }
 
-    /// An IPv4 packet that carries `payload` as UDP, whatever it is.
+    /// An IPv4 packet with the protocol UDP and any payload.
     public static func ipv4(
         from source: [UInt8], to destination: [UInt8], payload: [UInt8],
         identification: UInt16 = 0, trafficClass: UInt8 = 0
@@ -46,12 +46,12 @@ public enum InnerPacket {
         return header + payload
     }
 
-    /// What tells IPv4 packets apart, as given to ``udp4(from:to:byteCount:identification:trafficClass:sourcePort:destinationPort:)``.
+    /// The identification of an IPv4 packet, see ``udp4(from:to:byteCount:identification:trafficClass:sourcePort:destinationPort:)``.
     public static func identification(of packet: [UInt8]) -> UInt16 {
         UInt16(packet[4]) << 8 | UInt16(packet[5])
     }
 
-    /// Whether the checksum of an IPv4 header without options is right.
+    /// Whether the checksum of an IPv4 header without options is correct.
     public static func hasRightChecksum(_ packet: [UInt8]) -> Bool {
         packet.count >= 20 && checksum(of: Array(packet[..<20])) == 0
     }
@@ -59,7 +59,7 @@ public enum InnerPacket {
     private static func udpPayload(
         _ byteCount: Int, _ source: UInt16, _ destination: UInt16
     ) -> [UInt8] {
-        // A checksum of zero is none.
+        // A zero checksum means that there is none.
         bigEndian(source) + bigEndian(destination) + bigEndian(UInt16(byteCount)) + [0, 0]
             + (0..<max(byteCount - 8, 0)).map { UInt8(truncatingIfNeeded: $0) }
     }

@@ -1,6 +1,6 @@
 import WireGuard
 
-/// Hosts, the wires between them, and Eve, in a world whose time the test moves.
+/// A simulated network of hosts, with an eavesdropper and simulated time.
 ///
 ///     let network = Network()
 ///     let pair = network.makePair()
@@ -9,27 +9,27 @@ import WireGuard
 ///     #expect(pair.bob.received.count == 1)
 ///     network.advance(by: .seconds(120))
 ///
-/// Nothing here sleeps or reads a clock: ``advance(by:)`` jumps from one thing that happens to the
-/// next. All randomness comes from the seed, so a run that failed can be run again.
+/// Nothing sleeps or reads a clock: ``advance(by:)`` jumps from one event to the next. All randomness comes
+/// from the seed, so a failure can be reproduced.
 public final class Network {
-    /// What time it is. A host's clock may differ, see ``Host/clockOffset``.
+    /// The simulated time. The clocks of a host may differ, see ``Host/clockOffset``.
     public private(set) var time = ObservedInstant(nanoseconds: 1_000_000_000_000)
-    /// How long a datagram takes from host to host.
+    /// The time that a datagram takes from host to host.
     public var latency = Interval.milliseconds(10)
-    /// How much longer than ``latency`` a datagram may take, each another time: more than the gap
-    /// between two datagrams reorders them.
+    /// The upper limit of a random additional latency of each datagram. If it exceeds the time between two
+    /// datagrams, it can reorder them.
     public var latencyVariation = Interval(nanoseconds: 0)
-    /// The part of all datagrams that gets lost, from 0 to 1.
+    /// The probability that a datagram is lost, from 0 to 1.
     public var loss = 0.0
-    /// The part of all datagrams that arrives twice, from 0 to 1.
+    /// The probability that a datagram arrives twice, from 0 to 1.
     public var duplication = 0.0
-    /// Who reads and meddles with everything.
+    /// The eavesdropper on all datagrams.
     public let eve = Eve()
-    /// The hosts, in the order in which they came.
+    /// The hosts, in the order in which they were added.
     public private(set) var hosts: [Host] = []
 
     private var random: SeededRandom
-    /// What is under way, the next to arrive last.
+    /// Datagrams in flight. The last element arrives next.
     private var inFlight: [Flight] = []
     private var launched: UInt64 = 0
 
@@ -39,42 +39,42 @@ public final class Network {
         var capture: Capture
     }
 
-    /// Makes a world without hosts; worlds of the same seed run the same way.
+    /// Makes a network without hosts. The same seed gives the same results.
     public init(seed: UInt64 = 1) {
         random = SeededRandom(seed: seed)
     }
 
     // MARK: Hosts
 
-    /// Adds a host with a key of its own, whose interface is up.
+    /// Adds a host with a new key, whose tunnel is up.
     public func addHost(_ name: String, at address: SocketAddress) -> Host {
         let host = Host(name, at: address, seed: random.nextUInt64(), network: self)
         hosts.append(host)
         return host
     }
 
-    /// Adds Alice and Bob, who know each other: 10.0.0.1 and fd00::1 are Alice's, 10.0.0.2 and
-    /// fd00::2 Bob's, and only Alice knows where the other is.
+    /// Adds Alice and Bob as peers of each other. Alice has 10.0.0.1 and fd00::1, Bob has 10.0.0.2 and fd00::2.
+    /// Only Alice knows the other's endpoint, unless an option says otherwise.
     public func makePair(_ options: Pair.Options = []) -> Pair {
         Pair(in: self, options)
     }
 
     // MARK: Time
 
-    /// Lets time pass: datagrams arrive and timers run out, each at its time.
+    /// Advances the time. Datagrams arrive and timers expire at their times.
     public func advance(by interval: Interval) {
         run(until: time + interval)
     }
 
-    /// Lets time pass until nothing is under way any more, a second at the most.
+    /// Advances the time until no datagram is in flight, by at most a second.
     public func settle() {
         let end = time + .seconds(1)
         while let next = inFlight.last, next.arrival <= end { run(until: next.arrival) }
     }
 
-    /// Lets time pass until `condition` holds, at the most until `limit` is over.
+    /// Advances the time until `condition` holds, by at most `limit`.
     ///
-    /// - Returns: how long it took, nil if it did not come true.
+    /// - Returns: the time until then, or nil if the condition did not become true.
     public func advance(
         atMost limit: Interval, until condition: () -> Bool
     ) -> Interval? {
@@ -89,7 +89,7 @@ public final class Network {
         return time.since(start)
     }
 
-    /// When the next datagram arrives or the next timer runs out, nil for never.
+    /// The time at which the next datagram arrives or the next timer expires, or nil if there is none.
     public var nextHappening: ObservedInstant? {
         let timeouts = hosts.compactMap(\.nextTimeout)
         return (timeouts + inFlight.suffix(1).map(\.arrival)).min()
@@ -99,7 +99,7 @@ public final class Network {
         var visits = 0
         while let next = nextHappening, next <= end {
             visits = next > time ? 0 : visits + 1
-            precondition(visits < 100_000, "time stands still: something wakes itself")
+            precondition(visits < 100_000, "time does not advance: a timer is due again and again")
             time = max(time, next)
             if let flight = inFlight.last, flight.arrival <= time {
                 inFlight.removeLast()
@@ -115,19 +115,19 @@ public final class Network {
 
     // MARK: Datagrams
 
-    /// Sends a datagram that nobody wrote, or one that was seen, as if it came from `remote`.
+    /// Sends a datagram with the source `remote`, which need not be the address of a host.
     public func inject(_ bytes: [UInt8], from remote: SocketAddress, to target: SocketAddress) {
         launch(
             Capture(time: time, from: remote, to: target, bytes: bytes, trafficClass: 0),
             after: latency)
     }
 
-    /// Sends once more what was seen.
+    /// Sends a captured datagram again.
     public func replay(_ capture: Capture) {
         launch(capture, after: latency)
     }
 
-    /// What a host sent is on its way, if Eve and chance let it be.
+    /// Passes a datagram of a host to Eve and then applies latency, loss and duplication.
     func send(_ capture: Capture) {
         for (capture, delay) in eve.handle(capture) {
             if happens(loss) { continue }

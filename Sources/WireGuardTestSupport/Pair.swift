@@ -1,15 +1,15 @@
 import WireGuard
 
-/// Alice and Bob, each the other's peer.
+/// Alice and Bob, who are peers of each other.
 public struct Pair {
-    /// The world that they live in.
+    /// The network of both.
     public let network: Network
-    /// 192.0.2.1:51820 outside; 10.0.0.1 and fd00::1 inside. She knows where Bob is.
+    /// Outer address 192.0.2.1:51820, inner addresses 10.0.0.1 and fd00::1. Knows Bob's endpoint.
     public let alice: Host
-    /// 198.51.100.2:51821 outside; 10.0.0.2 and fd00::2 inside. He waits until Alice calls.
+    /// Outer address 198.51.100.2:51821, inner addresses 10.0.0.2 and fd00::2. Waits for Alice's initiation.
     public let bob: Host
 
-    /// What is not as usual.
+    /// Deviations from the default.
     public struct Options: OptionSet, Sendable {
         /// One bit for each option.
         public let rawValue: Int
@@ -19,9 +19,9 @@ public struct Pair {
             self.rawValue = rawValue
         }
 
-        /// Bob knows where Alice is, too.
+        /// Bob also knows Alice's endpoint.
         public static let mutualEndpoints = Options(rawValue: 1)
-        /// They share a preshared key.
+        /// Both have a preshared key.
         public static let presharedKey = Options(rawValue: 2)
     }
 
@@ -48,11 +48,11 @@ public struct Pair {
         return SocketAddress(address: .v4(IPv4Address(bits: bits)), port: port)
     }
 
-    /// Sends a packet from Alice to Bob and waits for it, so that there is a session.
+    /// Establishes a session by sending a packet from Alice to Bob.
     public func connect() {
         alice.send(InnerPacket.udp4(from: 1, to: 2))
         network.settle()
-        precondition(!bob.received.isEmpty, "no session came about")
+        precondition(!bob.received.isEmpty, "no session was established")
         bob.received = []
     }
 }
