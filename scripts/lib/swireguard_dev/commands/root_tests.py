@@ -5,7 +5,7 @@ import re
 from swireguard_dev.command_line import Parser
 from swireguard_dev.project import ROOT
 
-# A test needs root if it calls this function of Tests/LinuxIOTests/Host.swift, directly or through others.
+# A test needs root if it calls this function of Tests/LinuxIOTests/Host.swift, directly or indirectly.
 BASE = "requireRoot"
 SUITE = re.compile(r"^(?:@?\w+ )*(?:struct|class|enum|extension|actor) (\w+)", re.M)
 FUNCTION = re.compile(r"(@Test\b(?:(?!\bfunc\b|@Test\b).)*?)?\b(?:func (\w+)|(init)\()", re.S)
@@ -43,7 +43,7 @@ def main():
     for target in sorted((ROOT / "Tests").glob("*Tests")):
         tests |= {f"{target.name}.{test}" for test in
                   needing_root([path.read_text() for path in target.rglob("*.swift")])}
-    # The alternative "nothing" keeps the expression from matching everything if it is empty.
+    # An empty expression would match all tests.
     print("|".join(rf"^{re.escape(test)}\(" for test in sorted(tests)) or "^$")
 
 
