@@ -5,8 +5,8 @@ import re
 from swireguard_dev.command_line import Parser
 from swireguard_dev.project import ROOT
 
-# A test needs root if it calls this function of Tests/LinuxIOTests/Host.swift, directly or indirectly.
-BASE = "requireRoot"
+# A test needs root if it contains this check, or calls a function that does, directly or indirectly.
+CHECK = re.compile(r"#require\(\s*geteuid\(\) == 0")
 SUITE = re.compile(r"^(?:@?\w+ )*(?:struct|class|enum|extension|actor) (\w+)", re.M)
 FUNCTION = re.compile(r"(@Test\b(?:(?!\bfunc\b|@Test\b).)*?)?\b(?:func (\w+)|(init)\()", re.S)
 
@@ -24,14 +24,14 @@ def functions(text):
 def needing_root(texts):
     """`Suite/function` of the tests that need root, in the files of one target."""
     every = [function for text in texts for function in functions(text)]
-    callees = {BASE}
+    callees, calls = set(), CHECK
     while True:
-        calls = re.compile(rf"\b(?:{'|'.join(callees)})\b *[({{]")
         more = {name for _, name, is_test, body in every
                 if not is_test and name != "init" and calls.search(body)}
         if more <= callees:
             break
         callees |= more
+        calls = re.compile(rf"\b(?:{'|'.join(sorted(callees))})\b *[({{]|{CHECK.pattern}")
     whole = {suite for suite, name, _, body in every if name == "init" and calls.search(body)}
     return {f"{suite}/{name}" for suite, name, is_test, body in every
             if is_test and (suite in whole or calls.search(body))}
