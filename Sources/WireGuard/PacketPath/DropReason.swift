@@ -1,56 +1,57 @@
 import Synchronization
 
-/// Why a packet or a datagram went no further. Each is counted for the device; none is an error.
+/// Why a packet or datagram was dropped. The device counts each reason; none is an error.
 public enum DropReason: Int, CaseIterable, Sendable, BitwiseCopyable {
-    /// From the TUN: neither IPv4 nor IPv6, or with impossible lengths.
+    /// From the TUN: neither IPv4 nor IPv6, or its lengths are impossible.
     case malformedPacket
-    /// From the TUN: no peer has an allowed IP that covers the destination.
+    /// From the TUN: no peer has an allowed IP that contains the destination.
     case noPeer
-    /// From the TUN: the peer that it routes to has no endpoint yet.
+    /// From the TUN: the peer of the destination has no endpoint yet.
     case noEndpoint
-    /// From the TUN: our own datagram to the endpoint of the very peer that it routes to.
+    /// From the TUN: one of our own datagrams, routed to the peer whose endpoint it is addressed to.
     case routingLoop
-    /// From the TUN: pushed out by younger packets while no session came about.
+    /// From the TUN: newer packets replaced it before there was a session.
     case stagedOverflow
-    /// From the TUN: waited for a session until all initiations had gone unanswered.
+    /// From the TUN: staged until the last handshake attempt was not answered.
     case unanswered
-    /// From the network: wrong length, unknown type or a reserved byte that is set.
+    /// From the network: wrong length, unknown type or a nonzero reserved byte.
     case malformedMessage
     /// From the network: no keypair or handshake has this receiver index.
     case unknownIndex
-    /// From the network: the keypair is older than Reject-After-Time, or its counter at the limit.
+    /// From the network: the keypair is older than Reject-After-Time, or its counter is at the limit.
     case expiredKeypair
-    /// From the network: the tag is wrong.
+    /// From the network: the authentication tag is wrong.
     case forgedMessage
-    /// From the network: this counter came before, or lies behind the window.
+    /// From the network: the counter was received before, or is older than the replay window.
     case replayedMessage
-    /// From a peer: inside is no IP packet, or one that is longer than what carried it.
+    /// From a peer: the content is not an IP packet, or is longer than its message.
     case malformedInnerPacket
-    /// From a peer: the inner source is none of its allowed IPs.
+    /// From a peer: the inner source is not one of its allowed IPs.
     case disallowedSource
     /// From the network: the queue of handshake messages is full.
     case handshakeQueueFull
-    /// From the network: a handshake message while the device has no private key.
+    /// From the network: a handshake message, but the device has no private key.
     case noPrivateKey
     /// From the network: mac1 is wrong.
     case invalidMAC1
-    /// From the network: under load, mac2 is wrong or missing; a cookie was sent.
+    /// From the network: mac2 is wrong or missing under load. A cookie reply was sent.
     case cookieRequired
-    /// From the network: under load, the source is over its rate.
+    /// From the network: the source exceeds its rate under load.
     case overRate
-    /// From the network: a handshake message that does not authenticate, is too old or too soon.
+    /// From the network: a handshake message that is not authentic, too old or too early.
     case invalidHandshake
-    /// From a peer: one receive brought more packets than there is room for.
+    /// From a peer: one receive contained more packets than the batch can hold.
     case batchOverflow
-    /// To the network: the kernel refused a datagram in every way, or has none of its kind of address.
+    /// To the network: the kernel refused the datagram every way it was sent, or there is no socket for
+    /// its address family.
     case refusedSend
-    /// To the TUN: the kernel refused a packet, twice.
+    /// To the TUN: the kernel refused the packet twice.
     case refusedWrite
-    /// Any: the interface is down.
+    /// Any direction: the interface is down.
     case interfaceDown
 }
 
-/// How often each ``DropReason`` occurred, on any thread.
+/// The number of drops for each ``DropReason``, counted by any thread.
 @safe
 struct DropCounters: ~Copyable, @unchecked Sendable {
     private let counts: UnsafeMutablePointer<Atomic<UInt64>>
@@ -67,13 +68,13 @@ struct DropCounters: ~Copyable, @unchecked Sendable {
         unsafe counts.deallocate()
     }
 
-    /// Counts packets that went no further.
+    /// Counts dropped packets.
     func count(_ reason: DropReason, _ packets: Int = 1) {
         // A raw value is an index below the capacity.
         unsafe counts[reason.rawValue].add(UInt64(packets), ordering: .relaxed)
     }
 
-    /// How many there were for this reason.
+    /// The number of drops for a reason.
     subscript(reason: DropReason) -> UInt64 {
         unsafe counts[reason.rawValue].load(ordering: .relaxed)
     }

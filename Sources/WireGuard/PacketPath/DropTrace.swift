@@ -1,19 +1,19 @@
 import Packets
 import Synchronization
 
-/// What is written down of drops while somebody traces: the first few of each kind in a second, and
-/// of the rest their number, so that a flood of packets is no flood of lines.
+/// The drops recorded for tracing: the first few of each kind per second, and the number of the others,
+/// so that a flood of packets does not cause a flood of log lines.
 ///
-/// Off, it costs one load where a packet is dropped, and one a batch. On, a drop is a few words copied
-/// to memory that was made when tracing began. The control thread takes them out, and begins the
-/// seconds.
+/// While off, it costs one load per drop and one per batch. While on, a drop copies a few words into
+/// memory that was allocated when tracing was turned on. The control thread takes the records and starts
+/// each second.
 final class DropTrace: Sendable {
-    /// What is counted by itself: a reason, and of handshake messages each error.
+    /// What is counted separately: a reason, and for handshake messages also the error.
     struct Kind: BitwiseCopyable, Sendable {
         var reason: DropReason
         var error: HandshakeError?
 
-        /// Its number among all kinds.
+        /// The index of this kind among all kinds.
         fileprivate var index: Int {
             error.map { DropReason.allCases.count + $0.rawValue } ?? reason.rawValue
         }
@@ -21,7 +21,7 @@ final class DropTrace: Sendable {
         fileprivate static let count = DropReason.allCases.count + HandshakeError.allCases.count
     }
 
-    /// What is known of packets that went no further.
+    /// What is known of dropped packets.
     struct Record: BitwiseCopyable, Sendable {
         var kind: Kind
         var peer: PeerSlot?
@@ -31,83 +31,83 @@ final class DropTrace: Sendable {
         var packets: Int
     }
 
-    private struct Notes {
+    private struct Records {
         var records: [Record] = []
-        /// By kind: how many were written down in this second.
+        /// For each kind: the number of records in this second.
         var written: [Int] = []
-        /// By kind: how many packets were not, and what the last of them was.
+        /// For each kind: the number of packets that were not recorded, and the kind of the last one.
         var leftOut: [(kind: Kind?, packets: UInt64)] = []
     }
 
     private let tracing = Atomic<Bool>(false)
-    private let hasNews = Atomic<Bool>(false)
-    private let notes = Mutex(Notes())
+    private let hasNewRecords = Atomic<Bool>(false)
+    private let state = Mutex(Records())
 
-    /// How many of a kind are written down in a second.
+    /// The maximum number of records of a kind per second.
     static let perSecond = 10
 
-    /// Whether drops are written down.
+    /// Whether drops are recorded.
     @inline(__always)
     var isOn: Bool { tracing.load(ordering: .relaxed) }
 
-    /// Begins or ends it.
+    /// Turns recording on or off.
     func turn(on: Bool) {
         guard on != isOn else { return }
-        notes.withLock { notes in
-            notes = Notes()
+        state.withLock { state in
+            state = Records()
             guard on else { return }
-            notes.records.reserveCapacity(Kind.count * Self.perSecond)
-            notes.written = Array(repeating: 0, count: Kind.count)
-            notes.leftOut = Array(repeating: (nil, 0), count: Kind.count)
+            state.records.reserveCapacity(Kind.count * Self.perSecond)
+            state.written = Array(repeating: 0, count: Kind.count)
+            state.leftOut = Array(repeating: (nil, 0), count: Kind.count)
         }
-        hasNews.store(false, ordering: .relaxed)
+        hasNewRecords.store(false, ordering: .relaxed)
         tracing.store(on, ordering: .relaxed)
     }
 
-    /// Writes a drop down, or counts it.
+    /// Records a drop, or counts it if its kind is at the maximum.
     func write(_ record: Record) {
-        let isFirst = notes.withLock { notes in
+        let isFirst = state.withLock { state in
             let kind = record.kind.index
-            guard kind < notes.written.count else { return false }
-            guard notes.written[kind] < Self.perSecond else {
-                notes.leftOut[kind].kind = record.kind
-                notes.leftOut[kind].packets &+= UInt64(max(record.packets, 0))
+            guard kind < state.written.count else { return false }
+            guard state.written[kind] < Self.perSecond else {
+                state.leftOut[kind].kind = record.kind
+                state.leftOut[kind].packets &+= UInt64(max(record.packets, 0))
                 return false
             }
-            notes.written[kind] += 1
-            notes.records.append(record)
-            return notes.records.count == 1
+            state.written[kind] += 1
+            state.records.append(record)
+            return state.records.count == 1
         }
-        if isFirst { hasNews.store(true, ordering: .relaxed) }
+        if isFirst { hasNewRecords.store(true, ordering: .relaxed) }
     }
 
     /// Returns needed once after new records; clears the flag.
     @inline(__always)
     func takeWake() -> Wake {
-        hasNews.load(ordering: .relaxed) && hasNews.exchange(false, ordering: .relaxed)
+        hasNewRecords.load(ordering: .relaxed) && hasNewRecords.exchange(false, ordering: .relaxed)
             ? .needed : .notNeeded
     }
 
-    /// Takes what was written down.
+    /// Takes all records.
     func take() -> [Record] {
-        notes.withLock { notes in
-            guard !notes.records.isEmpty else { return [] }
-            let records = Array(notes.records)
-            notes.records.removeAll(keepingCapacity: true)
+        state.withLock { state in
+            guard !state.records.isEmpty else { return [] }
+            let records = Array(state.records)
+            state.records.removeAll(keepingCapacity: true)
             return records
         }
     }
 
-    /// Begins another second.
+    /// Starts the next second.
     ///
-    /// - Returns: what was left out of the one before.
+    /// - Returns: the number of packets of each kind that were not recorded in the last second.
     func beginSecond() -> [(Kind, UInt64)] {
-        notes.withLock { notes in
-            let leftOut = notes.leftOut.compactMap { entry in entry.kind.map { ($0, entry.packets) }
+        state.withLock { state in
+            let leftOut = state.leftOut.compactMap { entry in entry.kind.map { ($0, entry.packets) }
             }
-            for kind in notes.written.indices {
-                notes.written[kind] = 0
-                notes.leftOut[kind] = (nil, 0)
+            for kind in state.written.indices {
+                state.written[kind] = 0
+                state.leftOut[kind] = (nil, 0)
             }
             return leftOut
         }
@@ -115,7 +115,7 @@ final class DropTrace: Sendable {
 }
 
 extension SharedState {
-    /// Counts packets that went no further, and writes them down if somebody traces.
+    /// Counts dropped packets, and records them while tracing is on.
     func drop(
         _ reason: DropReason, _ error: HandshakeError? = nil, packets: Int = 1,
         peer: PeerSlot? = nil, index: ReceiverIndex? = nil, remote: SocketAddress? = nil,

@@ -1,18 +1,18 @@
-/// Lets through so many a second on the average, and so many at once.
+/// A rate limit with bursts.
 struct TokenBucket {
     private let cost: UInt64
     private let capacity: UInt64
     private var tokens: UInt64
     private var last = Instant(nanoseconds: 0)
 
-    /// A full bucket. Tokens are nanoseconds: one passage costs 1 s ÷ `perSecond`.
+    /// Makes a full bucket. Tokens are nanoseconds: each event costs 1 s ÷ `perSecond`.
     init(perSecond: UInt64, burst: UInt64) {
         cost = 1_000_000_000 / perSecond
         capacity = cost * burst
         tokens = capacity
     }
 
-    /// Whether one more may pass now.
+    /// Takes the tokens of one event; false if there are too few.
     mutating func take(now: Instant) -> Bool {
         let elapsed = min(now.since(last).nanoseconds, capacity)
         last = max(last, now)
@@ -23,8 +23,8 @@ struct TokenBucket {
     }
 }
 
-/// Cheap numbers that keep timers of different peers apart; no secret depends on them (xorshift64*,
-/// Marsaglia 2003 and Vigna 2016).
+/// A fast pseudorandom generator for timer jitter (xorshift64*; Marsaglia 2003, Vigna 2016). It is not
+/// for secrets.
 struct JitterSource {
     private var state: UInt64
 
@@ -32,7 +32,7 @@ struct JitterSource {
         state = seed | 1
     }
 
-    /// An interval below ``Constants/maximumJitter``.
+    /// An interval of at most ``Constants/maximumJitter``.
     mutating func next() -> Interval {
         state ^= state >> 12
         state ^= state << 25

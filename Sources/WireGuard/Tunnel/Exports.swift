@@ -1,4 +1,4 @@
-// What appears in the public face of this module, so that `import WireGuard` is enough.
+// The types of other modules in this module's public API, so that `import WireGuard` is sufficient.
 @_exported import struct Packets.AddressText
 @_exported import enum Packets.IPAddress
 @_exported import struct Packets.IPPrefix

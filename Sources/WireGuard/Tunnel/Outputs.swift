@@ -1,4 +1,4 @@
-/// Values that wait to be taken, in order.
+/// A queue of outputs until the owner of a ``Tunnel`` takes them.
 struct Outputs<Element> {
     private var elements: [Element] = []
     private var first = 0
@@ -11,7 +11,7 @@ struct Outputs<Element> {
         guard first < elements.count else { return nil }
         let element = elements[first]
         first += 1
-        // The memory of what was taken is kept only while it is a small part.
+        // Taken elements keep their memory only while they are a small part of the array.
         if first == elements.count {
             elements = []
             first = 0
