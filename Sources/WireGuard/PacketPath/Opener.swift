@@ -2,15 +2,15 @@ import Packets
 import Synchronization
 import WireGuardCrypto
 
-/// One thread's way in: from received datagrams to packets for the TUN.
+/// The inbound half of the packet path, for one worker: from received datagrams to packets for the TUN.
 ///
-/// ``open(_:count:in:into:now:)`` takes a received batch: handshake messages go to the control
-/// thread's queue, transport data is gathered in runs of one keypair and one sender, opened in place,
-/// and checked in the kernel's order: key age and counter, tag, replay window, then endpoint and
-/// timers, then what is inside, then whether its source belongs to the peer. What passes is handed to
-/// the coalescer where it lies.
+/// ``open(_:count:in:into:now:)`` takes a received batch. Handshake messages go to the control thread's
+/// queue. Transport data is gathered into runs of one keypair and one sender, opened in place, and
+/// checked in the kernel's order: key age and counter, tag, replay window; then endpoint and timers are
+/// updated; then the content and its source are checked. The coalescer gets the packets that pass, in
+/// place.
 package struct Opener: ~Copyable {
-    /// What messages must share to be opened together.
+    /// What messages must have in common to be opened together.
     struct Run: BitwiseCopyable {
         var keypair = SharedPeer.noKeypair
         var remote = SocketAddress(address: .v4(IPv4Address(bits: 0)), port: 0)
@@ -26,10 +26,10 @@ package struct Opener: ~Copyable {
     private var run = Run()
     private var wake = Wake.notNeeded
 
-    /// Most packets that are opened at once.
+    /// The maximum number of packets that are opened together.
     private static let maximumRun = 128
 
-    /// Makes the way in of one thread, which holds `gate` while it looks at shared state.
+    /// Creates the opener of one worker, which reads the shared tables under `gate`.
     package init(shared: SharedState, gate: SharedState.Gate) {
         self.shared = shared
         self.gate = SharedState.HeldGate(gate)
@@ -37,7 +37,7 @@ package struct Opener: ~Copyable {
             repeating: AEADPacket(offset: 0, length: 0, counter: 0), count: Self.maximumRun)
     }
 
-    /// Opens a batch and appends what is for the TUN to `coalescer`, which the owner finishes.
+    /// Opens a batch and appends its packets to `coalescer`; the caller then calls `finish` on that.
     ///
     /// - Returns: whether the control thread must be woken.
     package mutating func open(
@@ -60,7 +60,7 @@ package struct Opener: ~Copyable {
     /// Returns needed once after new drop records. The result of ``open(_:count:in:into:now:)`` includes it.
     package func takeWakeForDrops() -> Wake { shared.takeWakeForDrops() }
 
-    /// The TUN refused packets.
+    /// Counts packets that the TUN refused.
     package func countRefusedWrites(_ packets: Int) {
         shared.drop(.refusedWrite, packets: packets)
     }
@@ -84,7 +84,7 @@ package struct Opener: ~Copyable {
                 receiver = data.receiver
                 counter = data.counter
             case .handshake(let handshake):
-                // While down too: the control thread may be about to learn that we are up.
+                // Also while down: the control thread may be about to bring the device up.
                 queue(handshake, message)
                 continue
             case nil:
@@ -164,7 +164,7 @@ package struct Opener: ~Copyable {
         deliver(slot, in: &buffer, into: &coalescer, tables, now: now)
     }
 
-    // Apart, lest a reference to the path be counted: the span is an access to `packets` alone.
+    // A static function: the span accesses only `packets`, so the shared state is not retained.
     private static func open(
         _ packets: inout FixedArray<AEADPacket>, _ count: Int, in buffer: inout MutableRawSpan,
         _ aead: AEADImplementation, _ tables: borrowing SharedTables, keypair: UInt32
@@ -174,7 +174,7 @@ package struct Opener: ~Copyable {
             &span, in: &buffer, key: tables.keypairs[keypair].receiving, using: aead)
     }
 
-    /// Clears `isAuthentic` of what came before; tells how many are left.
+    /// Clears `isAuthentic` of replayed packets, and returns the number of authentic packets left.
     private mutating func refuseReplays(_ tables: borrowing SharedTables) -> Int {
         var accepted = 0
         var forged = 0
@@ -199,7 +199,7 @@ package struct Opener: ~Copyable {
         return accepted
     }
 
-    /// Packets of the run go no further.
+    /// Drops packets of the run.
     private func drop(
         _ reason: DropReason, packets: Int = 1, inner: IPAddress? = nil,
         _ tables: borrowing SharedTables
@@ -209,8 +209,8 @@ package struct Opener: ~Copyable {
             index: tables.keypairs[run.keypair].localIndex, remote: run.remote, inner: inner)
     }
 
-    /// Endpoint, key confirmation, key age and timers, once for a run, as the kernel does for each
-    /// authentic packet.
+    /// Updates endpoint, key confirmation, key age and timers, once per run; the kernel does the same for
+    /// each authentic packet.
     private mutating func noteReceived(
         _ slot: PeerSlot, _ tables: borrowing SharedTables, now: Instant
     ) {
@@ -221,8 +221,7 @@ package struct Opener: ~Copyable {
         if tables.peers[slot.rawValue].confirm(run.keypair) {
             wake |= shared.request(.keyConfirmed, of: slot, in: tables)
         }
-        // It is the key that would send whose age counts (kernel, keep_key_fresh): what still comes
-        // in under an old one is no reason.
+        // The age of the sending key counts, not that of the receiving key (kernel, keep_key_fresh).
         let current = tables.peers[slot.rawValue].current.load(ordering: .acquiring)
         if current != SharedPeer.noKeypair,
             tables.keypairs[current].takeRekeyOnReceive(now: now)
@@ -244,7 +243,7 @@ package struct Opener: ~Copyable {
         var byteCount = 0
         var hasData = false
         var refused = 0
-        // Most packets of a run have the source of the one before.
+        // Most packets of a run have the same source as the one before.
         var known: IPAddress?
         for index in 0..<packetCount where packets[index].isAuthentic {
             let packet = packets[index]
@@ -272,7 +271,7 @@ package struct Opener: ~Copyable {
                 known = source
             }
             byteCount += messageLength
-            // More packets in one batch than the kernel ever joins: a bound, not a case.
+            // The kernel never joins this many packets; the check only guards the bound.
             guard !coalescer.isFull else {
                 drop(.batchOverflow, tables)
                 continue

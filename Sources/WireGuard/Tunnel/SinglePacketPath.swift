@@ -1,7 +1,6 @@
 import Packets
 
-/// The two ways of packets through a ``Tunnel``, one packet at a time, with the buffers that they
-/// are sealed and opened in.
+/// Both halves of the packet path for a ``Tunnel``, one packet at a time, with their buffers.
 struct SinglePacketPath: ~Copyable {
     private var sealer: Sealer
     private var opener: Opener
@@ -9,7 +8,7 @@ struct SinglePacketPath: ~Copyable {
     private var buffer = PacketBuffer(byteCount: Self.bufferByteCount)
     private var bounceBuffer = PacketBuffer(byteCount: Sealer.bounceByteCount)
 
-    /// Any packet, which is below 64 KiB, and what a message adds to it.
+    /// Room for the longest packet, 64 KiB, and for the overhead of its message.
     private static let bufferByteCount = 68 << 10
 
     init(shared: SharedState, gate: SharedState.Gate, jitterSeed: UInt64) {
@@ -17,7 +16,7 @@ struct SinglePacketPath: ~Copyable {
         opener = Opener(shared: shared, gate: gate)
     }
 
-    /// Seals one packet, or answers it with an ICMP error.
+    /// Seals a packet, or answers it with an ICMP error.
     mutating func seal(
         _ packet: RawSpan, to datagrams: inout Outputs<Tunnel.Datagram>,
         bouncing packets: inout Outputs<[UInt8]>, now: ObservedInstant
@@ -42,15 +41,14 @@ struct SinglePacketPath: ~Copyable {
         return wake
     }
 
-    /// Opens one datagram; `message` says where it came from.
+    /// Opens a datagram, with the addresses of `message`.
     mutating func open(
         _ datagram: RawSpan, _ message: UDPArrival<SegmentRange>,
         to packets: inout Outputs<[UInt8]>,
         now: ObservedInstant
     ) -> Wake {
         var message = message
-        // What is longer than any datagram is cut: as data its tag is wrong then, and anything else
-        // has a length of its own.
+        // Longer than any datagram: truncated data has a wrong tag, and other messages have a fixed length.
         message.bytes.length = min(datagram.byteCount, buffer.byteCount)
         defer { coalescer.removeAll() }
         let wake = opener.openOne(
@@ -93,7 +91,7 @@ extension Opener {
 }
 
 extension RawSpan {
-    /// A copy of `count` bytes from `offset` on, which the span has to hold.
+    /// A copy of `count` bytes from `offset`, which must be in bounds.
     fileprivate func copied(_ offset: Int, _ count: Int) -> [UInt8] {
         var copy = [UInt8](repeating: 0, count: count)
         var span = copy.mutableSpan

@@ -2,41 +2,73 @@ import Packets
 import Synchronization
 import WireGuardCrypto
 
-/// A whole WireGuard interface as a value machine: packets and datagrams go in, datagrams and packets
-/// come out. It has no socket, no clock and no thread; whoever owns it brings those.
+/// A WireGuard interface without sockets, clocks and threads: packets and datagrams are its inputs and
+/// outputs.
 ///
-/// Inputs are the methods that begin with `handle`, and the configuration; each is told what time it
-/// is. After any of them take the outputs, ``nextDatagram()`` and ``nextPacket()``, until both are
-/// nil, and see to it that ``handleTimeout(now:)`` is called at ``nextTimeout``:
+/// A packet is a whole IPv4 or IPv6 packet of the application. A datagram is the payload of one UDP
+/// datagram on the network. Inputs are the `configure`, `handlePacket`, `handleDatagram` and
+/// ``handleTimeout(now:)`` methods; each takes the current time as a ``Moment``. After each input, take all
+/// outputs from ``nextDatagram()`` and ``nextPacket()``, and call ``handleTimeout(now:)`` at ``nextTimeout``:
 ///
 ///     let tunnel = Tunnel()
 ///     try tunnel.configure(
 ///         """
-///         private_key=…64 digits…
-///         public_key=…64 digits…
+///         private_key=…64 hexadecimal digits…
+///         public_key=…64 hexadecimal digits…
 ///         endpoint=192.0.2.1:51820
 ///         allowed_ip=10.0.0.0/24
-///         """, now: clock.now)
-///     tunnel.bringUp(now: clock.now)
+///         """, now: readClocks())
+///     tunnel.bringUp(now: readClocks())
 ///     while true {
 ///         switch wait(for: [tun, socket], until: tunnel.nextTimeout) {
 ///         case .packet(let bytes):
-///             tunnel.handlePacket(bytes, now: clock.now)
+///             tunnel.handlePacket(bytes, now: readClocks())
 ///         case .datagram(let bytes, let remote):
-///             tunnel.handleDatagram(bytes, from: remote, now: clock.now)
+///             tunnel.handleDatagram(bytes, from: remote, now: readClocks())
 ///         case .timeout:
-///             tunnel.handleTimeout(now: clock.now)
+///             tunnel.handleTimeout(now: readClocks())
 ///         }
 ///         while let datagram = tunnel.nextDatagram() { socket.send(datagram.bytes, to: datagram.remote) }
 ///         while let packet = tunnel.nextPacket() { tun.write(packet) }
 ///     }
 ///
-/// One thread at a time calls it. A packet is a whole IPv4 or IPv6 packet, a datagram the payload of
-/// one UDP datagram. What cannot be carried is dropped and counted, see ``drops(_:)``; nothing that
-/// comes in is an error.
+/// No packet or datagram can cause an error or trap: the tunnel drops what it cannot carry and counts it,
+/// see ``drops(_:)``.
+///
+/// A tunnel is not thread-safe. Call it from one thread at a time.
+///
+/// ## Topics
+///
+/// ### Configuration
+///
+/// - ``init(random:)``
+/// - ``bringUp(now:)``
+/// - ``takeDown()``
+/// - ``isUp``
+/// - ``mtu``
+/// - ``listenPort``
+/// - ``firewallMark``
+/// - ``forgetSources()``
+///
+/// ### Inputs and outputs
+///
+/// - ``handleTimeout(now:)``
+/// - ``nextTimeout``
+/// - ``nextDatagram()``
+/// - ``nextPacket()``
+/// - ``Datagram``
+///
+/// ### State
+///
+/// - ``peers``
+/// - ``peer(_:)``
+/// - ``drops(_:)``
+/// - ``write(to:)``
+/// - ``isTracing``
+/// - ``nextEvent()``
 public final class Tunnel {
     let device: Device
-    private var lanes: SinglePacketPath
+    private var packetPath: SinglePacketPath
     private var datagrams = Outputs<Datagram>()
     private var packets = Outputs<[UInt8]>()
     private var events = Outputs<TraceEvent>()
@@ -45,21 +77,27 @@ public final class Tunnel {
     /// handshake message.
     public typealias Datagram = UDPTransmit<[UInt8]>
 
-    /// Makes an interface that is down and has neither a key nor peers.
+    /// Makes an interface that is down, without a private key and without peers.
     ///
-    /// - Parameter random: where keys, indices and jitter come from; anything but the default is for
-    ///   tests.
+    /// - Parameter random: the source of keys, indices and jitter. Pass another one only in tests.
     public init(random: any RandomSource = SystemRandom()) {
         var random = random
         let seed = random.nextUInt64()
         device = Device(random: random)
-        lanes = SinglePacketPath(
+        packetPath = SinglePacketPath(
             shared: device.shared, gate: device.shared.makeGate(), jitterSeed: seed)
     }
 
     // MARK: Configuration
 
-    /// Applies a change as a whole, or nothing of it.
+    /// Applies a change, completely or not at all.
+    ///
+    /// If the change sets a listen port, bind the socket to ``listenPort`` afterwards.
+    ///
+    /// - Parameters:
+    ///   - change: the settings to change; others stay as they are.
+    ///   - now: the current time.
+    /// - Throws: ``ConfigurationError`` if the change would exceed a limit. Nothing has changed then.
     public func configure(
         _ change: borrowing ConfigurationChange, now: Moment
     ) throws(ConfigurationError) {
@@ -85,18 +123,22 @@ public final class Tunnel {
         try configure(ConfigurationChange(parsing: text), now: now)
     }
 
-    /// Writes the configuration, with counters and handshake times, as the answer to a `get=1`.
+    /// Writes the configuration, the counters and the handshake times, as the answer to `get=1` of the
+    /// configuration protocol.
+    ///
+    /// The answer contains the private key and the preshared keys.
     public func write(to writer: inout UAPIWriter) {
         device.write(to: &writer)
     }
 
-    /// The interface comes up: timers run, and peers with a persistent keepalive are sent to.
+    /// Brings the interface up: starts the timers, and sends to peers that have a persistent keepalive.
     public func bringUp(now: Moment) {
         device.bringUp(at: now)
         work(.needed, now: now)
     }
 
-    /// The interface goes down: session keys are wiped, packets that wait are dropped, no timer runs.
+    /// Takes the interface down: wipes the session keys, drops staged packets and stops the timers. The
+    /// configuration stays.
     public func takeDown() {
         device.bringDown()
         collect()
@@ -105,51 +147,62 @@ public final class Tunnel {
     /// Whether the interface is up.
     public var isUp: Bool { device.isUp }
 
-    /// The longest packet, in bytes; longer ones are carried but not padded. 1420 unless set.
+    /// The MTU of the interface in bytes, 1420 by default. Padding does not exceed it; longer packets are
+    /// carried too, without padding.
     public var mtu: Int {
         get { device.shared.mtu.load(ordering: .relaxed) }
         set { device.setMTU(newValue) }
     }
 
-    /// The UDP port that the owner's socket is bound to, 0 for none. A set of `listen_port` changes
-    /// it; then it is for the owner to bind that port.
+    /// The UDP port of the owner's socket, 0 for none.
+    ///
+    /// Set it after binding the socket. Configuring `listen_port` changes it too; the owner must then bind
+    /// the new port.
     public var listenPort: UInt16 {
         get { device.shared.listenPort.load(ordering: .relaxed) }
         set { device.setListenPort(newValue) }
     }
 
-    /// The mark that outgoing datagrams are to have, 0 for none.
+    /// The firewall mark for the owner's socket (`SO_MARK` on Linux), 0 for none.
     public var firewallMark: UInt32 { device.firewallMark }
 
-    /// Routes or addresses of the system changed: sources learnt before are not used any more.
+    /// Forgets the local source addresses learnt so far. Call it when routes or addresses of the system
+    /// change.
     public func forgetSources() {
         device.clearSources()
     }
 
     // MARK: Inputs
 
-    /// Takes an IP packet from the application's side, to be sealed and sent to the peer that its
-    /// destination belongs to.
+    /// Takes a packet from the application, and seals it for the peer whose allowed IPs contain its
+    /// destination.
+    ///
+    /// Without a session, the packet is staged and a handshake starts. Without a peer or an endpoint, it
+    /// is dropped, and ``nextPacket()`` returns an ICMP error, at a limited rate.
+    ///
+    /// - Parameters:
+    ///   - packet: a whole IPv4 or IPv6 packet.
+    ///   - now: the current time.
     public func handlePacket(_ packet: RawSpan, now: Moment) {
         noteTime(now)
-        let wake = lanes.seal(packet, to: &datagrams, bouncing: &packets, now: now.instant)
+        let wake = packetPath.seal(packet, to: &datagrams, bouncing: &packets, now: now.instant)
         work(wake, now: now)
     }
 
-    /// Takes an IP packet from the application's side.
+    /// Takes a packet from the application, like ``handlePacket(_:now:)-(RawSpan,_)``.
     public func handlePacket(_ packet: [UInt8], now: Moment) {
         // Bytes have no padding.
         handlePacket(unsafe packet.span.bytes, now: now)
     }
 
-    /// Takes a datagram from the network.
+    /// Takes a datagram from the network: opens it if it carries a packet, or handles its handshake message.
     ///
     /// - Parameters:
-    ///   - datagram: its payload.
-    ///   - remote: where it came from.
-    ///   - source: the local end that it came to, which the answers will leave from.
-    ///   - trafficClass: its TOS or traffic class, whose ECN bits go on inside.
-    ///   - now: the time.
+    ///   - datagram: the UDP payload.
+    ///   - remote: the address and port that it came from.
+    ///   - source: the local address that it arrived at. Datagrams to this peer are then sent from it.
+    ///   - trafficClass: its TOS or traffic class. The ECN bits are copied to the packet inside (RFC 6040).
+    ///   - now: the current time.
     public func handleDatagram(
         _ datagram: RawSpan, from remote: SocketAddress, to source: SourceAddress? = nil,
         trafficClass: UInt8 = 0, now: Moment
@@ -157,11 +210,11 @@ public final class Tunnel {
         let message = UDPArrival(
             bytes: SegmentRange(), remote: remote, source: source, trafficClass: trafficClass)
         noteTime(now)
-        let wake = lanes.open(datagram, message, to: &packets, now: now.instant)
+        let wake = packetPath.open(datagram, message, to: &packets, now: now.instant)
         work(wake, now: now)
     }
 
-    /// Takes a datagram from the network.
+    /// Takes a datagram from the network, like ``handleDatagram(_:from:to:trafficClass:now:)-(RawSpan,_,_,_,_)``.
     public func handleDatagram(
         _ datagram: [UInt8], from remote: SocketAddress, to source: SourceAddress? = nil,
         trafficClass: UInt8 = 0, now: Moment
@@ -172,17 +225,19 @@ public final class Tunnel {
             now: now)
     }
 
-    /// Does what is due; to be called at ``nextTimeout``, earlier or later does no harm.
+    /// Does what is due: sends keepalives and handshakes, wipes old keys.
+    ///
+    /// Call it at ``nextTimeout``. A call at any other time is harmless.
     public func handleTimeout(now: Moment) {
         work(.needed, now: now)
     }
 
-    /// The lanes and the device are one thread here: what time it is, all of them know from the first.
+    /// Passes a reading to the device too, so that it and the packet path notice a clock step together.
     private func noteTime(_ now: Moment) {
         device.steady(now.instant)
     }
 
-    /// Lets the device work if a packet gave it work; here the caller is the control thread too.
+    /// Does the device's work if there is some: the caller is the control thread too.
     private func work(_ wake: Wake, now: Moment) {
         if wake == .needed {
             while device.handleWork(at: now) {}
@@ -201,48 +256,52 @@ public final class Tunnel {
 
     // MARK: Outputs
 
-    /// When ``handleTimeout(now:)`` is to be called, nil for not at all.
+    /// When to call ``handleTimeout(now:)``, as a reading of the clock of ``Moment/instant``; nil if no
+    /// timer is pending.
+    ///
+    /// Read it again after each input.
     public var nextTimeout: ObservedInstant? { device.nextDeadline }
 
-    /// The next datagram to send, nil if there is none.
+    /// Takes the next datagram to send, nil if there is none.
     public func nextDatagram() -> Datagram? {
         datagrams.next()
     }
 
-    /// The next packet for the application's side: one that a peer sent, or an ICMP error about one
-    /// that no peer takes.
+    /// Takes the next packet for the application, nil if there is none: a packet from a peer, or an ICMP
+    /// error for a packet that could not be routed.
     public func nextPacket() -> [UInt8]? {
         packets.next()
     }
 
-    // MARK: Observation
+    // MARK: State
 
-    /// What is known of a peer, with its counters; nil if there is no such peer.
+    /// The configuration and the counters of a peer, nil if there is no such peer.
     public func peer(_ publicKey: PublicKey) -> PeerSnapshot? {
         device.peersByKey[publicKey].map { device.snapshot(of: $0) }
     }
 
-    /// The keys of all peers, in the order in which they were added.
+    /// The public keys of all peers, in the order they were added.
     public var peers: [PublicKey] { device.orderedPeers().map(\.publicKey) }
 
-    /// How many packets and datagrams went no further for a reason.
+    /// The number of packets and datagrams that were dropped for a reason.
     public func drops(_ reason: DropReason) -> UInt64 {
         device.drops(reason)
     }
 
-    /// Whether ``nextEvent()`` is told what happens.
+    /// Whether events are recorded for ``nextEvent()``; false by default.
     public var isTracing: Bool {
         get { device.isTracing }
         set { device.isTracing = newValue }
     }
 
-    /// The next thing that happened, nil if there is none. While ``isTracing`` someone has to ask,
-    /// as events are kept until then.
+    /// Takes the next recorded event, nil if there is none.
+    ///
+    /// Events are kept until they are taken, so take them regularly while ``isTracing`` is true.
     public func nextEvent() -> TraceEvent? {
         events.next()
     }
 
-    /// Whether it is under load whatever waits, for tests.
+    /// Makes the device behave as under load, for tests.
     package var isForcedUnderLoad: Bool {
         get { device.load.isForced }
         set { device.load.isForced = newValue }

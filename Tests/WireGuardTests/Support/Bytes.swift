@@ -2,7 +2,7 @@ import LinuxIO
 import Packets
 import WireGuard
 
-/// Calls `body` with the bytes of a text.
+/// Calls `body` with the UTF-8 bytes of a string.
 func withBytes<Result: ~Copyable>(_ text: String, _ body: (RawSpan) -> Result) -> Result {
     withBytes(Array(text.utf8), body)
 }
@@ -37,7 +37,7 @@ func array(_ bytes: RawSpan) -> [UInt8] {
 }
 
 extension IPPrefix {
-    /// The prefix that a literal says, which has to be right.
+    /// Parses a literal that must be a valid prefix.
     init(_ text: String) {
         guard let prefix = withBytes(text, { IPPrefix(parsing: $0) }) else {
             preconditionFailure("\(text) is no prefix")
@@ -47,7 +47,7 @@ extension IPPrefix {
 }
 
 extension IPAddress {
-    /// The address that a literal says, which has to be right.
+    /// Parses a literal that must be a valid address.
     init(_ text: String) {
         guard let address = withBytes(text, { IPAddress(parsing: $0) }) else {
             preconditionFailure("\(text) is no address")
@@ -73,7 +73,7 @@ extension ObservedInstant {
     var steady: Instant { Instant(nanoseconds: nanoseconds) }
 }
 
-/// Random numbers that are the same in each run (SplitMix64).
+/// A pseudorandom generator with the same numbers in each run (SplitMix64).
 struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
@@ -90,12 +90,12 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// A number that is greater in a long run: `scripts/test --long` sets the variable.
+/// Returns a larger number in long test runs; `scripts/test --long` sets the variable.
 func scaled(long: Int, short: Int) -> Int {
     Environment.value("SWIREGUARD_TEST_LONG") == "1" ? long : short
 }
 
-/// A number that is smaller in debug builds, where everything takes fifty times as long.
+/// Returns a smaller number in debug builds, which are fifty times slower.
 func scaled(release: Int, debug: Int) -> Int {
     #if DEBUG
         debug

@@ -1,7 +1,7 @@
 import Testing
 
-/// Expects a value that was found by mutating something or by asking what cannot be copied, neither
-/// of which `#expect` can do.
+/// Expects a value whose computation mutates something or uses a noncopyable value, which `#expect` cannot
+/// do.
 func expect<Value: Equatable>(
     _ value: Value, is expected: Value, _ comment: Comment? = nil,
     sourceLocation: SourceLocation = #_sourceLocation

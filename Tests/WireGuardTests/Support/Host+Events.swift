@@ -2,21 +2,21 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-// What a host's trace tells, counted.
+// Counts of trace events.
 extension Host {
-    /// Initiations to a host: those on demand, or those that repeat one.
+    /// The number of initiations to a host: those on demand, or the retries.
     func initiations(to other: Host, isRetry: Bool = false) -> Int {
         causes(to: other).count { $0.isRetry == isRetry }
     }
 
-    /// Why initiations were sent to a host, oldest first.
+    /// The causes of the initiations to a host, oldest first.
     func causes(to other: Host) -> [InitiationCause] {
         events.compactMap {
             if case .initiationSent(other.publicKey, _, let cause) = $0 { cause } else { nil }
         }
     }
 
-    /// Responses of a host that made a session.
+    /// The number of responses of a host that created a session.
     func responses(of other: Host) -> Int {
         events.count {
             guard case .responseConsumed(other.publicKey, _, let remote) = $0 else { return false }
@@ -24,21 +24,21 @@ extension Host {
         }
     }
 
-    /// How often another keypair began to send to a host.
+    /// How often the sending keypair for a host changed.
     func rotations(for other: Host) -> Int {
         events.count {
             if case .keypairRotated(other.publicKey, _) = $0 { true } else { false }
         }
     }
 
-    /// Cookies that a host sent and that were taken.
+    /// The number of cookies from a host that were accepted.
     func cookies(of other: Host) -> Int {
         events.count {
             if case .cookieReplyConsumed(other.publicKey, _) = $0 { true } else { false }
         }
     }
 
-    /// What went no further for a reason.
+    /// The drops for a reason.
     func drops(_ reason: DropReason, _ error: HandshakeError? = nil) -> [Drop] {
         events.compactMap {
             guard case .dropped(let drop) = $0, drop.reason == reason else { return nil }

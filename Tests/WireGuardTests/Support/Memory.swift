@@ -1,7 +1,7 @@
 import Glibc
 
-/// The pages of 4 KiB of this process that lie in memory and are its own: those of files come and go
-/// with what else the machine does. To be asked in a process of its own, as tests run beside each other.
+/// The number of resident 4 KiB pages of this process, without file pages, which depend on the rest of the
+/// system. Tests run in parallel, so call it in a process of its own.
 func residentPages() -> Int {
     let descriptor = unsafe open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
     precondition(descriptor >= 0)

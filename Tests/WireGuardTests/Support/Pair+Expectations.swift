@@ -6,7 +6,7 @@ import WireGuardTestSupport
 @testable import WireGuard
 
 extension Pair {
-    /// Whether one packet gets through each way now.
+    /// Whether a packet arrives in each direction.
     func isAlive() -> Bool {
         alice.received = []
         bob.received = []
@@ -17,7 +17,7 @@ extension Pair {
         return bob.received.count == 1 && alice.received.count == 1
     }
 
-    /// Lets Alice send numbered packets, `interval` apart.
+    /// Sends numbered packets from Alice, `interval` apart.
     func stream(_ numbers: Range<Int>, every interval: Interval) {
         for number in numbers {
             alice.send(
@@ -29,17 +29,17 @@ extension Pair {
 }
 
 extension Host {
-    /// The numbers of the IPv4 packets that came in.
+    /// The numbers of the IPv4 packets received.
     var receivedNumbers: [Int] {
         received.map { Int(InnerPacket.identification(of: $0)) }
     }
 
-    /// The keypairs and handshakes that messages may name.
+    /// The number of receiver indices in use, for keypairs and handshakes.
     var indexCount: Int {
         tunnel.device.tables.indices.count + tunnel.device.handshakes.count
     }
 
-    /// The keypair that sends to a peer.
+    /// Calls `body` with the keypair that sends to a peer.
     func withCurrentKeypair(to other: Host, _ body: (borrowing Keypair) -> Void) {
         guard let slot = tunnel.device.peersByKey[other.publicKey]?.keypairs.current else {
             Issue.record("\(name) has no session")
@@ -61,14 +61,14 @@ extension Host {
         }
     }
 
-    /// How many of its events are this one.
+    /// The number of events equal to this one.
     func count(_ event: TraceEvent) -> Int {
         events.count { $0 == event }
     }
 }
 
 extension Network {
-    /// What hosts sent while `body` ran.
+    /// The datagrams sent during `body`.
     func seen(during body: () -> Void) -> [Capture] {
         let before = eve.seen.count
         body()
@@ -77,11 +77,11 @@ extension Network {
 }
 
 extension Interval {
-    /// In seconds, for people.
+    /// The interval in seconds.
     var inSeconds: Double { Double(nanoseconds) / 1e9 }
 }
 
-/// The MACs of a forged handshake message, for a receiver whose public key everybody knows.
+/// A forged handshake message with valid MACs, for which the public key of the receiver is enough.
 func signed(_ message: [UInt8], for receiver: PublicKey) -> [UInt8] {
     var message = message
     var cookie = LatestCookie(publicKey: receiver)

@@ -1,6 +1,6 @@
 import LinuxIO
 
-/// Runs `body` on `count` threads of the system and `work` on this one, and waits for all of them.
+/// Calls `body` on `count` new threads and `work` on this one, then joins the threads.
 func withThreads(
     _ count: Int, _ body: @escaping @Sendable (Int) -> Void, meanwhile work: () -> Void
 ) throws {

@@ -4,8 +4,8 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-/// The batch paths as the daemon's workers use them, between a pair that has a session.
-@Suite("Batches out and in")
+/// `Sealer` and `Opener` with batches, as a worker uses them, between two hosts with a session.
+@Suite("Batches, sealed and opened")
 struct BatchTests {
     let network = Network()
     let pair: Pair
@@ -15,7 +15,7 @@ struct BatchTests {
         pair.connect()
     }
 
-    /// What a batch of packets from Alice becomes.
+    /// The outputs for a batch of packets from Alice.
     struct Sealed {
         var transmits: [UDPTransmit<SegmentRange>] = []
         var bytes: [UInt8] = []
@@ -23,12 +23,12 @@ struct BatchTests {
     }
 
     func seal(_ packets: [[UInt8]], segmented: Bool = true) -> Sealed {
-        var sealer = makeOutbound()
+        var sealer = makeSealer()
         sealer.usesSegmentation = segmented
         return seal(packets, by: &sealer)
     }
 
-    func makeOutbound() -> Sealer {
+    func makeSealer() -> Sealer {
         let shared = pair.alice.tunnel.device.shared
         return Sealer(shared: shared, gate: shared.makeGate(), jitterSeed: 1)
     }
@@ -55,7 +55,7 @@ struct BatchTests {
         return sealed
     }
 
-    /// What Bob makes of a buffer of datagrams.
+    /// The packets that Bob opens from a buffer of datagrams.
     func open(
         _ bytes: [UInt8], _ messages: [UDPArrival<SegmentRange>], room: Int = 256
     ) -> [[UInt8]] {
@@ -88,7 +88,7 @@ struct BatchTests {
         InnerPacket.udp4(from: 1, to: 2, byteCount: 500, identification: $0)
     }
 
-    @Test("packets of one length are one segmented send, and come out one by one")
+    @Test("packets of one length become one segmented send, and are opened one by one")
     func run() {
         let sealed = seal(equal + [InnerPacket.udp4(from: 1, to: 2, byteCount: 100)])
         #expect(sealed.transmits.count == 1)
@@ -100,7 +100,7 @@ struct BatchTests {
         #expect(opened.count == 6)
     }
 
-    @Test("without segmentation each is a send of its own")
+    @Test("without segmentation, each packet is a send of its own")
     func unsegmented() {
         let sealed = seal(equal, segmented: false)
         #expect(sealed.transmits.count == 5)
@@ -111,9 +111,10 @@ struct BatchTests {
         #expect(open(sealed.bytes, sealed.transmits.map(message)) == equal)
     }
 
-    @Test("a delivery is known to be UDP", arguments: [UInt8(1), 6, 17, 44])
+    @Test(
+        "holdsDatagrams is true for UDP and for IPv6 fragments", arguments: [UInt8(1), 6, 17, 44])
     func datagrams(protocolNumber: UInt8) {
-        var sealer = makeOutbound()
+        var sealer = makeSealer()
         for packet in [equal[0], InnerPacket.udp6(from: 1, to: 2)] {
             _ = seal([packet], by: &sealer)
             let isOfDatagram = sealer.holdsDatagrams
@@ -122,14 +123,14 @@ struct BatchTests {
             _ = seal([other], by: &sealer)
             let isOfOther = sealer.holdsDatagrams
             #expect(isOfDatagram)
-            // 44 is a fragment: IPv4 does not use it.
+            // 44 is the fragment header of IPv6.
             #expect(isOfOther == (protocolNumber == 17 || protocolNumber == 44))
         }
     }
 
-    @Test("a refusal of segments by a device, or by the path to a peer, counts for ten seconds")
+    @Test("after a device or a path refuses segments, none are sent for ten seconds")
     func refusedSegments() throws {
-        var sealer = makeOutbound()
+        var sealer = makeSealer()
         let peer = try #require(seal(equal, by: &sealer).transmits[0].peer)
         for isOfPath in [false, true] {
             let now = pair.alice.now.instant
@@ -146,10 +147,10 @@ struct BatchTests {
         }
         sealer.stopSegmentation(to: peer, now: pair.alice.now.instant)
         pair.alice.tunnel.device.clearSources()
-        #expect(seal(equal, by: &sealer).transmits.count == 1, "another path may take them")
+        #expect(seal(equal, by: &sealer).transmits.count == 1, "another path may accept segments")
     }
 
-    @Test("another mark, another length or another peer begins a new send; nobody's bounces")
+    @Test("a different ECN mark, length or peer starts a new send; a packet without a peer bounces")
     func mixed() {
         let marked = InnerPacket.udp4(from: 1, to: 2, byteCount: 500, trafficClass: 2)
         let sealed = seal(
@@ -161,11 +162,11 @@ struct BatchTests {
         #expect(opened == [equal[0], equal[1], marked, marked, equal[2]])
     }
 
-    @Test("a duplicate within a batch is noticed, and across batches")
+    @Test("a duplicate is dropped, within a batch and across batches")
     func duplicates() {
         let sealed = seal(equal)
         let messages = sealed.transmits.map(message)
-        // The first opening is in place, so the second one comes from a copy behind it.
+        // Opening is in place, so the duplicate is a copy behind the original.
         var second = messages[0]
         second.bytes.offset += sealed.bytes.count
         #expect(open(sealed.bytes + sealed.bytes, [messages[0], second]) == equal)
@@ -173,7 +174,7 @@ struct BatchTests {
         #expect(pair.bob.tunnel.drops(.replayedMessage) == 10)
     }
 
-    @Test("one forged message in a run is all that is lost")
+    @Test("a forged message in a run does not affect the others")
     func oneForged() {
         var sealed = seal(equal)
         sealed.bytes[544 * 2 + 100] ^= 1
@@ -182,7 +183,7 @@ struct BatchTests {
         #expect(pair.bob.tunnel.drops(.forgedMessage) == 1)
     }
 
-    @Test("handshakes, keepalives and junk between data, cut at any size")
+    @Test("any segment size of a receive is harmless")
     func junk() {
         let sealed = seal(equal)
         let transmit = sealed.transmits[0]
@@ -197,7 +198,7 @@ struct BatchTests {
         #expect(pair.isAlive())
     }
 
-    @Test("more packets than the other side has room for are dropped and counted")
+    @Test("packets beyond the capacity of the coalescer are dropped and counted")
     func noRoom() {
         let sealed = seal(equal)
         let opened = open(sealed.bytes, sealed.transmits.map(message), room: 3)
@@ -206,7 +207,7 @@ struct BatchTests {
         #expect(pair.isAlive())
     }
 
-    @Test("the endpoint is where the last authentic message of a batch came from")
+    @Test("the last authentic message of a batch sets the endpoint")
     func endpointOfBatch() {
         let sealed = seal(equal, segmented: false)
         var messages = sealed.transmits.map(message)
@@ -214,7 +215,7 @@ struct BatchTests {
         messages[2].remote = there
         _ = open(sealed.bytes, Array(messages[0...2]))
         #expect(pair.bob.snapshot(of: pair.alice)?.endpoint == there)
-        // The rest is older than what moved the endpoint, but authentic, as with the kernel.
+        // The rest has smaller counters, but is authentic, so it moves the endpoint as in the kernel.
         _ = open(sealed.bytes, Array(messages[3...]))
         #expect(pair.bob.snapshot(of: pair.alice)?.endpoint == pair.alice.address)
     }

@@ -3,7 +3,7 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("Clocks that step, and machines that sleep")
+@Suite("Clock steps and system sleep")
 struct ClockTests {
     let network = Network()
 
@@ -12,7 +12,8 @@ struct ClockTests {
     ]
 
     @Test(
-        "the steady clock steps, back and forth and again, and the tunnel goes on", arguments: steps
+        "the tunnel continues after steps of the monotonic clock in either direction",
+        arguments: steps
     )
     func steadyClock(seconds: Int64) {
         let pair = network.makePair()
@@ -29,13 +30,13 @@ struct ClockTests {
         #expect(pair.bob.received.count == 1)
     }
 
-    @Test("no key gets older than 180 s because the clock was set back")
+    @Test("setting the clock back does not extend the life of a key beyond 180 s")
     func noLongerLife() {
         let pair = network.makePair()
         pair.connect()
         for _ in 0..<19 {
             network.advance(by: .seconds(10))
-            // It was seen how late it is.
+            // The tunnel has seen the later time.
             pair.alice.handleTimeout()
             pair.alice.clockOffset -= 9_000_000_000
             pair.alice.handleTimeout()
@@ -45,7 +46,7 @@ struct ClockTests {
         #expect(network.eve.seen.first?.type == 1)
     }
 
-    @Test("a clock that starts at zero, or ends, is a clock", arguments: [-Int64.max, Int64.max])
+    @Test("a clock at zero or at its maximum works", arguments: [-Int64.max, Int64.max])
     func extremes(offset: Int64) {
         let pair = network.makePair()
         pair.alice.clockOffset = offset
@@ -54,7 +55,7 @@ struct ClockTests {
         #expect(pair.bob.received.count == 1)
     }
 
-    @Test("eight hours of sleep: the first packet makes a new session at once")
+    @Test("after eight hours of sleep, the first packet creates a new session immediately")
     func sleep() {
         let pair = network.makePair()
         pair.connect()
@@ -65,7 +66,7 @@ struct ClockTests {
         #expect(network.eve.seen(1).count == 2)
     }
 
-    @Test("the wall clock steps back, and the next handshakes are still accepted", arguments: steps)
+    @Test("handshakes are accepted after the wall clock steps", arguments: steps)
     func wallClock(seconds: Int64) {
         let pair = network.makePair()
         pair.connect()
@@ -78,7 +79,9 @@ struct ClockTests {
         }
     }
 
-    @Test("a peer that is removed and added again with the clock set back is still answered")
+    @Test(
+        "handshakes are accepted after a peer is removed, the clock set back, and the peer added again"
+    )
     func wallClockAndNewPeer() {
         let pair = network.makePair()
         pair.connect()
@@ -90,7 +93,7 @@ struct ClockTests {
         #expect(pair.isAlive())
     }
 
-    @Test("initiations to many peers at one moment do not run ahead of the clock")
+    @Test("initiations to many peers at one moment have the timestamp of that moment")
     func manyPeersAtOnce() {
         let host = network.addHost("Hub", at: Pair.address(192, 0, 2, 1, port: 1))
         let template = "endpoint=198.51.100.2:51821\npersistent_keepalive_interval=25\n"
@@ -103,7 +106,7 @@ struct ClockTests {
         #expect(stamps == [TAI64N(host.now.wall)])
     }
 
-    @Test("latest handshake is the wall time when it was complete, and nothing before")
+    @Test("the latest handshake is the wall time of its completion, and nil before")
     func latestHandshake() {
         let pair = network.makePair()
         #expect(pair.alice.snapshot(of: pair.bob)?.lastHandshake == nil)

@@ -7,12 +7,11 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-/// One control thread, two threads out and two threads in, on one device, as the daemon has them; a
-/// second tunnel is the peer. The thread sanitizer is no help here: it does not see the locks of
-/// Synchronization.
-@Suite("The control thread changes everything while packets go through", .serialized)
+/// One control thread, two sealers and two openers on one device, as in the daemon; a second tunnel is the
+/// peer. The thread sanitizer does not help: it does not see the locks of Synchronization.
+@Suite("The control thread changes all state under traffic", .serialized)
 struct ConcurrencyTests {
-    /// Datagrams from thread to thread.
+    /// A queue of datagrams between threads.
     final class Wire: Sendable {
         private let datagrams = Mutex<[[UInt8]]>([])
 
@@ -28,7 +27,7 @@ struct ConcurrencyTests {
         }
     }
 
-    /// The time of all threads, which the control thread moves.
+    /// The time of all threads, advanced by the control thread.
     final class Time: Sendable {
         private let nanoseconds = Atomic<UInt64>(1_000_000_000)
 
@@ -49,7 +48,7 @@ struct ConcurrencyTests {
     static let alice = Pair.address(192, 0, 2, 1, port: 1)
     static let bob = Pair.address(192, 0, 2, 2, port: 2)
 
-    @Test("no trap, no race, and packets get through")
+    @Test("nothing traps, state is consistent, and packets arrive")
     func stress() {
         let device = Device(random: SeededRandom(seed: 1))
         let shared = Shared(shared: device.shared)
@@ -76,10 +75,10 @@ struct ConcurrencyTests {
         #expect(device.shared.stagedBytes.load(ordering: .relaxed) == 0)
     }
 
-    /// Packets that have to get through before it ends.
+    /// The test ends after this many packets have arrived.
     static let enough = 200
 
-    /// What all threads have.
+    /// What the threads share.
     final class Shared: Sendable {
         let shared: SharedState
         let time = Time()
@@ -198,7 +197,7 @@ struct ConcurrencyTests {
             for bytes in shared.toAlice.takeAll() {
                 withBytes(bytes) {
                     _ = lanes.open($0, message, to: &packets, now: shared.time.now.instant)
-                    // Once more: a replay.
+                    // A replay.
                     _ = lanes.open($0, message, to: &packets, now: shared.time.now.instant)
                 }
             }

@@ -5,7 +5,7 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("Configuration of a running interface")
+@Suite("Configuring a running interface")
 struct ConfigurationTests {
     let network = Network()
     let pair: Pair
@@ -20,7 +20,7 @@ struct ConfigurationTests {
         #expect(pair.isAlive())
     }
 
-    @Test("a peer that asks while the control thread is at work on many others is not forgotten")
+    @Test("a request during the work on many other peers is not lost")
     func requestBetweenCalls() {
         let device = pair.alice.tunnel.device
         var random = SystemRandom()
@@ -42,7 +42,7 @@ struct ConfigurationTests {
         #expect(device.shared.takeRequests() == [])
     }
 
-    @Test("a set of what is there already keeps the session and the counters")
+    @Test("setting the current values keeps the session and the counters")
     func setInPlace() {
         let before = pair.alice.snapshot(of: pair.bob)?.txBytes
         for _ in 0..<3 {
@@ -62,7 +62,7 @@ struct ConfigurationTests {
         #expect(seen.map(\.type) == [4, 4])
     }
 
-    @Test("replaced peers are new ones")
+    @Test("replacing peers discards their state")
     func replacePeers() {
         pair.alice.configure("replace_peers=true")
         #expect(pair.alice.tunnel.peers == [])
@@ -75,7 +75,7 @@ struct ConfigurationTests {
         #expect(seen.map(\.type) == [1, 2, 4, 4])
     }
 
-    @Test("a prefix that is kept is never away, and one that moves has one owner")
+    @Test("a prefix that is kept stays in the table, and one that moves has one owner")
     func replaceAllowedIPs() {
         let carol = PrivateKey(seed: 3).publicKey
         pair.alice.configure(
@@ -95,7 +95,7 @@ struct ConfigurationTests {
     }
 
     @Test(
-        "a set that fails anywhere changes nothing",
+        "a set with an invalid line changes nothing",
         arguments: [
             "listen_port=70000", "nonsense=1", "allowed_ip=10.0.0.0/33", "public_key=12",
             "endpoint=nowhere", "preshared_key=00", "no line at all",
@@ -121,7 +121,7 @@ struct ConfigurationTests {
     }
 
     @Test(
-        "text with or without its first line and its last, and nothing behind a blank line",
+        "the first and the last line of the text are optional, and nothing may follow a blank line",
         arguments: [
             ("fwmark=7", nil), ("fwmark=7\n", nil), ("fwmark=7\n\n", nil), ("set=1\nfwmark=7", nil),
             ("set=1\r\nfwmark=7\r\n\r\n", nil), ("", nil), ("fwmark=7\r\n\n\n\r\n", nil),
@@ -144,7 +144,7 @@ struct ConfigurationTests {
         #expect(tunnel.firewallMark == (isSet ? 7 : 0))
     }
 
-    @Test("the answer to a get says what was set")
+    @Test("a get returns what was set")
     func get() {
         var writer = UAPIWriter()
         pair.alice.tunnel.write(to: &writer)
@@ -162,18 +162,18 @@ struct ConfigurationTests {
 
     // MARK: Keys
 
-    @Test("a new private key: nothing is sent under the old session, what comes is received")
+    @Test("after a new private key, the old session receives but does not send")
     func changePrivateKey() {
         let seen = network.seen {
             pair.alice.configure("private_key=" + array(PrivateKey(seed: 8)).hexadecimal)
             network.settle()
         }
-        #expect(seen == [], "to replace a key sends nothing by itself")
+        #expect(seen == [], "replacing the key sends nothing")
         pair.alice.received = []
         pair.bob.send(InnerPacket.udp4(from: 2, to: 1))
         network.settle()
         #expect(pair.alice.received.count == 1)
-        // The 5 s limit does not hold a packet back; Bob does not know the new key.
+        // The limit of 5 s does not delay the packet. Bob does not know the new key.
         let attempt = network.seen {
             pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
             network.settle()
@@ -187,7 +187,7 @@ struct ConfigurationTests {
         #expect(pair.bob.received.count == 1)
     }
 
-    @Test("the first private key while the interface is up sends what waits")
+    @Test("setting the first private key while up sends the staged packets")
     func firstPrivateKey() {
         pair.alice.configure("private_key=" + String(repeating: "0", count: 64))
         network.advance(by: .seconds(200))
@@ -200,7 +200,7 @@ struct ConfigurationTests {
         #expect(pair.bob.received.count == 1)
     }
 
-    @Test("an initiation that is under way when the key changes is forgotten")
+    @Test("changing the key discards a pending initiation")
     func handshakeUnderWay() {
         network.advance(by: .seconds(200))
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
@@ -213,7 +213,7 @@ struct ConfigurationTests {
 
     // MARK: Up and down
 
-    @Test("down wipes all keys, up begins at once, and the counters stay")
+    @Test("down wipes all keys, up starts a session immediately, and the counters stay")
     func downAndUp() {
         let bytes = pair.alice.snapshot(of: pair.bob)?.txBytes ?? 0
         let handshake = pair.alice.snapshot(of: pair.bob)?.lastHandshake
@@ -230,7 +230,7 @@ struct ConfigurationTests {
         #expect(pair.alice.tunnel.listenPort == 51820)
     }
 
-    @Test("a peer with a persistent keepalive is sent to when the interface comes up")
+    @Test("bringing the interface up sends a persistent keepalive")
     func upWithKeepalive() {
         pair.alice.takeDown()
         pair.alice.addPeer(pair.bob.publicKey, allowedIPs: [], persistentKeepalive: 25)
@@ -242,7 +242,7 @@ struct ConfigurationTests {
         #expect(seen.map(\.type) == [1, 2, 4])
     }
 
-    @Test("of many peers with a persistent keepalive, none waits for more than those before it")
+    @Test("among many peers with a persistent keepalive, each waits only for those before it")
     func upWithManyKeepalives() {
         let device = pair.alice.tunnel.device
         var random = SystemRandom()
@@ -252,7 +252,7 @@ struct ConfigurationTests {
                 PrivateKey(random: &random).publicKey, allowedIPs: [], endpoint: pair.bob.address,
                 persistentKeepalive: 25)
         }
-        // Call after call, while the clock stands still.
+        // The clock stands still between the calls.
         device.bringUp(at: pair.alice.now)
         var sent: [Int] = []
         var hasMore = true
@@ -263,7 +263,7 @@ struct ConfigurationTests {
         #expect(sent == [64, 64, 64, 8])
     }
 
-    @Test("a peer that gets an endpoint and has a keepalive is sent to at once")
+    @Test("a peer with a persistent keepalive is sent to as soon as it has an endpoint")
     func endpointAfterKeepalive() {
         let host = network.addHost("Carol", at: Pair.address(192, 0, 2, 9, port: 9))
         host.addPeer(pair.bob.publicKey, allowedIPs: ["10.0.0.2/32"], persistentKeepalive: 5)
@@ -275,7 +275,7 @@ struct ConfigurationTests {
         #expect(network.eve.seen.last?.from == host.address)
     }
 
-    @Test("removing a peer in any state leaves nothing behind", arguments: 0..<6)
+    @Test("removing a peer in any state frees everything", arguments: 0..<6)
     func removal(state: Int) {
         network.advance(by: .seconds(200))
         switch state {
@@ -290,7 +290,7 @@ struct ConfigurationTests {
             network.eve.meddle = { _ in .drop }
             pair.stream(0..<130, every: .seconds(1))
         }
-        // A trace tells a second later how many packets were dropped.
+        // The trace reports the number of other drops a second later.
         pair.alice.tunnel.isTracing = false
         pair.alice.configure("public_key=\(pair.bob.publicKey.hexadecimal)\nremove=true")
         let device = pair.alice.tunnel.device
@@ -301,7 +301,7 @@ struct ConfigurationTests {
         network.eve.meddle = { _ in .pass }
         network.advance(by: .seconds(10))
         let before = pair.alice.tunnel.drops(.noPeer)
-        #expect(before == [0, 0, 1, 0, 0, 128][state], "what waited")
+        #expect(before == [0, 0, 1, 0, 0, 128][state], "staged packets")
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
         #expect(pair.alice.tunnel.drops(.noPeer) == before + 1)
     }

@@ -4,11 +4,11 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("The trace says what happened, and why")
+@Suite("Trace events")
 struct TraceTests {
     let network = Network()
 
-    @Test("the first packet: an initiation, its response, and the keypair that both send under")
+    @Test("the first packet is traced as initiation, response and new keypair")
     func handshake() throws {
         let pair = network.makePair()
         pair.connect()
@@ -28,7 +28,7 @@ struct TraceTests {
             ])
     }
 
-    @Test("datagrams that cannot be sent are counted, and told at once")
+    @Test("datagrams that cannot be sent are counted and traced immediately")
     func refusedSends() {
         let device = network.makePair().alice.tunnel.device
         let now = ObservedInstant(nanoseconds: 1_000_000_000_000)
@@ -37,10 +37,12 @@ struct TraceTests {
         device.countRefusedSends(3, at: now)
         #expect(device.takeEvents() == [.dropped(Drop(.refusedSend, packets: 3))])
         #expect(device.drops(.refusedSend) == 3)
-        #expect(device.nextDeadline == now + .seconds(1), "what is left out is told then")
+        #expect(
+            device.nextDeadline == now + .seconds(1),
+            "then the drops that were not recorded are reported")
     }
 
-    @Test("each initiation says why it is sent")
+    @Test("each initiation has a cause")
     func causes() {
         let pair = network.makePair()
         pair.alice.addPeer(pair.bob.publicKey, allowedIPs: [], persistentKeepalive: 25)
@@ -70,7 +72,7 @@ struct TraceTests {
         #expect(pair.alice.causes(to: pair.bob).last == .packetsWait)
     }
 
-    @Test("a dropped packet of the inside: its destination, and its peer if it has one")
+    @Test("a dropped packet is traced with its destination, and its peer if it has one")
     func outboundDrops() {
         let pair = network.makePair()
         pair.alice.send(InnerPacket.udp4(from: 1, to: 9))
@@ -100,7 +102,7 @@ struct TraceTests {
         #expect(pair.alice.events.last == .dropped(Drop(.interfaceDown)))
     }
 
-    @Test("a dropped datagram: its peer, its index, where it came from, and why")
+    @Test("a dropped datagram is traced with peer, index, remote and reason")
     func inboundDrops() throws {
         let pair = network.makePair()
         pair.connect()
@@ -120,7 +122,7 @@ struct TraceTests {
             bob.handleTimeout()
             #expect(bob.events == [.dropped(drop)], sourceLocation: location)
             #expect(
-                bob.tunnel.drops(drop.reason) >= 1, "counted, too", sourceLocation: location)
+                bob.tunnel.drops(drop.reason) >= 1, "the drop is counted", sourceLocation: location)
         }
         expect(
             Drop(.replayedMessage, peer: alice, index: index, remote: from), of: data.bytes,
@@ -152,7 +154,7 @@ struct TraceTests {
             of: signed(wrong, for: bob.publicKey), from: eve)
     }
 
-    @Test("a flood of packets is ten lines a second and the number of the others")
+    @Test("a flood of drops is traced as ten events per second and the number of the others")
     func flood() {
         let pair = network.makePair()
         pair.connect()
@@ -167,17 +169,19 @@ struct TraceTests {
             pair.bob.handleTimeout()
             network.advance(by: .seconds(1))
             #expect(pair.bob.drops(.unknownIndex).count == 10 * Int(second))
-            #expect(pair.bob.drops(.malformedMessage).count == Int(second), "another reason")
+            #expect(
+                pair.bob.drops(.malformedMessage).count == Int(second),
+                "another reason is traced separately")
             #expect(pair.bob.count(.leftOut(9_990, .unknownIndex, nil)) == Int(second))
         }
         #expect(pair.bob.events.count == 3 * 12)
         #expect(pair.bob.tunnel.drops(.unknownIndex) == 30_000)
-        // Quiet again: nothing is due for the trace.
+        // After the flood, the trace needs no timeout.
         let next = pair.bob.nextTimeout
         #expect(next.map { $0 > network.time + .seconds(1) } != false)
     }
 
-    @Test("a flood of initiations whose errors differ is ten lines for each error")
+    @Test("a flood of invalid initiations is traced as ten events per error")
     func floodOfErrors() throws {
         let pair = network.makePair()
         pair.connect()
@@ -196,7 +200,7 @@ struct TraceTests {
         #expect(pair.bob.count(.leftOut(10, .invalidHandshake, .replayedTimestamp)) == 1)
     }
 
-    @Test("nobody traces: nothing is kept, and drops are counted all the same")
+    @Test("without tracing, no event is kept and drops are counted")
     func off() {
         let pair = network.makePair()
         pair.connect()
@@ -210,12 +214,12 @@ struct TraceTests {
         #expect(pair.bob.tunnel.drops(.malformedMessage) == 50)
         pair.bob.tunnel.isTracing = true
         #expect(pair.isAlive())
-        #expect(pair.bob.events == [], "what happened meanwhile is not told later")
+        #expect(pair.bob.events == [], "events from before tracing are not reported")
     }
 }
 
 extension Capture {
-    /// The index of ours or theirs at an offset.
+    /// The receiver index at an offset.
     fileprivate func index(at offset: Int) -> ReceiverIndex {
         ReceiverIndex(
             rawValue: withBytes(bytes) { $0.loadLittleEndian(at: offset, as: UInt32.self) })

@@ -5,17 +5,17 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("Packets through the tunnel: routes, sizes, marks and counts")
-struct DataPathTests {
+@Suite("Packets through the tunnel: routes, sizes, ECN marks and counters")
+struct PacketPathTests {
     let network = Network()
 
-    // MARK: Whose address it is
+    // MARK: Sources
 
-    @Test("nobody sends from an address that is another peer's, not even inside an own prefix")
+    @Test("a peer cannot send from another peer's address, even if it is inside its own prefix")
     func overlappingPrefixes() {
         let pair = network.makePair()
         pair.connect()
-        // Alice owns 10.0.0.0/24 and all of fd00::/16 at Bob's, Carol 10.0.0.5 and fd00::5.
+        // Bob's allowed IPs: Alice 10.0.0.0/24 and fd00::/16, Carol 10.0.0.5 and fd00::5.
         pair.bob.addPeer(pair.alice.publicKey, allowedIPs: ["10.0.0.0/24", "fd00::/16"])
         pair.bob.addPeer(PrivateKey(seed: 5).publicKey, allowedIPs: ["10.0.0.5/32", "fd00::5/128"])
         pair.bob.received = []
@@ -26,7 +26,7 @@ struct DataPathTests {
         network.settle()
         #expect(pair.bob.received.count == 4)
         #expect(pair.bob.tunnel.drops(.disallowedSource) == 2)
-        // A default route of Alice's changes nothing of it.
+        // A default route to Alice does not change that.
         pair.bob.addPeer(pair.alice.publicKey, allowedIPs: ["0.0.0.0/0", "::/0"])
         pair.alice.send(InnerPacket.udp4(from: 5, to: 2))
         pair.alice.send(
@@ -36,14 +36,14 @@ struct DataPathTests {
         #expect(pair.bob.tunnel.drops(.disallowedSource) == 3)
     }
 
-    @Test("a peer that sends what is no packet is not believed, and keeps its session")
+    @Test("content that is not an IP packet is dropped, and the session continues")
     func malformedInside() {
         let pair = network.makePair()
         pair.connect()
         var sent: UInt64 = 0
         for version in 0..<16 as Range<UInt8> {
             for length in 1...80 {
-                // A header that claims more than is there, or too little to be a header.
+                // A length beyond the content, or below that of a header.
                 for claimed in [length + 16, 19, 0] {
                     var packet = [UInt8](repeating: 0, count: length)
                     packet[0] = version << 4 | 5
@@ -51,7 +51,7 @@ struct DataPathTests {
                         packet[2] = UInt8(claimed >> 8)
                         packet[3] = UInt8(claimed & 0xFF)
                     }
-                    // IPv6 of no payload would be a packet.
+                    // IPv6 without payload would be valid.
                     if version == 6, length > 5 { packet[4] = 1 }
                     stage(packet, at: pair.alice, for: pair.bob)
                     sent += 1
@@ -75,11 +75,11 @@ struct DataPathTests {
         let staged = withBytes(packet) { StagedPacket(copying: $0) }
         device.shared.stage(staged, for: peer.slot, in: device.tables)
         device.sendStaged(peer, at: device.steady(host.now))
-        // Takes the datagrams along.
+        // Collects the datagrams too.
         host.handleTimeout()
     }
 
-    @Test("bytes behind the packet's own length are cut off, whatever they are")
+    @Test("bytes beyond the length of the packet are removed")
     func trailingBytes() {
         let pair = network.makePair()
         pair.connect()
@@ -89,7 +89,7 @@ struct DataPathTests {
         #expect(pair.bob.received == [packet])
     }
 
-    @Test("what is no IP packet is not sent")
+    @Test("input that is not an IP packet is not sent")
     func malformedOutbound() {
         let pair = network.makePair()
         for packet in [
@@ -103,7 +103,7 @@ struct DataPathTests {
 
     // MARK: Sizes
 
-    @Test("every length arrives, padded to 16 bytes but not past the MTU")
+    @Test("packets of every length arrive, padded to 16 bytes but not beyond the MTU")
     func padding() {
         let pair = network.makePair()
         pair.connect()
@@ -120,7 +120,7 @@ struct DataPathTests {
         }
     }
 
-    @Test("padding is zeros, whatever was in the buffer before")
+    @Test("padding is zero, even if the buffer held other data")
     func zeroPadding() throws {
         let pair = network.makePair()
         pair.connect()
@@ -159,9 +159,9 @@ struct DataPathTests {
         }
     }
 
-    // MARK: Marks
+    // MARK: Traffic class
 
-    @Test("ECN goes outside and comes back in, for IPv4 and IPv6", arguments: 0..<4, 0..<4)
+    @Test("ECN is copied to the datagram and back, for IPv4 and IPv6", arguments: 0..<4, 0..<4)
     func ecn(inner: UInt8, outer: UInt8) {
         let pair = network.makePair()
         pair.connect()
@@ -195,7 +195,7 @@ struct DataPathTests {
         }
     }
 
-    @Test("handshakes go out with DSCP 34, keepalives with none")
+    @Test("handshakes are sent with DSCP 34, keepalives with 0")
     func handshakeTrafficClass() {
         let pair = network.makePair()
         pair.connect()
@@ -203,7 +203,7 @@ struct DataPathTests {
         #expect(network.eve.seen.map(\.trafficClass) == [0x88, 0x88, 0, 0])
     }
 
-    @Test("what waited is marked as it would have been")
+    @Test("a staged packet keeps its ECN mark")
     func stagedECN() {
         let pair = network.makePair()
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2, trafficClass: 2))
@@ -211,9 +211,10 @@ struct DataPathTests {
         #expect(network.eve.seen.last?.trafficClass == 2)
     }
 
-    // MARK: Nowhere to go
+    // MARK: Packets that cannot be routed
 
-    @Test("a packet for nobody, or for a peer without an endpoint, is answered with an ICMP error")
+    @Test(
+        "a packet without a peer, or to a peer without an endpoint, is answered with an ICMP error")
     func unreachable() {
         let pair = network.makePair()
         pair.alice.send(InnerPacket.udp4(from: 1, to: 99))
@@ -223,14 +224,14 @@ struct DataPathTests {
         pair.alice.send(InnerPacket.udp6(from: 1, to: 99))
         #expect(pair.alice.received.last.map { $0[40..<42] } == [1, 3])
         #expect(pair.alice.tunnel.drops(.noPeer) == 2)
-        // Bob does not know where Alice is.
+        // Bob has no endpoint for Alice.
         pair.bob.send(InnerPacket.udp4(from: 2, to: 1))
         #expect(pair.bob.received.map { $0[20..<22] } == [[3, 1]])
         #expect(pair.bob.tunnel.drops(.noEndpoint) == 1)
         #expect(network.eve.seen == [])
     }
 
-    @Test("there are at most 50 ICMP errors at once, and 100 a second")
+    @Test("ICMP errors are limited to 100 per second and bursts of 50")
     func unreachableRate() {
         let pair = network.makePair()
         for _ in 0..<500 { pair.alice.send(InnerPacket.udp4(from: 1, to: 99)) }
@@ -240,7 +241,7 @@ struct DataPathTests {
         #expect(pair.alice.received.count == 100)
     }
 
-    @Test("no error is answered with an error, nor is multicast or broadcast")
+    @Test("ICMP errors, multicast and broadcast are not answered with an error")
     func silentlyUnreachable() {
         let pair = network.makePair()
         pair.alice.send(InnerPacket.udp4(from: 1, to: 99))
@@ -251,7 +252,9 @@ struct DataPathTests {
         #expect(pair.alice.received.count == 1)
     }
 
-    @Test("our own datagram to the peer that it routes to goes nowhere; other UDP to it does")
+    @Test(
+        "our own datagram, routed to the peer it is addressed to, is dropped; other UDP to that address is sent"
+    )
     func routingLoop() {
         let pair = network.makePair()
         pair.alice.addPeer(pair.bob.publicKey, allowedIPs: ["0.0.0.0/0"])
@@ -271,7 +274,7 @@ struct DataPathTests {
         #expect(seen.map(\.type) == [4, 4])
         #expect(pair.alice.tunnel.drops(.routingLoop) == 1)
 
-        // Sealing makes it too long for the tunnel, so that it comes back in two.
+        // Sealing makes it longer than the MTU, so it returns as two fragments.
         var first = datagram(from: 51820, to: 51821)
         first[6] = 0x20
         var second = first
@@ -286,7 +289,7 @@ struct DataPathTests {
 
     // MARK: Replay
 
-    @Test("8128 messages of delay are made up for, one more is not, and nothing comes twice")
+    @Test("a message may be 8128 counters late, not more, and nothing arrives twice")
     func window() {
         let pair = network.makePair()
         pair.connect()
@@ -304,12 +307,13 @@ struct DataPathTests {
         #expect(pair.bob.received.count == 8_128)
         for capture in held + held { network.replay(capture) }
         network.settle()
-        #expect(pair.bob.receivedNumbers.suffix(1) == [1], "the second of the two, once")
+        #expect(pair.bob.receivedNumbers.suffix(1) == [1], "only the second of the two, once")
         #expect(pair.bob.received.count == 8_129)
         #expect(pair.bob.tunnel.drops(.replayedMessage) == 3)
     }
 
-    @Test("loss, duplication and reordering: each packet at most once, all but the lost ones")
+    @Test(
+        "under loss, duplication and reordering, all packets but the lost ones arrive exactly once")
     func disorder() {
         let pair = network.makePair()
         pair.connect()
@@ -329,7 +333,7 @@ struct DataPathTests {
 
     // MARK: Counters
 
-    @Test("ten pings of 84 bytes are 1372 bytes one way and 1428 or 1460 the other")
+    @Test("ten pings of 84 bytes count 1372 bytes in one direction and 1428 or 1460 in the other")
     func counters() {
         let pair = network.makePair()
         for _ in 0..<10 {
@@ -348,7 +352,7 @@ struct DataPathTests {
         #expect(pair.alice.snapshot(of: pair.bob)?.rxBytes == 1_372)
     }
 
-    @Test("what was refused after it was opened is not counted as received")
+    @Test("a message that is refused after opening is not counted as received")
     func refusedIsNotCounted() {
         let pair = network.makePair()
         pair.connect()

@@ -5,13 +5,13 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("What went wrong elsewhere, with the numbers that showed it")
-struct ElsewhereTests {
+@Suite("Bugs of other implementations, with the numbers that showed them")
+struct KnownBugsTests {
     let network = Network()
 
     // MARK: Floods
 
-    @Test("10 000 forged responses (debug: 200) with the right index do not stop the real one")
+    @Test("10 000 forged responses (debug: 200) with the right index do not stop the authentic one")
     func forgedResponseRace() {
         let pair = network.makePair()
         var random = SeededGenerator(seed: 1)
@@ -42,7 +42,7 @@ struct ElsewhereTests {
         #expect(network.eve.seen(1).count == 3)
     }
 
-    @Test("a million forged packets (debug: 5000) move no counter, no timer and no endpoint")
+    @Test("a million forged messages (debug: 5000) change no counter, timer or endpoint")
     func forgedDataFlood() {
         let pair = network.makePair()
         pair.connect()
@@ -66,7 +66,7 @@ struct ElsewhereTests {
         var forged = real
         for number in 0..<count {
             for byte in 0..<8 { forged[8 + byte] = UInt8(truncatingIfNeeded: number >> (8 * byte)) }
-            // The counter of the real one with another tag, too.
+            // Also the counter of the authentic message with another tag.
             forged[forged.count - 1] = ~real[real.count - 1]
             pair.bob.tunnel.handleDatagram(
                 forged, from: Pair.address(203, 0, 113, 66, port: 6), now: pair.bob.now)
@@ -78,13 +78,13 @@ struct ElsewhereTests {
         #expect(pair.isAlive())
     }
 
-    @Test("under a flood a peer needs one more initiation at the most, and the load ends in 2 s")
+    @Test("under a flood, a peer needs at most one more initiation, and the load ends within 2 s")
     func handshakeUnderFlood() {
         let pair = network.makePair()
         let mallory = Pair.address(203, 0, 113, 66, port: 666)
         var junk = [UInt8](repeating: 0, count: HandshakeInitiation.byteCount)
         junk[0] = 1
-        /// Ten times as many as a source may send, with the queue full enough to be under load.
+        /// Sends ten times the rate limit of a source, with enough in the queue to be under load.
         func flood(forTicks ticks: Int) {
             for tick in 0..<ticks {
                 pair.bob.overload()
@@ -113,7 +113,7 @@ struct ElsewhereTests {
 
     // MARK: Timers
 
-    @Test("no packet sent at any 10 ms from 115 s to 185 s, 200 ms under way, gets lost")
+    @Test("packets sent every 10 ms from 115 s to 185 s, with 200 ms of delay, all arrive")
     func sendingAroundTheEndOfKeys() {
         network.latency = .milliseconds(200)
         let pair = network.makePair()
@@ -125,7 +125,7 @@ struct ElsewhereTests {
         #expect(network.eve.seen(1).count == 2)
     }
 
-    @Test("a request every 3 s is answered each time, through three sessions and more")
+    @Test("a request every 3 s is always answered, across more than three sessions")
     func fetches() {
         let pair = network.makePair()
         for round in 1...130 {
@@ -140,7 +140,7 @@ struct ElsewhereTests {
         #expect(network.eve.seen(1).count == network.eve.seen(2).count)
     }
 
-    @Test("bursts for an hour make one handshake every 120 s", arguments: [2, 7, 9])
+    @Test("bursts for an hour cause one handshake every 120 s", arguments: [2, 7, 9])
     func bursts(gap: UInt64) {
         let pair = network.makePair(.mutualEndpoints)
         network.eve.remembers = false
@@ -163,7 +163,7 @@ struct ElsewhereTests {
     }
 
     @Test(
-        "a dead link: silence after the last try without a persistent keepalive, tries with one",
+        "on a dead link, initiations end after the last attempt, and continue with a persistent keepalive",
         arguments: [0, 25] as [UInt16], [107, 700, 3_600] as [UInt64])
     func deadLink(keepalive: UInt16, seconds: UInt64) {
         let pair = network.makePair()
@@ -172,7 +172,7 @@ struct ElsewhereTests {
         network.settle()
         network.eve.meddle = { _ in .drop }
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
-        // The wait for an answer, then 20 initiations.
+        // 15 s without an answer, then 20 initiations.
         network.advance(by: .seconds(16 + seconds))
         let seen = network.seen { network.advance(by: .seconds(60)) }
         if keepalive == 0 {
@@ -195,7 +195,7 @@ struct ElsewhereTests {
     // MARK: Devices
 
     @Test(
-        "packets are as many datagrams, two to shake hands, and keepalives back: one, or two for many",
+        "each packet is one datagram; a handshake adds two, and the answer one or two keepalives",
         arguments: [(1, 1), (100, 2)])
     func exactDatagrams(packets: Int, keepalives: Int) {
         let pair = network.makePair()
@@ -217,7 +217,7 @@ struct ElsewhereTests {
         }
     }
 
-    @Test("counters go on past 32 bits, and on both sides")
+    @Test("counters continue beyond 32 bits in both directions")
     func longCounters() {
         let pair = network.makePair()
         pair.connect()
@@ -231,7 +231,7 @@ struct ElsewhereTests {
         #expect(network.eve.seen(1).count == 1)
     }
 
-    @Test("500 times down and up on both sides, with keepalives of 1 s, leave a tunnel that works")
+    @Test("the tunnel works after both sides went down and up 500 times with keepalives of 1 s")
     func downAndUp() {
         let pair = network.makePair(.mutualEndpoints)
         for (host, other) in [(pair.alice, pair.bob), (pair.bob, pair.alice)] {
@@ -252,7 +252,7 @@ struct ElsewhereTests {
         }
     }
 
-    @Test("what is configured while the interface is down holds when it is up")
+    @Test("settings made while the interface is down apply when it is up")
     func configuredWhileDown() {
         let pair = network.makePair()
         pair.connect()
