@@ -65,7 +65,7 @@ let package = Package(
         .target(
             name: "WireGuardTestSupport", dependencies: ["WireGuard"], swiftSettings: settings),
         .target(name: "LinuxIO", dependencies: ["CLinux", "Packets"], swiftSettings: settings),
-        // Only Engine/Linux imports LinuxIO (scripts/check-imports).
+        // Only Engine/Linux imports LinuxIO (scripts/lib/check-imports).
         .target(
             name: "Engine", dependencies: ["WireGuard", "Packets", "LinuxIO"],
             swiftSettings: settings),
