@@ -1,9 +1,10 @@
-/// A time of the wall clock: what handshakes are stamped with and what people are shown. It may step
-/// either way, so no interval is ever taken from it.
+/// A time of the calendar clock, for the timestamps of handshakes and for display.
+///
+/// The clock may step in either direction, so no interval is measured with it.
 public struct WallTime: Hashable, Comparable, Sendable {
-    /// Whole seconds since 1970-01-01 00:00 UTC, as Unix counts them.
+    /// Unix time: whole seconds since 1970-01-01 00:00 UTC, without leap seconds.
     public var seconds: Int64
-    /// The rest in nanoseconds, below 10^9.
+    /// The rest in nanoseconds, less than 10^9.
     public var nanoseconds: UInt32
 
     /// Makes a time from Unix seconds and nanoseconds.

@@ -47,7 +47,7 @@ extension Sealer {
         _ tables: borrowing SharedTables, now: Instant
     ) -> Wake {
         let endpoint = tables.peers[slot.rawValue].endpoint.withLock { $0 }
-        // Routing found an endpoint under this gate. An endpoint may change, but only goes with its peer.
+        // Cannot fail: routing found an endpoint under this gate, and an endpoint is removed only with its peer.
         guard let endpoint else {
             shared.drop(.noEndpoint, packets: run.count, peer: slot)
             return .notNeeded
