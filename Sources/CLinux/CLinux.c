@@ -105,7 +105,7 @@ int clinux_tun_set_header_size(int fd, int size)
 
 int clinux_tun_get_namespace(int fd)
 {
-    // The kernel opens the descriptor with O_CLOEXEC.
+    // The new descriptor has O_CLOEXEC.
     return ioctl(fd, TUNGETDEVNETNS);
 }
 
@@ -118,7 +118,7 @@ void clinux_name_thread(const char *name)
 
 int clinux_processor_count(void)
 {
-    // The kernel answers EINVAL while the set is smaller than its own.
+    // EINVAL means that the set is smaller than that of the kernel.
     for (int processors = 1024; processors <= 1 << 20; processors *= 2) {
         cpu_set_t *set = CPU_ALLOC(processors);
         if (!set)

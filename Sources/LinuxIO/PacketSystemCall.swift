@@ -1,10 +1,10 @@
 import CLinux
 import Glibc
 
-/// The calls of the packet path, all in this file: what they return is a count, or an errno below
-/// zero, so that an error costs no more than a result. Interrupted calls are repeated.
+/// The system calls of the packet path. They return a count or the negated errno, so that an error costs
+/// no more than a result, and are repeated after EINTR.
 ///
-/// Tests/CFaults takes the place of these functions of the C library to make them fail.
+/// Tests/CFaults replaces these functions of the C library to inject errors.
 @safe
 enum PacketSystemCall {
     @inline(__always)
@@ -47,10 +47,10 @@ enum PacketSystemCall {
         }
     }
 
-    /// Waits until the descriptor can be written to, for at most `milliseconds`.
+    /// Waits until a descriptor is writable, for up to `milliseconds`.
     static func waitUntilWritable(_ fd: Int32, milliseconds: Int32) {
         var request = pollfd(fd: fd, events: Int16(POLLOUT), revents: 0)
-        // An error or an interruption only shortens the wait.
+        // An error or EINTR only shortens the wait.
         _ = unsafe poll(&request, 1, milliseconds)
     }
 }

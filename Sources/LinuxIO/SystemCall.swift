@@ -1,10 +1,10 @@
 import Glibc
 
-/// System calls named as in man(2): the one place that looks at errno and repeats after EINTR.
+/// System calls that throw their errno and are repeated after EINTR.
 ///
-/// The calls of the packet path, which return their errors as values, are in `PacketSystemCall`.
+/// `PacketSystemCall` has the calls of the packet path, which return errors as values.
 enum SystemCall {
-    /// Calls until it was not interrupted; throws the errno of a result below zero.
+    /// Calls `body` until it is not interrupted. A negative result is an error in errno.
     @discardableResult
     static func call<Result: SignedInteger>(
         _ name: StaticString, _ body: () -> Result
@@ -17,8 +17,8 @@ enum SystemCall {
         }
     }
 
-    /// As `call`, for calls that make a descriptor.
-    static func open(_ name: StaticString, _ body: () -> Int32) throws(SystemError)
+    /// As `call`, for a call that returns a new descriptor.
+    static func descriptor(_ name: StaticString, _ body: () -> Int32) throws(SystemError)
         -> FileDescriptor
     {
         FileDescriptor(owning: try call(name, body))
@@ -27,10 +27,10 @@ enum SystemCall {
     static func socket(_ domain: Int32, _ type: Int32, _ protocol: Int32) throws(SystemError)
         -> FileDescriptor
     {
-        try open("socket") { Glibc.socket(domain, type, `protocol`) }
+        try descriptor("socket") { Glibc.socket(domain, type, `protocol`) }
     }
 
-    /// Sets an option whose value is an int.
+    /// Sets an option of type int.
     static func setsockopt(
         _ fd: borrowing FileDescriptor, _ level: Int32, _ name: Int32, _ value: Int32
     )
@@ -44,7 +44,7 @@ enum SystemCall {
         }
     }
 
-    /// An option whose value is an int.
+    /// Reads an option of type int.
     static func getsockopt(_ fd: borrowing FileDescriptor, _ level: Int32, _ name: Int32)
         throws(SystemError) -> Int32
     {
@@ -57,7 +57,7 @@ enum SystemCall {
         return value
     }
 
-    /// Reads at most `count` bytes of a small control message: a counter, a signal, an event.
+    /// Reads up to `count` bytes; the result is empty at the end of the file.
     static func read(_ fd: borrowing FileDescriptor, count: Int) throws(SystemError) -> [UInt8] {
         let raw = fd.rawValue
         var bytes = [UInt8](repeating: 0, count: count)
@@ -65,7 +65,7 @@ enum SystemCall {
         return Array(bytes.prefix(length))
     }
 
-    /// Writes all bytes, or throws.
+    /// Writes all bytes.
     static func write(_ fd: borrowing FileDescriptor, _ bytes: [UInt8]) throws(SystemError) {
         let raw = fd.rawValue
         var done = 0

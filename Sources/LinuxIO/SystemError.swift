@@ -1,8 +1,8 @@
 import Glibc
 
-/// A system call that failed: its name as in man(2), and the errno.
+/// The error of a system call.
 package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The name of the call, `bind` for instance.
+    /// The name of the call as in man(2), for example `bind`.
     package let call: StaticString
     /// The errno, positive.
     package let code: Int32
@@ -13,12 +13,12 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
         self.code = code
     }
 
-    /// The kernel's words for the errno, "Address already in use" for instance.
+    /// The description of the errno, for example "Address already in use".
     package var message: String {
         Self.message(of: code)
     }
 
-    /// The call and the kernel's words, "bind: Address already in use" for instance.
+    /// The call and the description of the errno, for example "bind: Address already in use".
     package var description: String {
         "\(call): \(message)"
     }
@@ -27,9 +27,9 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
         left.code == right.code && left.call.description == right.call.description
     }
 
-    /// The kernel's words for an errno.
+    /// The description of an errno (strerror(3)).
     package static func message(of code: Int32) -> String {
-        // strerror_l answers from read-only memory or from the calling thread's own buffer.
+        // glibc returns a constant or the calling thread's own buffer.
         guard let text = unsafe strerror(code) else { return "errno \(code)" }
         return unsafe String(cString: text)
     }
@@ -39,27 +39,14 @@ extension SystemError {
     /// EADDRINUSE.
     package var isAddressInUse: Bool { code == EADDRINUSE }
 
-    /// The kernel lacks the address family, or all its addresses are switched off.
+    /// The kernel lacks the address family, or the family has no addresses.
     package var isFamilyMissing: Bool { code == EAFNOSUPPORT || code == EADDRNOTAVAIL }
 
-    /// Another time it may go well: a link that is just renamed or moved, or no memory for a moment.
+    /// The call may succeed later: a link is being renamed or moved, or memory is short.
     package var isPassing: Bool { [ENODEV, ENOBUFS, ENOMEM, EAGAIN, EINTR].contains(code) }
 
     /// EAFNOSUPPORT of socket(2).
     package static var addressFamilyNotSupported: SystemError {
         SystemError(call: "socket", code: EAFNOSUPPORT)
     }
-}
-
-extension SystemError {
-    /// E2BIG: more than there may be.
-    package static var tooBig: SystemError { SystemError(call: "set", code: E2BIG) }
-
-    /// EINVAL: makes no sense.
-    package static var invalidArgument: SystemError { SystemError(call: "set", code: EINVAL) }
-}
-
-extension SignalDescriptor {
-    /// The signals that end a daemon.
-    package static var endings: [Int32] { [SIGINT, SIGTERM] }
 }

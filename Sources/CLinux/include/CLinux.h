@@ -1,4 +1,4 @@
-// What the Glibc module lacks: header facts that Swift cannot import. No decisions are made here.
+// Declarations that the Glibc module lacks because Swift cannot import them. No logic belongs here.
 // _GNU_SOURCE must never be defined in this header: the functions that need it live in CLinux.c.
 #ifndef CLINUX_H
 #define CLINUX_H
@@ -28,7 +28,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 
-// ---- Constants that the headers spell as macros with casts, or that older headers lack.
+// ---- Constants that are macros with casts, or that older headers lack.
 
 // From Linux 6.2.
 enum { clinux_TUN_F_USO4 = 0x20, clinux_TUN_F_USO6 = 0x40 };
@@ -52,7 +52,7 @@ enum {
     clinux_RAW = SOCK_RAW | SOCK_CLOEXEC,
 };
 
-// ---- Structures that are declared for _GNU_SOURCE only; CLinux.c pins them to the originals.
+// ---- Structures that need _GNU_SOURCE. CLinux.c asserts that their layouts match the originals.
 
 struct clinux_mmsghdr {
     struct msghdr msg_hdr;
@@ -120,16 +120,16 @@ int clinux_tun_set_interface(int fd, const char *_Nonnull name, int flags);
 int clinux_tun_get_interface(int fd, char *_Nonnull name, int *_Nonnull flags);
 int clinux_tun_set_offload(int fd, unsigned int offload);
 int clinux_tun_set_header_size(int fd, int size);
-/// A descriptor of the network namespace in which the interface is now.
+/// TUNGETDEVNETNS: opens the network namespace of the interface.
 int clinux_tun_get_namespace(int fd);
 
 /// pthread_setname_np for the calling thread.
 void clinux_name_thread(const char *_Nonnull name);
-/// The number of processors that this process may run on, at least 1.
+/// The number of processors in the affinity mask of the process, at least 1.
 int clinux_processor_count(void);
-/// 1 if the capability is effective, 0 if not, -1 with errno.
+/// 1 if the capability is effective, 0 if not, -1 on an error (errno).
 int clinux_has_capability(int capability);
-/// capset(2): makes a permitted capability of the calling thread effective or not.
+/// capset(2): enables or disables a permitted capability of the calling thread.
 int clinux_set_capability(int capability, int is_effective);
 /// prctl(PR_SET_DUMPABLE, 0).
 int clinux_forbid_dumps(void);
@@ -139,10 +139,10 @@ int clinux_allows_dumps(void);
 void clinux_openlog(const char *_Nonnull identity);
 void clinux_syslog(int priority, const char *_Nonnull message);
 
-/// fork(2); to be called while the process has one thread.
+/// fork(2). Call it while the process has a single thread.
 pid_t clinux_fork(void);
 
-/// WIFEXITED and WEXITSTATUS: the exit status, or -1 after a signal.
+/// WIFEXITED and WEXITSTATUS: the exit status, -1 after a signal.
 int clinux_exit_status(int status);
 
 #endif

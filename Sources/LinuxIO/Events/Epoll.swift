@@ -1,9 +1,9 @@
 import CLinux
 import Glibc
 
-/// Waits for many descriptors at once; level-triggered.
+/// Waits for events of several descriptors (epoll(7)), level-triggered by default.
 package struct Epoll: ~Copyable, Sendable {
-    /// What to wait for. Errors and hang-ups are always reported.
+    /// The events to wait for. Errors and hang-ups are always reported.
     package struct Interest: OptionSet, Sendable {
         package let rawValue: UInt32
 
@@ -11,11 +11,11 @@ package struct Epoll: ~Copyable, Sendable {
             self.rawValue = rawValue
         }
 
-        /// Something can be read or accepted.
+        /// Data can be read, or a connection accepted.
         package static let readable = Interest(rawValue: EPOLLIN.rawValue)
-        /// Something can be written.
+        /// Data can be written.
         package static let writable = Interest(rawValue: EPOLLOUT.rawValue)
-        /// Report changes rather than states.
+        /// Edge-triggered: report changes instead of states.
         package static let edgeTriggered = Interest(rawValue: EPOLLET.rawValue)
     }
 
@@ -23,12 +23,12 @@ package struct Epoll: ~Copyable, Sendable {
 
     /// Makes an epoll instance.
     package init() throws(SystemError) {
-        descriptor = try SystemCall.open("epoll_create1") {
+        descriptor = try SystemCall.descriptor("epoll_create1") {
             epoll_create1(Int32(EPOLL_CLOEXEC))
         }
     }
 
-    /// Registers a descriptor; its events carry `token`. Closing the descriptor ends it, unless it
+    /// Registers a descriptor; its events have this `token`. Closing the descriptor removes it, unless it
     /// was duplicated.
     package func add(
         _ fd: borrowing FileDescriptor, token: UInt64, for interest: Interest = .readable
@@ -36,22 +36,22 @@ package struct Epoll: ~Copyable, Sendable {
         try control(EPOLL_CTL_ADD, fd, token, interest)
     }
 
-    /// Changes what is waited for.
+    /// Changes the token and events of a descriptor.
     package func modify(
         _ fd: borrowing FileDescriptor, token: UInt64, for interest: Interest
     ) throws(SystemError) {
         try control(EPOLL_CTL_MOD, fd, token, interest)
     }
 
-    /// Forgets a descriptor.
+    /// Removes a descriptor.
     package func remove(_ fd: borrowing FileDescriptor) throws(SystemError) {
         try control(EPOLL_CTL_DEL, fd, 0, [])
     }
 
-    /// Waits until something happens, and fills `events`.
+    /// Waits for events and stores them in `events`.
     ///
-    /// - Parameter milliseconds: how long to wait at most; nil for ever, 0 not at all.
-    /// - Returns: the number of events, 0 after the time has passed or a signal came.
+    /// - Parameter milliseconds: the timeout; nil for none, 0 to return at once.
+    /// - Returns: the number of events; 0 after a timeout or a signal.
     package func wait(into events: inout EpollEvents, milliseconds: Int32? = nil)
         throws(SystemError) -> Int
     {
@@ -63,7 +63,7 @@ package struct Epoll: ~Copyable, Sendable {
         }
         events.count = 0
         let code = errno
-        // The caller looks at its clock before it waits again.
+        // Not repeated here: the caller computes the timeout again.
         if code == EINTR { return 0 }
         throw SystemError(call: "epoll_wait", code: code)
     }
@@ -78,16 +78,16 @@ package struct Epoll: ~Copyable, Sendable {
     }
 }
 
-/// What one call of `Epoll.wait` found; made once and used again.
+/// The events of one `Epoll.wait`. Reuse it to avoid allocations.
 @safe
 package struct EpollEvents: ~Copyable, @unchecked Sendable {
-    /// How many events one wait reports at most.
+    /// The maximum number of events of one wait.
     package let capacity: Int
-    /// How many the last one reported.
+    /// The number of events of the last wait.
     package fileprivate(set) var count = 0
     fileprivate let base: UnsafeMutablePointer<epoll_event>
 
-    /// Makes room for `capacity` events.
+    /// Allocates storage for `capacity` events, at least 1.
     package init(capacity: Int) {
         precondition(capacity > 0)
         self.capacity = capacity
@@ -99,23 +99,23 @@ package struct EpollEvents: ~Copyable, @unchecked Sendable {
         unsafe base.deallocate()
     }
 
-    /// The token of the descriptor that event `index` is about.
+    /// The token of event `index`.
     package func token(_ index: Int) -> UInt64 {
         precondition(index >= 0 && index < count)
         return unsafe base[index].data.u64
     }
 
-    /// Whether something can be read.
+    /// Whether the descriptor is readable.
     package func isReadable(_ index: Int) -> Bool {
         flags(index) & EPOLLIN.rawValue != 0
     }
 
-    /// Whether something can be written.
+    /// Whether the descriptor is writable.
     package func isWritable(_ index: Int) -> Bool {
         flags(index) & EPOLLOUT.rawValue != 0
     }
 
-    /// Whether the descriptor is in error or its other end has hung up: a TUN that was deleted.
+    /// Whether the descriptor has an error or a hang-up, as a TUN has after it was deleted.
     package func isBroken(_ index: Int) -> Bool {
         flags(index) & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
     }

@@ -31,7 +31,7 @@ enum LinkChange: Sendable {
         do throws(SystemError) {
             // /proc/sys/net is that of the calling thread's namespace.
             let path = "/proc/sys/net/ipv4/conf/all/send_redirects"
-            let setting = try SystemCall.open("open") { unsafe clinux_open(path, O_WRONLY) }
+            let setting = try SystemCall.descriptor("open") { unsafe clinux_open(path, O_WRONLY) }
             try SystemCall.write(setting, [UInt8(ascii: "0"), UInt8(ascii: "\n")])
         } catch { errors.append(error) }
         return errors

@@ -10,7 +10,9 @@ enum Forwarding {
     static var isEnabled: Bool {
         ["ipv4/ip_forward", "ipv6/conf/all/forwarding"].contains { setting in
             let path = "/proc/sys/net/\(setting)"
-            guard let file = try? SystemCall.open("open", { unsafe clinux_open(path, O_RDONLY) }),
+            guard
+                let file = try? SystemCall.descriptor(
+                    "open", { unsafe clinux_open(path, O_RDONLY) }),
                 let text = try? SystemCall.read(file, count: 8)
             else { return false }
             return text.first != UInt8(ascii: "0")

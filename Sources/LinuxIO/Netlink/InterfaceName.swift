@@ -1,3 +1,6 @@
+import CLinux
+import Glibc
+
 /// The name of a network interface, valid on Linux.
 package struct InterfaceName: Hashable, Sendable, CustomStringConvertible {
     /// The name, 1 to 15 bytes.
@@ -26,5 +29,12 @@ package struct InterfaceName: Hashable, Sendable, CustomStringConvertible {
         case 0x09...0x0D, 0x20, 0xA0: true
         default: false
         }
+    }
+}
+
+extension InterfaceName {
+    /// The index of the interface in the network namespace of the calling thread, 0 if there is none.
+    package var index: UInt32 {
+        unsafe if_nametoindex(rawValue)
     }
 }

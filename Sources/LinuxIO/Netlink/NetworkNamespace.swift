@@ -5,7 +5,9 @@ import Glibc
 package enum NetworkNamespace {
     /// Opens it.
     package static func current() throws(SystemError) -> FileDescriptor {
-        try SystemCall.open("open") { unsafe clinux_open("/proc/thread-self/ns/net", O_RDONLY) }
+        try SystemCall.descriptor("open") {
+            unsafe clinux_open("/proc/thread-self/ns/net", O_RDONLY)
+        }
     }
 
     /// Moves the calling thread to another namespace (setns(2)). Needs CAP_SYS_ADMIN.

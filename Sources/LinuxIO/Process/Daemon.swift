@@ -1,21 +1,21 @@
 import CLinux
 import Glibc
 
-/// Turns the process into a daemon: the parent stays until the child says that it is ready, and ends
-/// with the child's status.
+/// Turns the process into a daemon. The parent waits until the child reports that it is ready or has
+/// failed, then exits with 0 or 1.
 package enum Daemon {
-    /// What becomes of standard output and error in the child; input is always /dev/null.
+    /// Standard output and error of the child. Standard input is always /dev/null.
     package enum StandardStreams: Sendable {
-        /// Both go to /dev/null.
+        /// Both are /dev/null.
         case discarded
-        /// Both stay as they are.
+        /// Both are those of the parent.
         case kept
     }
 
-    /// Forks. Returns in the child only; to be called before the first thread is started.
+    /// Forks, and returns in the child only. Call it before the first thread starts.
     package static func detach(_ streams: StandardStreams) throws(SystemError) -> DaemonReadiness {
         try fillStandardStreams()
-        // A parent that was killed must not take the child with it.
+        // Otherwise the report to a killed parent would end the child.
         SignalDescriptor.ignoreBrokenPipes()
         var ends: [Int32] = [0, 0]
         try SystemCall.call("pipe2") { unsafe clinux_pipe(&ends) }
@@ -25,20 +25,20 @@ package enum Daemon {
         if child == 0 {
             setsid()
             try redirect(streams)
-            // No mount point is held busy.
+            // So that no mount point stays busy.
             _ = unsafe chdir("/")
             return DaemonReadiness(pipe: readiness)
         }
-        // The parent's copy, so that the end of the child is seen as the end of the pipe.
+        // Close the parent's copy, so that the pipe ends when the child does.
         _ = consume readiness
         let result = awaitChild(status)
-        // A child that failed is gone before its parent says so.
+        // The parent of a failed child exits after it.
         if result != 0 { _ = waitpid(child, nil, 0) }
         _exit(result)
     }
 
-    /// Reads what the child has to say: a zero byte for success, else a message. Returns the status to
-    /// end with.
+    /// Reads the report of the child, a zero byte for success or else a message, and prints the message.
+    /// Returns the exit status.
     private static func awaitChild(_ status: borrowing FileDescriptor) -> Int32 {
         var report: [UInt8] = []
         while let bytes = try? SystemCall.read(status, count: 4096), !bytes.isEmpty {
@@ -52,18 +52,18 @@ package enum Daemon {
         return 1
     }
 
-    /// Makes sure that 0, 1 and 2 are open, lest a socket or a pipe becomes one of them.
+    /// Opens descriptors 0, 1 and 2 if they are closed, so that no socket or pipe gets these numbers.
     private static func fillStandardStreams() throws(SystemError) {
         while true {
-            let null = try SystemCall.open("open") { unsafe clinux_open("/dev/null", O_RDWR) }
+            let null = try SystemCall.descriptor("open") { unsafe clinux_open("/dev/null", O_RDWR) }
             if null.rawValue > STDERR_FILENO { return }
-            // Stays open, for the child as well.
+            // Stays open, in the child too.
             _ = null.release()
         }
     }
 
     private static func redirect(_ streams: StandardStreams) throws(SystemError) {
-        let null = try SystemCall.open("open") { unsafe clinux_open("/dev/null", O_RDWR) }
+        let null = try SystemCall.descriptor("open") { unsafe clinux_open("/dev/null", O_RDWR) }
         let raw = null.rawValue
         let targets =
             switch streams {
@@ -73,25 +73,5 @@ package enum Daemon {
         for target in targets {
             try SystemCall.call("dup2") { dup2(raw, target) }
         }
-    }
-}
-
-/// The child's duty to tell the parent how it went. A child that ends without is a failure.
-package struct DaemonReadiness: ~Copyable, Sendable {
-    private let pipe: FileDescriptor
-
-    fileprivate init(pipe: consuming FileDescriptor) {
-        self.pipe = pipe
-    }
-
-    /// Everything is in place: the parent ends with status 0.
-    package consuming func succeed() {
-        // A parent that was killed does not wait any more.
-        try? SystemCall.write(pipe, [0])
-    }
-
-    /// It did not work: the parent prints the message, one line, and ends with status 1.
-    package consuming func fail(_ message: String) {
-        try? SystemCall.write(pipe, Array((message + "\n").utf8))
     }
 }

@@ -1,24 +1,19 @@
 import CLinux
 import Glibc
 
-/// What the process may do, and what it gives up.
+/// The capabilities and limits of the process.
 package enum ProcessRights {
-    /// Whether CAP_NET_ADMIN is effective: interfaces, marks, large buffers.
+    /// Whether CAP_NET_ADMIN is effective, for interfaces, marks and large socket buffers.
     package static var hasNetworkAdministration: Bool {
         clinux_has_capability(CAP_NET_ADMIN) == 1
     }
 
-    /// The effective user.
-    package static var effectiveUser: UInt32 {
-        geteuid()
-    }
-
-    /// No core dumps, and no debugger of the same user: memory holds keys.
+    /// Disables core dumps and ptrace(2) by the same user, as memory contains keys (PR_SET_DUMPABLE).
     package static func forbidDumps() throws(SystemError) {
         try SystemCall.call("prctl") { clinux_forbid_dumps() }
     }
 
-    /// Raises the number of files that may be open to the hard limit.
+    /// Raises the limit of open files to the hard limit (RLIMIT_NOFILE).
     package static func raiseFileLimit() throws(SystemError) {
         var limit = rlimit()
         try SystemCall.call("getrlimit") {

@@ -1,24 +1,24 @@
 import CLinux
 import Glibc
 
-/// The system's log (syslog(3)), for a daemon whose standard error is gone.
+/// The system log (syslog(3)), for a daemon without standard error.
 package enum SystemLog {
-    /// How grave a line is.
+    /// The severity of a line.
     package enum Level: Sendable {
-        /// Something does not work.
+        /// LOG_ERR.
         case error
-        /// What an administrator may want to know.
+        /// LOG_INFO.
         case info
-        /// What a developer may want to know.
+        /// LOG_DEBUG.
         case debug
     }
 
-    /// Names the program in every line; at most 63 bytes.
+    /// Sets the program name of all lines; longer names are cut to 63 bytes.
     package static func open(identity: String) {
         unsafe clinux_openlog(identity)
     }
 
-    /// Writes one line; from any thread.
+    /// Writes a line. Can be called from any thread.
     package static func write(_ level: Level, _ message: String) {
         let priority =
             switch level {
@@ -27,15 +27,5 @@ package enum SystemLog {
             case .debug: LOG_DEBUG
             }
         unsafe clinux_syslog(priority, message)
-    }
-}
-
-/// Standard error, a whole line at a time.
-package enum StandardError {
-    /// Writes a line in one call, so that lines of several threads do not mix.
-    package static func writeLine(_ line: String) {
-        let bytes = Array((line + "\n").utf8)
-        // Nobody may be there to read it, or the disk is full: a log line is worth no more.
-        _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }

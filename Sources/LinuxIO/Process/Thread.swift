@@ -1,23 +1,23 @@
 import CLinux
 import Glibc
 
-/// A thread of our own, with a name and with every signal blocked.
+/// A named thread with all signals blocked.
 @safe
 package struct Thread: ~Copyable, @unchecked Sendable {
     private let handle: pthread_t
 
-    /// Starts a thread that owns `state` and runs `body` with it.
+    /// Starts a thread that calls `body` with `state`.
     ///
-    /// - Parameter name: what `top -H` shows; the kernel keeps 15 bytes.
+    /// - Parameter name: shown by `top -H`; the kernel keeps 15 bytes.
     package static func start<State: ~Copyable & Sendable>(
         _ name: String, owning state: consuming State,
         _ body: @escaping @Sendable (consuming State) -> Void
     ) throws(SystemError) -> Thread {
         let start = Start(name: name, state: state, body: body)
-        return try launch { start.run() }
+        return try launch { start.callBody() }
     }
 
-    /// Starts a thread that runs `body`.
+    /// Starts a thread that calls `body`.
     package static func start(_ name: String, _ body: @escaping @Sendable () -> Void)
         throws(SystemError) -> Thread
     {
@@ -27,7 +27,7 @@ package struct Thread: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// Waits for its end. A thread that nobody joins goes on by itself.
+    /// Waits until the thread ends. A thread that is not joined is detached.
     package consuming func join() {
         let handle = handle
         discard self
@@ -48,7 +48,7 @@ package struct Thread: ~Copyable, @unchecked Sendable {
         var all = sigset_t()
         var before = sigset_t()
         unsafe sigfillset(&all)
-        // The new thread inherits the mask: no signal can reach it, not even while it starts.
+        // The new thread inherits the mask, so it receives no signal even while it starts.
         unsafe pthread_sigmask(SIG_SETMASK, &all, &before)
         defer { _ = unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
 
@@ -66,34 +66,32 @@ package struct Thread: ~Copyable, @unchecked Sendable {
         throw SystemError(call: "pthread_create", code: code)
     }
 
-    /// Lets others go first where more threads want to run than there are processors: nice(1), for the
-    /// calling thread alone.
-    package static func giveWay(by increment: Int32) {
-        // On Linux a "process" 0 is the calling thread. To be nicer needs no right.
+    /// Increases the nice value of the calling thread, and of threads that it starts later.
+    package static func lowerPriority(by increment: Int32) {
+        // On Linux, process 0 is the calling thread (setpriority(2)).
         let kind = __priority_which_t(PRIO_PROCESS.rawValue)
         _ = setpriority(kind, 0, getpriority(kind, 0) + increment)
     }
 
-    /// Has the calling thread, and those that it starts from now on, go before others where more want to
-    /// run than there are processors. It takes CAP_SYS_NICE, or a limit that allows it
-    /// (`ulimit -e`): nothing changes without.
-    package static func goFirst(by decrement: Int32) {
+    /// Decreases the nice value of the calling thread, and of threads that it starts later. Does nothing
+    /// without CAP_SYS_NICE or a sufficient RLIMIT_NICE.
+    package static func raisePriority(by decrement: Int32) {
         let kind = __priority_which_t(PRIO_PROCESS.rawValue)
         _ = setpriority(kind, 0, getpriority(kind, 0) - decrement)
     }
 
-    /// Offers the processor to others of its scheduling group that wait for it.
+    /// Lets other waiting threads of the same scheduling group use the processor first (sched_yield(2)).
     package static func yield() {
         sched_yield()
     }
 
-    /// The number of processors that this process may run on.
+    /// The number of processors in the affinity mask of the process.
     package static var processorCount: Int {
         Int(clinux_processor_count())
     }
 }
 
-/// What crosses pthread_create as a pointer.
+/// A closure that is passed through pthread_create as a pointer.
 private final class Body: Sendable {
     let body: @Sendable () -> Void
 
@@ -102,7 +100,7 @@ private final class Body: Sendable {
     }
 }
 
-/// Carries a value that cannot be copied to the thread that takes it, once.
+/// Moves a noncopyable value to a new thread.
 private final class Start<State: ~Copyable & Sendable>: @unchecked Sendable {
     private let name: String
     private var state: State?
@@ -115,8 +113,8 @@ private final class Start<State: ~Copyable & Sendable>: @unchecked Sendable {
         self.body = body
     }
 
-    // Called by the new thread only, after pthread_create, which orders the memory.
-    func run() {
+    // Called once, on the new thread. pthread_create orders the memory accesses.
+    func callBody() {
         unsafe clinux_name_thread(name)
         guard let state = state.take() else { return }
         body(state)

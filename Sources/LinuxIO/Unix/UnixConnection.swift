@@ -1,28 +1,28 @@
 import CLinux
 import Glibc
 
-/// One client of the configuration socket; never blocking.
+/// A connected, non-blocking Unix stream socket.
 package struct UnixConnection: ~Copyable, Sendable {
-    /// What became of a read or a write.
+    /// The result of a read or write.
     package enum Result: Equatable, Sendable {
-        /// So many bytes were moved, at least one.
+        /// The number of bytes transferred, at least 1.
         case bytes(Int)
-        /// Nothing is there, or there is no room.
+        /// No data is available, or the buffer of the socket is full.
         case wouldBlock
-        /// The client has hung up.
+        /// The other end has closed the connection.
         case closed
-        /// Another errno.
+        /// Any other errno.
         case failed(Int32)
     }
 
-    /// To wait for.
+    /// The descriptor to poll.
     package let descriptor: FileDescriptor
 
     init(descriptor: consuming FileDescriptor) {
         self.descriptor = descriptor
     }
 
-    /// Connects to a socket by its name. EAGAIN if as many clients wait as can.
+    /// Connects to a listening socket. EAGAIN if its backlog is full.
     package init(to path: String) throws(SystemError) {
         var name = sockaddr_un()
         guard name.encode(path) else { throw SystemError(call: "connect", code: ENAMETOOLONG) }
@@ -34,11 +34,11 @@ package struct UnixConnection: ~Copyable, Sendable {
         descriptor = fd
     }
 
-    /// Reads what is there, at most `count` bytes to `offset` of `buffer`.
+    /// Reads up to `count` bytes to `offset` of `buffer`.
     package func read(into buffer: inout MutableRawSpan, at offset: Int = 0, count: Int) -> Result {
         precondition(offset >= 0 && count > 0 && offset <= buffer.byteCount - count)
         let raw = descriptor.rawValue
-        // The range was checked above.
+        // The precondition checked the range.
         let result = unsafe buffer.withUnsafeMutableBytes { bytes in
             guard let base = bytes.baseAddress else { return 0 }
             return unsafe recv(raw, base + offset, count, Int32(MSG_DONTWAIT))
@@ -46,7 +46,7 @@ package struct UnixConnection: ~Copyable, Sendable {
         return result == 0 ? .closed : Self.outcome(result)
     }
 
-    /// Writes as much of `bytes` as there is room for.
+    /// Writes as many bytes as fit the buffer of the socket.
     package func write(_ bytes: RawSpan) -> Result {
         let raw = descriptor.rawValue
         let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
@@ -59,7 +59,7 @@ package struct UnixConnection: ~Copyable, Sendable {
     private static func outcome(_ result: Int) -> Result {
         if result >= 0 { return .bytes(result) }
         switch errno {
-        // Interrupted: level-triggered waiting brings the caller back.
+        // After EINTR, a level-triggered wait reports the descriptor again.
         case EAGAIN, EINTR: return .wouldBlock
         case EPIPE, ECONNRESET: return .closed
         case let code: return .failed(code)
@@ -68,7 +68,7 @@ package struct UnixConnection: ~Copyable, Sendable {
 }
 
 extension sockaddr_un {
-    /// Stores a name with its NUL; false if it does not fit.
+    /// Stores a path with its NUL. Returns false if it is empty, too long or contains NUL.
     mutating func encode(_ path: String) -> Bool {
         sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)

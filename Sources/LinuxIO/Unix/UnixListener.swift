@@ -57,7 +57,7 @@ package struct UnixListener: ~Copyable, Sendable {
         let raw = descriptor.rawValue
         do throws(SystemError) {
             return UnixConnection(
-                descriptor: try SystemCall.open("accept4") { clinux_accept4(raw) })
+                descriptor: try SystemCall.descriptor("accept4") { clinux_accept4(raw) })
         } catch {
             // ECONNABORTED: the client has closed its end already.
             if error.code == EAGAIN || error.code == ECONNABORTED { return nil }

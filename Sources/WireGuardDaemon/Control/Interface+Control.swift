@@ -11,7 +11,7 @@ extension Interface {
         try watchDescriptors()
         // The workers are started and keep their priority. A flood of handshakes must take little time
         // from packets; where packets take all there is, sessions must still be renewed.
-        Thread.giveWay(by: Self.niceness)
+        Thread.lowerPriority(by: Self.niceness)
         quietKernel()
         perform(LinkFollower.steps(to: link.state, isUp: device.isUp))
         device.setBroadcastAddresses(link.broadcastAddresses)

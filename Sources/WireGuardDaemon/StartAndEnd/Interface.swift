@@ -139,7 +139,7 @@ package final class Interface {
                     usesSegmentation: settings.offloads.udpSegmentation,
                     jitterSeed: device.makeSeed(), report: { log.log(level: $0.level, "\($0.text)") }))
         }
-        Thread.goFirst(by: precedence)
+        Thread.raisePriority(by: precedence)
         // Not before all gates are there.
         for worker in workers { try worker.start() }
         return workers
