@@ -9,12 +9,12 @@ import Synchronization
 
 final class Counters: Sendable {
     let locked = Mutex(0)
-    nonisolated(unsafe) var open = 0
+    nonisolated(unsafe) var unlocked = 0
     let arrived = Atomic(0)
 
     /// Not inlined, so that the compiler does not merge the accesses into one, which the sanitizer could miss.
     @inline(never)
-    func count() { open += 1 }
+    func count() { unlocked += 1 }
 
     /// Waits until both threads are here, without synchronizing them.
     func meet(_ number: Int = 2) {
@@ -26,7 +26,9 @@ final class Counters: Sendable {
 let counters = Counters()
 let mode = CommandLine.arguments.dropFirst().first
 
-func run(_ body: @escaping @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?) {
+func onTwoThreads(
+    _ body: @escaping @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
+) {
     var threads = [pthread_t(), pthread_t()]
     for index in threads.indices { pthread_create(&threads[index], nil, body, nil) }
     for thread in threads { pthread_join(thread, nil) }
@@ -34,20 +36,20 @@ func run(_ body: @escaping @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMu
 
 switch mode {
 case "mutex":
-    run { _ in
+    onTwoThreads { _ in
         counters.meet()
         for _ in 0..<300_000 { counters.locked.withLock { $0 += 1 } }
         return nil
     }
     print(counters.locked.withLock { $0 })
 case "race":
-    run { _ in
+    onTwoThreads { _ in
         counters.meet()
         for _ in 0..<300_000 { counters.count() }
         counters.meet(4)
         return nil
     }
-    print(counters.open)
+    print(counters.unlocked)
 case "freed":
     let memory = UnsafeMutablePointer<Int>.allocate(capacity: 4)
     memory.initialize(repeating: 7, count: 4)
