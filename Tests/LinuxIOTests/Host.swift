@@ -3,25 +3,25 @@ import Glibc
 import LinuxIO
 import Testing
 
-/// What these tests need of the host: root, TUN, and namespaces of their own. Without, they fail.
+/// Network namespaces, commands and files for the tests.
 enum Host {
-    /// Fails the test unless it may make namespaces and interfaces.
+    /// Fails the test unless the process may create namespaces and interfaces.
     static func requireRoot(sourceLocation: SourceLocation = #_sourceLocation) throws {
         try #require(
             geteuid() == 0 && ProcessRights.hasNetworkAdministration,
-            "these tests make network namespaces and TUN interfaces: run them as root",
+            "these tests create network namespaces and TUN interfaces: run them as root",
             sourceLocation: sourceLocation)
     }
 
-    /// Runs `body` in a new network namespace whose loopback link is up. The namespace ends with it.
+    /// Calls `body` in a new network namespace whose loopback link is up.
     ///
-    /// `body` is synchronous, so it stays on the thread that has entered the namespace.
+    /// `body` is synchronous, so it stays on the thread that entered the namespace.
     static func inNewNamespace(_ body: () throws -> Void) throws {
         try requireRoot()
         let before = try NetworkNamespace.current()
         try NetworkNamespace.enterNew()
         defer {
-            // A thread that cannot leave must not run other tests.
+            // Otherwise this thread would execute other tests in the wrong namespace.
             if (try? NetworkNamespace.enter(before)) == nil { abort() }
         }
         let routes = try RouteSocket()
@@ -29,7 +29,7 @@ enum Host {
         try body()
     }
 
-    /// Makes a namespace with a name, for as long as `body` runs.
+    /// Creates a named namespace, and deletes it after `body`.
     static func inNamedNamespace(_ name: String, _ body: (String) throws -> Void) throws {
         let name = "\(name)-\(getpid())"
         try run("ip netns add \(name)")
@@ -37,7 +37,8 @@ enum Host {
         try body(name)
     }
 
-    /// A process in the namespace of the calling thread, by which the namespace can be named.
+    /// A process in the network namespace of the calling thread, whose number identifies the namespace to
+    /// `ip`.
     struct Sleeper: ~Copyable {
         let child: pid_t
 
@@ -55,7 +56,7 @@ enum Host {
         }
     }
 
-    /// Runs `body` while the calling thread lacks some capabilities.
+    /// Calls `body` without some effective capabilities.
     static func without(_ capabilities: Int32..., body: () throws -> Void) throws {
         defer {
             for capability in capabilities { _ = clinux_set_capability(capability, 1) }
@@ -66,7 +67,8 @@ enum Host {
         try body()
     }
 
-    /// Runs a command line of words in the namespace of the calling thread; throws if it fails.
+    /// Executes a command, whose words are separated by spaces, in the network namespace of the calling
+    /// thread. Returns its output; throws if it fails.
     @discardableResult
     static func run(_ line: String) throws -> String {
         var ends: [Int32] = [0, 0]
@@ -102,10 +104,10 @@ enum Host {
         return result
     }
 
-    /// Asks again until the answer is yes; false after five seconds.
+    /// Waits until a condition is true. Returns false after five seconds.
     ///
-    /// A child that another test is starting holds our descriptors until it has become its program:
-    /// what happens when the last one is closed may come a moment later.
+    /// Use it for effects of a descriptor's last close: a child of another test has copies of our
+    /// descriptors between fork and exec.
     static func eventually(_ answer: () -> Bool) -> Bool {
         let deadline = Clock.boottime() + 5_000_000_000
         while Clock.boottime() < deadline {
@@ -115,7 +117,7 @@ enum Host {
         return false
     }
 
-    /// The first bytes of a file; nothing if it cannot be read.
+    /// The first 4 KiB of a file; empty if it cannot be read.
     static func contents(of path: String) -> String {
         let fd = FileDescriptor(owning: unsafe open(path, O_RDONLY | O_CLOEXEC))
         var bytes = [UInt8](repeating: 0, count: 4096)
@@ -123,13 +125,13 @@ enum Host {
         return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
     }
 
-    /// Waits until a descriptor is readable; false after five seconds.
+    /// Waits until a descriptor is readable. Returns false after a timeout.
     static func isReadable(_ fd: borrowing FileDescriptor, milliseconds: Int32 = 5000) -> Bool {
         var request = pollfd(fd: fd.rawValue, events: Int16(POLLIN), revents: 0)
         return unsafe poll(&request, 1, milliseconds) == 1
     }
 
-    /// A new directory under /tmp, removed with everything in it when `body` is done.
+    /// Creates a directory in /tmp, and deletes it with its contents after `body`.
     static func withDirectory(_ body: (String) throws -> Void) throws {
         var template = Array("/tmp/linuxio-XXXXXX".utf8CString)
         try #require(unsafe mkdtemp(&template) != nil)

@@ -6,16 +6,16 @@ import Testing
 
 @Suite("Events, timers, signals and threads")
 struct EventTests {
-    @Test("a bell rung by another thread wakes the one that waits, once however often it rang")
-    func bell() throws {
-        let bell = Shared(try EventDescriptor())
+    @Test("several signals of another thread are one event")
+    func wakeUp() throws {
+        let event = Shared(try EventDescriptor())
         let epoll = try Epoll()
         var events = EpollEvents(capacity: 4)
-        try epoll.add(bell.value.descriptor, token: 0xFFFF_FFFF_0000_0001)
+        try epoll.add(event.value.descriptor, token: 0xFFFF_FFFF_0000_0001)
         let silent = try epoll.wait(into: &events, milliseconds: 0)
         #expect(silent == 0)
-        let thread = try Thread.start("io-bell") {
-            for _ in 0..<3 { bell.value.signal() }
+        let thread = try Thread.start("io-wake-up") {
+            for _ in 0..<3 { event.value.signal() }
         }
         thread.join()
         let count = try epoll.wait(into: &events, milliseconds: 5000)
@@ -24,43 +24,43 @@ struct EventTests {
             events.token(0), events.isReadable(0), events.isBroken(0)
         )
         #expect(token == 0xFFFF_FFFF_0000_0001 && isReadable && !isBroken)
-        let rang = bell.value.drain()
-        let again = bell.value.drain()
-        #expect(rang && !again)
+        let wasSignalled = event.value.drain()
+        let again = event.value.drain()
+        #expect(wasSignalled && !again)
         let afterwards = try epoll.wait(into: &events, milliseconds: 0)
         #expect(afterwards == 0)
     }
 
-    @Test("interest can be changed and ended")
+    @Test("events can be changed, and a descriptor removed")
     func interest() throws {
-        let bell = try EventDescriptor()
+        let event = try EventDescriptor()
         let epoll = try Epoll()
         var events = EpollEvents(capacity: 1)
-        try epoll.add(bell.descriptor, token: 1, for: [.readable, .writable])
+        try epoll.add(event.descriptor, token: 1, for: [.readable, .writable])
         let writable = try epoll.wait(into: &events, milliseconds: 0)
         #expect(writable == 1)
         let isWritable = events.isWritable(0)
         #expect(isWritable)
-        try epoll.modify(bell.descriptor, token: 1, for: .readable)
+        try epoll.modify(event.descriptor, token: 1, for: .readable)
         let quiet = try epoll.wait(into: &events, milliseconds: 0)
         #expect(quiet == 0)
-        bell.signal()
-        try epoll.remove(bell.descriptor)
+        event.signal()
+        try epoll.remove(event.descriptor)
         let removed = try epoll.wait(into: &events, milliseconds: 0)
         #expect(removed == 0)
         #expect(throws: SystemError(call: "epoll_ctl", code: ENOENT)) {
-            try epoll.remove(bell.descriptor)
+            try epoll.remove(event.descriptor)
         }
     }
 
-    @Test("an alarm rings at its deadline, at once if that has passed, and not when it is stopped")
-    func alarm() throws {
+    @Test("a timer expires at its deadline, at once if it is past, and never without one")
+    func timer() throws {
         let timer = try TimerDescriptor()
         for past in [0, 1, Clock.boottime()] as [UInt64] {
             try timer.set(deadline: past)
-            let rings = Host.isReadable(timer.descriptor)
+            let expires = Host.isReadable(timer.descriptor)
             let isDue = timer.drain()
-            #expect(rings && isDue)
+            #expect(expires && isDue)
             let again = timer.drain()
             #expect(!again)
         }
@@ -68,8 +68,8 @@ struct EventTests {
         try timer.set(deadline: deadline)
         let early = timer.drain()
         #expect(!early || Clock.boottime() >= deadline)
-        let rings = Host.isReadable(timer.descriptor)
-        #expect(rings && Clock.boottime() >= deadline)
+        let expires = Host.isReadable(timer.descriptor)
+        #expect(expires && Clock.boottime() >= deadline)
         for stop in [nil, UInt64.max, Clock.boottime() + 3_600_000_000_000] as [UInt64?] {
             try timer.set(deadline: stop)
             let isReadable = Host.isReadable(timer.descriptor, milliseconds: 0)
@@ -82,7 +82,7 @@ struct EventTests {
         await #expect(processExitsWith: .exitCode(0)) {
             let signals = try SignalDescriptor([SIGTERM, SIGUSR1])
             guard signals.next() == nil else { exit(2) }
-            // To the thread itself: the test's other threads do not block it.
+            // To this thread, as the other threads of the test do not block the signal.
             pthread_kill(pthread_self(), SIGTERM)
             guard Host.isReadable(signals.descriptor) else { exit(3) }
             guard signals.next() == SIGTERM, signals.next() == nil else { exit(4) }
@@ -90,20 +90,20 @@ struct EventTests {
         }
     }
 
-    @Test("a thread owns what it was given, has its name and no signals")
+    @Test("a thread has its state, its name, and all signals blocked")
     func thread() throws {
         let report = Report()
         var before = sigset_t()
         unsafe pthread_sigmask(SIG_BLOCK, nil, &before)
-        let bell = try EventDescriptor()
-        let raw = bell.descriptor.rawValue
-        let thread = try Thread.start("io-worker-with-a-long-name", owning: bell) { bell in
+        let event = try EventDescriptor()
+        let raw = event.descriptor.rawValue
+        let thread = try Thread.start("io-worker-with-a-long-name", owning: event) { event in
             var mask = sigset_t()
             unsafe pthread_sigmask(SIG_BLOCK, nil, &mask)
             let isBlocked = unsafe sigismember(&mask, SIGTERM) == 1
             report.set(
                 name: Host.contents(of: "/proc/thread-self/comm"), isBlocked: isBlocked,
-                descriptor: bell.descriptor.rawValue)
+                descriptor: event.descriptor.rawValue)
         }
         thread.join()
         let (name, isBlocked, descriptor) = report.value
@@ -118,12 +118,12 @@ struct EventTests {
         #expect(isUnchanged)
     }
 
-    @Test("the clocks agree with the kernel's")
+    @Test("the clocks are those of the kernel")
     func clocks() throws {
         let start = Clock.boottime()
         let uptime = try Host.run("cat /proc/uptime").split(separator: ".").first
         let seconds = try #require(uptime.flatMap { UInt64($0) })
-        // Within a second, since /proc counts the same clock.
+        // /proc/uptime is the same clock, in hundredths of a second.
         #expect(start / 1_000_000_000 <= seconds + 1)
         #expect(Clock.boottime() / 1_000_000_000 >= seconds)
         let real = Clock.realtime()

@@ -1,17 +1,17 @@
 import LinuxIO
 import Testing
 
-@Suite("Names of interfaces")
+@Suite("Interface names")
 struct InterfaceNameTests {
     @Test(
-        "a name that Linux takes is one",
+        "names that Linux accepts are valid",
         arguments: ["w", "wg0", "wg-home.1", "a_b", "fifteen-bytes-x", "...", "ü", "0", "-f"])
     func accepted(text: String) {
         #expect(InterfaceName(text)?.rawValue == text)
     }
 
     @Test(
-        "a name that Linux refuses, or takes for a pattern, is none",
+        "names that Linux refuses or expands as a pattern are invalid",
         arguments: [
             "", ".", "..", "all", "default", "sixteen-bytes-xx", "a/b", "a:b", "wg%d", "a b", "a\t",
             "a\n", "\u{0B}", "a\r", "a\u{0C}b", "a\0b", "à", "a\u{00A0}",

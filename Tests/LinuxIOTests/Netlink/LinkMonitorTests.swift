@@ -1,11 +1,12 @@
 import CLinux
 import Glibc
 import LinuxIO
+import Packets
 import Testing
 
 @Suite("Link and route events", .serialized)
 struct LinkMonitorTests {
-    @Test("up, down and MTU are told, in order, and only those of our link")
+    @Test("flags and MTU of the watched link are reported in order, those of other links are not")
     func changes() throws {
         try Host.inNewNamespace {
             let device = try TunDevice.create(try #require(InterfaceName("iot0")))
@@ -38,7 +39,7 @@ struct LinkMonitorTests {
         }
     }
 
-    @Test("a link that is deleted is removed")
+    @Test("a deleted link is reported")
     func removed() throws {
         try Host.inNewNamespace {
             let device = try TunDevice.create(try #require(InterfaceName("iot0")))
@@ -58,7 +59,7 @@ struct LinkMonitorTests {
             try #require(followsMoves, "this test needs CAP_NET_BROADCAST")
             try Host.inNamedNamespace("io-first") { first in
                 try Host.inNamedNamespace("io-second") { second in
-                    // The index is taken there: the kernel gives the link another one.
+                    // Occupy the index there, so that the kernel assigns another one.
                     let index = monitor.state.index
                     while try Self.lastIndex(first) < index {
                         try Host.run("ip -n \(first) link add type veth")
@@ -89,7 +90,7 @@ struct LinkMonitorTests {
         }
     }
 
-    @Test("without CAP_NET_BROADCAST a move is told, and what follows can be asked for")
+    @Test("without CAP_NET_BROADCAST a move is reported, and refresh reports later changes")
     func movedWithoutBroadcast() throws {
         try Host.inNewNamespace {
             let device = try TunDevice.create(try #require(InterfaceName("iot0")))
@@ -113,7 +114,7 @@ struct LinkMonitorTests {
         }
     }
 
-    @Test("a link whose namespace is deleted is in error, and removed")
+    @Test("a deleted namespace is reported as an error of the descriptor, then as a deleted link")
     func namespaceDeleted() throws {
         try Host.inNewNamespace {
             let device = try TunDevice.create(try #require(InterfaceName("iot0")))
@@ -125,8 +126,8 @@ struct LinkMonitorTests {
                 let move = monitor.events(of: device).map(Self.brief)
                 #expect(move == ["moved"])
             }
-            // The kernel takes a namespace apart some time after its last user has left, and sends
-            // no message about what was in it.
+            // The kernel deletes a namespace some time after its last user exits, and sends no event
+            // for its links.
             var events = EpollEvents(capacity: 1)
             let count = try epoll.wait(into: &events, milliseconds: 10_000)
             #expect(count == 1)
@@ -135,7 +136,7 @@ struct LinkMonitorTests {
         }
     }
 
-    @Test("after an overrun the present state is told")
+    @Test("after lost events the current state is reported")
     func overrun() throws {
         try Host.inNewNamespace {
             let device = try TunDevice.create(try #require(InterfaceName("iot0")))
@@ -152,7 +153,7 @@ struct LinkMonitorTests {
         }
     }
 
-    @Test("a new address, route and their ends are told")
+    @Test("added and deleted addresses and routes are reported")
     func routes() throws {
         try Host.inNewNamespace {
             let monitor = try RouteMonitor()
@@ -167,6 +168,23 @@ struct LinkMonitorTests {
                 let hasChanged = monitor.drain()
                 #expect(hasChanged, "\(change)")
             }
+        }
+    }
+
+    @Test("the directed broadcast addresses of the link follow its addresses")
+    func broadcastAddresses() throws {
+        try Host.inNewNamespace {
+            let device = try TunDevice.create(try #require(InterfaceName("iot0")))
+            var monitor = try LinkMonitor(device)
+            #expect(monitor.broadcastAddresses.isEmpty)
+            try Host.run("ip addr add 10.1.2.3/24 dev iot0")
+            try Host.run("ip addr add 10.9.0.0/31 dev iot0")
+            try Host.run("ip addr add 10.5.0.1/16 dev lo")
+            #expect(monitor.events(of: device).isEmpty)
+            #expect(monitor.broadcastAddresses == [IPv4Address(bits: 0x0A01_02FF)])
+            try Host.run("ip addr del 10.1.2.3/24 dev iot0")
+            #expect(monitor.events(of: device).isEmpty)
+            #expect(monitor.broadcastAddresses.isEmpty)
         }
     }
 

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Daemons")
 struct DaemonTests {
-    @Test("the parent ends with 0 when the child is ready")
+    @Test("the parent exits 0 when the child is ready")
     func succeeds() async {
         await #expect(processExitsWith: .exitCode(0)) {
             try Daemon.detach(.discarded).succeed()
@@ -13,7 +13,7 @@ struct DaemonTests {
         }
     }
 
-    @Test("the parent prints the child's message and ends with 1")
+    @Test("the parent prints the message of the child and exits 1")
     func fails() async throws {
         let result = try #require(
             await #expect(
@@ -26,7 +26,7 @@ struct DaemonTests {
         #expect(text.contains("the port is taken\n"))
     }
 
-    @Test("a child that ends without a word is a failure")
+    @Test("a child that ends without a report is a failure")
     func ends() async throws {
         let result = try #require(
             await #expect(
@@ -39,7 +39,7 @@ struct DaemonTests {
         #expect(text.contains("ended before it was ready"))
     }
 
-    @Test("the child leads a session of its own")
+    @Test("the child is a session leader")
     func session() async throws {
         let result = try #require(
             await #expect(
@@ -54,7 +54,7 @@ struct DaemonTests {
         #expect(text.contains("leads\n"))
     }
 
-    @Test("rights: root has the capability, files up to the hard limit, no dumps")
+    @Test("root has CAP_NET_ADMIN, the file limit can be raised, and dumps disabled")
     func rights() async {
         await #expect(processExitsWith: .exitCode(0)) {
             guard ProcessRights.hasNetworkAdministration == (geteuid() == 0) else { exit(2) }

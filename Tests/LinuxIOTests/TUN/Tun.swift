@@ -4,7 +4,7 @@ import LinuxIO
 import Packets
 import Testing
 
-/// A TUN that is up, with 10.76.0.1/24 on it, and one queue.
+/// A TUN with the address 10.76.0.1/24 that is up, and its first queue.
 struct Tun: ~Copyable {
     let device: TunDevice
     let queue: TunQueue
@@ -25,7 +25,7 @@ struct Tun: ~Copyable {
         return try routes.link(named: try device.name()).index
     }
 
-    /// Lets the host send datagrams to the other side of the tunnel.
+    /// Sends datagrams from the host to the other end of the tunnel.
     func send(length: Int, segmentSize: Int) throws {
         let socket = try UDPSocket(.v4, port: 0)
         var batch = SendBatch(capacity: 1, family: .v4)
@@ -42,7 +42,7 @@ struct Tun: ~Copyable {
         try #require(outcome.sent == 1 && outcome.segmentationFailure == nil)
     }
 
-    /// Reads one packet, virtio header first.
+    /// Reads one packet with its virtio header.
     func read() throws -> [UInt8] {
         let isReadable = Host.isReadable(queue.descriptor)
         try #require(isReadable)
@@ -56,8 +56,7 @@ struct Tun: ~Copyable {
         return (100..<100 + count).map { bytes.byte(at: $0) }
     }
 
-    /// Writes a packet: a virtio header that asks for nothing, then its bytes in three pieces that do
-    /// not lie side by side.
+    /// Writes a packet: an empty virtio header, then the bytes in three pieces that are not adjacent.
     func write(_ packet: [UInt8]) -> PacketWriteResult {
         let header = PacketBuffer(zeros: 10)
         var buffer = PacketBuffer(byteCount: 4096)
@@ -76,7 +75,7 @@ struct Tun: ~Copyable {
         return queue.write(header: header.bytes, pieces: &pieces, of: buffer.bytes)
     }
 
-    /// A UDP datagram over IPv4 from the other side of the tunnel, without a UDP checksum.
+    /// An IPv4 packet with a UDP datagram from the other end of the tunnel, without a UDP checksum.
     static func datagram(_ payload: [UInt8], port: UInt16) -> [UInt8] {
         let total = 28 + payload.count
         var packet: [UInt8] = [
@@ -94,7 +93,7 @@ struct Tun: ~Copyable {
         return packet + payload
     }
 
-    /// Opens a TUN or TAP as another program would.
+    /// Opens a TUN or TAP with the given flags, as another program may.
     static func openForeign(_ name: String, flags: Int32) throws -> Int32 {
         let fd = unsafe clinux_open("/dev/net/tun", O_RDWR)
         try #require(fd >= 0)

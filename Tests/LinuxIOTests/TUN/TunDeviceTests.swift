@@ -9,7 +9,7 @@ struct TunDeviceTests {
     static let near = IPv4Address(bits: 0x0A4C_0001)
     static let far = IPv4Address(bits: 0x0A4C_0002)
 
-    @Test("a device is made once: a second daemon and a link of another kind are told apart")
+    @Test("creating a device that exists is an error: in use, or a link of another kind")
     func exclusive() throws {
         try Host.inNewNamespace {
             let name = try #require(InterfaceName("iot0"))
@@ -23,7 +23,7 @@ struct TunDeviceTests {
         }
     }
 
-    @Test("a device made beforehand is taken by the first daemon only", arguments: [true, false])
+    @Test("only one process attaches to a persistent device", arguments: [true, false])
     func madeBeforehand(multiQueue: Bool) throws {
         try Host.inNewNamespace {
             try Host.run(
@@ -42,7 +42,7 @@ struct TunDeviceTests {
         }
     }
 
-    @Test("the kernel grants every offload that it knows, and several queues")
+    @Test("the kernel grants the offloads that it supports, and several queues")
     func capabilities() throws {
         try Host.inNewNamespace {
             let device = try TunDevice.create(try #require(InterfaceName("iot0")))
@@ -63,7 +63,7 @@ struct TunDeviceTests {
         }
     }
 
-    @Test("a packet that the host sends is read, with its virtio header, at the offset asked for")
+    @Test("a packet is read with its virtio header at the given offset")
     func read() throws {
         try Host.inNewNamespace {
             let tun = try Tun()
@@ -76,7 +76,7 @@ struct TunDeviceTests {
         }
     }
 
-    @Test("a run of datagrams is read as one superpacket where the kernel has USO")
+    @Test("a segmented send is read as one super-packet if the kernel has USO")
     func superpacket() throws {
         try Host.inNewNamespace {
             let tun = try Tun()
@@ -94,7 +94,7 @@ struct TunDeviceTests {
         }
     }
 
-    @Test("without offloads every datagram is read by itself, its checksum finished")
+    @Test("without offloads each datagram is read separately, with its checksum")
     func withoutOffloads() throws {
         try Host.inNewNamespace {
             let tun = try Tun(offloads: [])
@@ -107,7 +107,7 @@ struct TunDeviceTests {
         }
     }
 
-    @Test("a packet written in pieces reaches a socket of the host")
+    @Test("a packet written in pieces arrives at a socket")
     func write() throws {
         try Host.inNewNamespace {
             let tun = try Tun()
@@ -120,7 +120,7 @@ struct TunDeviceTests {
         }
     }
 
-    @Test("a write says what became of it: refused, down, gone")
+    @Test("a write reports an invalid packet, a link that is down, and a deleted link")
     func writeErrors() throws {
         try Host.inNewNamespace {
             let tun = try Tun()
@@ -156,7 +156,7 @@ struct TunDeviceTests {
     }
 
     @Test(
-        "a TUN that somebody else opened is taken over with the flags that it has",
+        "a TUN of another process is adopted with its flags",
         arguments: [true, false], [true, false])
     func adopt(virtio: Bool, multiQueue: Bool) throws {
         try Host.inNewNamespace {
@@ -184,7 +184,7 @@ struct TunDeviceTests {
         }
     }
 
-    @Test("a descriptor that is no plain TUN is refused")
+    @Test("a descriptor that is not a TUN without packet information is refused")
     func adoptStranger() throws {
         try Host.inNewNamespace {
             #expect(throws: TunDeviceError.notATun) {
@@ -201,7 +201,7 @@ struct TunDeviceTests {
         }
     }
 
-    @Test("without CAP_NET_ADMIN nothing is made")
+    @Test("without CAP_NET_ADMIN no device is created")
     func notPermitted() throws {
         try Host.inNewNamespace {
             try Host.without(CAP_NET_ADMIN) {
@@ -211,7 +211,7 @@ struct TunDeviceTests {
         }
     }
 
-    @Test("MTU, queue length and superpacket size are set")
+    @Test("MTU, queue length and super-packet size can be set")
     func settings() throws {
         try Host.inNewNamespace {
             let tun = try Tun()

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The configuration socket", .serialized)
 struct UnixListenerTests {
-    @Test("directory and socket have their modes, and nothing else is left there")
+    @Test("directory and file have their modes, and no other files are left")
     func modes() throws {
         try Host.withDirectory { root in
             let directory = "\(root)/wireguard"
@@ -22,7 +22,7 @@ struct UnixListenerTests {
         }
     }
 
-    @Test("clients talk over it, and a hang-up is seen")
+    @Test("client and server exchange bytes, and a close is reported")
     func dialogue() throws {
         try Host.withDirectory { root in
             let path = "\(root)/io0.sock"
@@ -31,7 +31,7 @@ struct UnixListenerTests {
             #expect(none)
             let client = try UnixConnection(to: path)
             guard let server = try listener.accept() else {
-                Issue.record("nobody came")
+                Issue.record("no client was accepted")
                 return
             }
             var buffer = PacketBuffer(byteCount: 64)
@@ -57,7 +57,7 @@ struct UnixListenerTests {
         }
     }
 
-    @Test("a stale file is replaced")
+    @Test("a file without a listener is replaced")
     func stale() throws {
         try Host.withDirectory { root in
             let path = "\(root)/io0.sock"
@@ -84,7 +84,7 @@ struct UnixListenerTests {
         }
     }
 
-    @Test("a live one is in use, even with more clients waiting than it takes")
+    @Test("a file with a listener is in use, even if the backlog is full")
     func live() throws {
         try Host.withDirectory { root in
             let path = "\(root)/io0.sock"
@@ -102,7 +102,7 @@ struct UnixListenerTests {
         }
     }
 
-    @Test("what is no socket stays")
+    @Test("a file that is not a socket is an error and stays")
     func notASocket() throws {
         try Host.withDirectory { root in
             let path = "\(root)/io0.sock"
@@ -114,13 +114,13 @@ struct UnixListenerTests {
         }
     }
 
-    @Test("a name that does not fit is an error")
+    @Test("a path that does not fit a socket address is an error")
     func longName() throws {
         let path = "/tmp/" + String(repeating: "x", count: 110)
         #expect(throws: UnixListenerError.pathTooLong(path)) { _ = try UnixListener(path: path) }
     }
 
-    @Test("a file that took its place is not removed")
+    @Test("a file that replaced the socket file is not removed")
     func replaced() throws {
         try Host.withDirectory { root in
             let path = "\(root)/io0.sock"
@@ -133,7 +133,7 @@ struct UnixListenerTests {
         }
     }
 
-    @Test("a watch tells deletion, replacement and a move, and nothing else")
+    @Test("a watch reports deletion, replacement and renaming, and nothing else")
     func watch() throws {
         try Host.withDirectory { root in
             let path = "\(root)/io0.sock"
@@ -147,8 +147,8 @@ struct UnixListenerTests {
                 let isThere = watch.drain()
                 #expect(isThere)
                 try Host.run(change)
-                let isTold = Host.isReadable(watch.descriptor)
-                #expect(isTold, "\(change)")
+                let isReported = Host.isReadable(watch.descriptor)
+                #expect(isReported, "\(change)")
                 let isStillThere = watch.drain()
                 #expect(!isStillThere, "\(change)")
                 _ = consume listener
@@ -157,7 +157,7 @@ struct UnixListenerTests {
         }
     }
 
-    @Test("a socket that was handed over is listened at, another kind is refused")
+    @Test("a listening socket can be adopted, other descriptors are refused")
     func adopt() throws {
         try Host.withDirectory { root in
             let path = "\(root)/io0.sock"
@@ -176,13 +176,13 @@ struct UnixListenerTests {
         }
     }
 
-    @Test("without permission the error says who must own the directory")
+    @Test("without permission the error names the user that must own the directory")
     func permission() async throws {
         try Host.requireRoot()
         let result = await #expect(processExitsWith: .exitCode(0)) {
             let path = "/tmp/linuxio-permission-\(getpid())"
             guard unsafe mkdir(path, 0o755) == 0 else { exit(2) }
-            // Effective only, so that the directory can be removed afterwards.
+            // Only the effective user, so that the directory can be removed later.
             guard seteuid(12345) == 0 else { exit(3) }
             var error: UnixListenerError?
             do throws(UnixListenerError) {
