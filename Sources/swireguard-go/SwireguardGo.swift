@@ -14,13 +14,15 @@ struct SwireguardGo: ParsableCommand {
             socket is deleted.
 
             Environment:
-              LOG_LEVEL=verbose|debug|info|error|silent   the least severe messages to log (info)
-              WG_PROCESS_FOREGROUND=1                     the same as --foreground
-              WG_TUN_FD=N, WG_UAPI_FD=N                   use an open TUN device, an open listening socket
-              WG_WORKERS=N                                the number of threads that process packets
-              WG_AEAD=lanes|lanes-avx2|ipsec-mb|sodium    the encryption code (the fastest);
-                                                          lanes: our SIMD code for AVX-512 or AVX2
-              WG_TUN_OFFLOAD, WG_TUN_USO, WG_UDP_GSO, WG_UDP_GRO=off   disable an offload
+              LOG_LEVEL=LEVEL            verbose, debug, info (default), error or silent
+              WG_PROCESS_FOREGROUND=1    the same as --foreground
+              WG_TUN_FD=N                use this open TUN device
+              WG_UAPI_FD=N               use this open listening socket
+              WG_WORKERS=N               number of threads that process packets
+              WG_AEAD=NAME               encryption code: lanes (our SIMD code for AVX-512
+                                         or AVX2), lanes-avx2, ipsec-mb or sodium
+              WG_TUN_OFFLOAD=off, WG_TUN_USO=off, WG_UDP_GSO=off, WG_UDP_GRO=off
+                                         disable an offload
             """,
         version: "swireguard-go \(Version.description)"
     )
