@@ -89,7 +89,10 @@ def measure(ends, command):
 def main():
     Parser("count-allocations").parse_args()
     require_root("count-allocations")
-    program, library = build()
+    try:
+        program, library = build()
+    except subprocess.CalledProcessError:
+        sys.exit("count-allocations: the daemon does not build")
     is_clean = True
     with tempfile.TemporaryDirectory() as directory, Machine("left") as one, Machine("right") as two:
         connect(one, "eth0", two, "eth0", ["192.0.2.1/24"], ["192.0.2.2/24"])
