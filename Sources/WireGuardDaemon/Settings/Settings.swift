@@ -69,7 +69,7 @@ package struct Settings: Sendable {
         isMultiQueue ? workers ?? min(processors, Self.maximumWorkers) : 1
     }
 
-    /// Describes the AEAD implementation that the environment selects, such as "lanes of AVX-512".
+    /// Describes the AEAD implementation that the environment selects, such as "lanes (AVX-512)".
     ///
     /// It tests the implementation, which a process must not do before it forks.
     package static var aeadName: String {
