@@ -106,7 +106,8 @@ struct InterfaceTests {
             let client = try daemon.connect()
             var set = "set=1\npublic_key=\(String(repeating: "11", count: 32))\n"
             for index in 0..<40_000 {
-                set += "allowed_ip=10.\(index >> 8 & 255).\(index & 255).0/\(index >> 16 == 0 ? 24 : 25)\n"
+                set +=
+                    "allowed_ip=10.\(index >> 8 & 255).\(index & 255).0/\(index >> 16 == 0 ? 24 : 25)\n"
             }
             #expect(try configure(daemon, set + "\n") == "errno=0\n\n")
             let answer = daemon.request("get=1\n\n", on: client)

@@ -42,14 +42,21 @@ final class RunningDaemon {
     }
 
     deinit {
-        if let thread = thread.take() { thread.join() }
+        // A daemon that does not end has failed its test; joining it would hang.
+        let hasEnded = waitForEnd() != nil
+        if let thread = thread.take(), hasEnded { thread.join() }
+    }
+
+    /// Fails the test unless it may make namespaces and interfaces.
+    static func requireRoot() throws {
+        try #require(
+            geteuid() == 0 && ProcessRights.hasNetworkAdministration,
+            "these tests make network namespaces and TUN interfaces: run them as root")
     }
 
     /// Runs `body` in a new network namespace with only a loopback link; needs root.
     static func inNewNamespace(_ body: () throws -> Void) throws {
-        try #require(
-            geteuid() == 0, "these tests make network namespaces and TUN interfaces: run them as root"
-        )
+        try requireRoot()
         let before = try NetworkNamespace.current()
         try NetworkNamespace.enterNew()
         defer {

@@ -7,7 +7,7 @@ import sys
 from swireguard_dev.command_line import Parser
 from swireguard_dev.project import ROOT
 
-OWED = {"WireGuard": 95, "WireGuardCrypto": 95, "Packets": 95}  # percent, by module
+OWED = {"WireGuard": 95, "WireGuardCrypto": 95, "Packets": 95, "WireGuardDaemon": 85}  # percent, by module
 SHOWN = 90  # percent; files with less are listed
 
 
