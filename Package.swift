@@ -110,7 +110,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "EngineTests", dependencies: ["Engine", "WireGuard", "LinuxIO", "Packets"],
+            name: "EngineTests",
+            dependencies: ["Engine", "WireGuard", "WireGuardTestSupport", "LinuxIO", "Packets"],
             swiftSettings: settings),
         // Replaces some system calls in the tests that link it.
         .target(name: "CFaults", path: "Tests/CFaults"),
