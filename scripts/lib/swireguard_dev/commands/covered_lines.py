@@ -7,7 +7,8 @@ import sys
 from swireguard_dev.command_line import Parser
 from swireguard_dev.project import ROOT
 
-OWED = {"WireGuard": 95, "WireGuardCrypto": 95, "Packets": 95, "WireGuardDaemon": 85}  # percent, by module
+# Percent, by module.
+OWED = {"WireGuard": 95, "WireGuardCrypto": 95, "Packets": 95, "Engine": 85, "WireGuardDaemon": 85}
 SHOWN = 90  # percent; files with less are listed
 
 
