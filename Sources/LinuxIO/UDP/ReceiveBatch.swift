@@ -2,15 +2,15 @@ import CLinux
 import Glibc
 import Packets
 
-/// What one `recvmmsg` brought: datagrams, or runs of datagrams of one flow (UDP_GRO), in slots of a
-/// buffer that is passed in and stays its owner's.
+/// The messages of one `recvmmsg`, each a datagram or several joined ones (UDP_GRO), in slots of a buffer
+/// that the caller passes to `receive`.
 ///
-/// All storage is made once. What the kernel said about a message is decoded when it is asked for.
+/// Allocates only in `init`. Control messages are decoded on access.
 @safe
 package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
-    /// How many messages one call takes at most.
+    /// The maximum number of messages of one call.
     package let slots: Int
-    /// How many the last one took.
+    /// The number of messages of the last call.
     package private(set) var count = 0
 
     private let messages: UnsafeMutablePointer<clinux_mmsghdr>
@@ -19,17 +19,17 @@ package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
     private let controls: UnsafeMutableRawPointer
     private var base: UnsafeMutableRawPointer?
 
-    /// A message has at most 65 535 bytes. The rest spreads the starts of the slots over the sets of
-    /// the cache: at a distance of 64 KiB all would fall into the same.
+    /// A message has up to 65 535 bytes. The additional bytes distribute the starts of the slots over the
+    /// sets of the cache; at a distance of 64 KiB, all would be in the same set.
     package static let slotByteCount = 65_536 + 1_536
     private static let controlByteCount = 128
 
-    /// How large a buffer must be for so many slots.
+    /// The required size of a buffer for `slots` messages.
     package static func bufferByteCount(slots: Int) -> Int {
         slots * slotByteCount
     }
 
-    /// Makes room for `slots` messages, 1 to 1024.
+    /// Allocates storage for `slots` messages, 1 to 1024.
     package init(slots: Int) {
         precondition((1...1024).contains(slots))
         self.slots = slots
@@ -57,25 +57,25 @@ package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
         unsafe controls.deallocate()
     }
 
-    /// Takes what waits at a socket, without waiting.
+    /// Receives the available messages without blocking.
     ///
     /// - Parameters:
-    ///   - limit: the most messages, from 1; more than there are slots are not taken.
-    ///   - buffer: of at least `bufferByteCount(slots:)` bytes.
+    ///   - limit: the maximum number of messages, at least 1. The number of slots is a limit too.
+    ///   - buffer: at least `bufferByteCount(slots:)` bytes.
     package mutating func receive(
         from socket: borrowing UDPSocket, atMost limit: Int = .max,
         into buffer: inout MutableRawSpan
     ) -> ReceiveResult {
         precondition(limit > 0)
         precondition(buffer.byteCount >= Self.bufferByteCount(slots: slots))
-        // The kernel has written over the lengths of the messages that it used.
+        // The last call changed the lengths of the used slots.
         for slot in 0..<count {
             resetLengths(slot)
         }
         count = 0
         let raw = socket.descriptor.rawValue
         let (messages, limit) = unsafe (messages, min(limit, slots))
-        // The buffer outlives the call, and the vectors are used in the call only.
+        // The buffer outlives the call, and the vectors are used only during it.
         let result = unsafe buffer.withUnsafeMutableBytes { bytes in
             unsafe point(at: bytes.baseAddress)
             return unsafe PacketSystemCall.recvmmsg(raw, messages, limit)
@@ -88,20 +88,20 @@ package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
         return code == EAGAIN ? .wouldBlock : .failed(code)
     }
 
-    /// Where message `slot` lies in the buffer.
+    /// The offset of message `slot` in the buffer.
     package func offset(_ slot: Int) -> Int {
         precondition(slot >= 0 && slot < count)
         return slot * Self.slotByteCount
     }
 
-    /// How many bytes message `slot` has, all of its datagrams together.
+    /// The length of message `slot`, of all its datagrams together.
     package func length(_ slot: Int) -> Int {
         precondition(slot >= 0 && slot < count)
         return unsafe min(Int(messages[slot].msg_len), Self.slotByteCount)
     }
 
-    /// The length of each datagram of the run in `slot` (only the last may be shorter); 0 if it is a
-    /// single one.
+    /// The length of each datagram of message `slot` (the last may be shorter); 0 for a single
+    /// datagram.
     package func segmentSize(_ slot: Int) -> Int {
         guard
             let data = unsafe control(
@@ -110,19 +110,19 @@ package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
         return Int(unsafe max(0, data.loadUnaligned(as: Int32.self)))
     }
 
-    /// Who sent message `slot`.
+    /// The remote of message `slot`.
     package func remote(_ slot: Int) -> SocketAddress {
         precondition(slot >= 0 && slot < count)
         return unsafe names[slot].decoded
     }
 
-    /// Which of our addresses message `slot` was sent to, and the interface that it came in by.
+    /// The local address that message `slot` was sent to, and the interface it arrived at.
     package func source(_ slot: Int) -> SourceAddress? {
         let v4Size = MemoryLayout<clinux_in_pktinfo>.size
         if let data = unsafe control(slot, Int32(IPPROTO_IP), IP_PKTINFO, atLeast: v4Size) {
             let information = unsafe data.loadUnaligned(as: clinux_in_pktinfo.self)
             return SourceAddress(
-                // Not ipi_addr, which may be a broadcast address: this is what may be sent from.
+                // Unlike ipi_addr, which may be a broadcast address, this can be a source address.
                 address: .v4(IPv4Address(bits: UInt32(bigEndian: information.ipi_spec_dst))),
                 interfaceIndex: UInt32(bitPattern: information.ipi_ifindex))
         }
@@ -140,9 +140,9 @@ package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
         return nil
     }
 
-    /// The TOS or traffic class that message `slot` arrived with: DSCP and ECN.
+    /// The TOS or traffic class of message `slot`: DSCP and ECN.
     package func trafficClass(_ slot: Int) -> UInt8 {
-        // IPv4 has one byte, IPv6 an int.
+        // One byte for IPv4, an int for IPv6.
         if let data = unsafe control(slot, Int32(IPPROTO_IP), IP_TOS, atLeast: 1) {
             return unsafe data.load(as: UInt8.self)
         }
@@ -162,20 +162,20 @@ package struct ReceiveBatch: ~Copyable, @unchecked Sendable {
             remote: remote(slot), source: source(slot), trafficClass: trafficClass(slot))
     }
 
-    /// Whether message `slot` was cut short, its bytes or what the kernel had to say about it.
+    /// Whether message `slot` or its control messages were truncated.
     package func isTruncated(_ slot: Int) -> Bool {
         precondition(slot >= 0 && slot < count)
         let cut = Int32(MSG_TRUNC) | Int32(MSG_CTRUNC)
         return unsafe messages[slot].msg_hdr.msg_flags & cut != 0
     }
 
-    /// The payload of a control message, if the kernel sent one of that kind and length.
+    /// The payload of the control message of a kind, nil if it is missing or shorter than `size`.
     private func control(_ slot: Int, _ level: Int32, _ type: Int32, atLeast size: Int)
         -> UnsafeRawPointer?
     {
         precondition(slot >= 0 && slot < count)
         let message = unsafe messages + slot
-        // The kernel writes whole control messages within msg_controllen, and CMSG_NXTHDR stays in.
+        // The kernel writes complete control messages, and CMSG_NXTHDR stays within msg_controllen.
         var header = unsafe clinux_cmsg_first(&message.pointee.msg_hdr)
         while let present = unsafe header {
             if unsafe present.pointee.cmsg_level == level && present.pointee.cmsg_type == type

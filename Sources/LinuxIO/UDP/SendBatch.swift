@@ -2,17 +2,17 @@ import CLinux
 import Glibc
 import Packets
 
-/// Datagrams, or runs of datagrams of one flow (UDP_SEGMENT), to be sent in one `sendmmsg`. Their
-/// bytes lie in a buffer that is passed in when they are sent.
+/// Messages for one `sendmmsg`, each a datagram or a segmented send (UDP_SEGMENT). Their bytes are in a
+/// buffer that is passed to `flush`.
 ///
-/// All storage is made once. What cannot be sent is counted, and never holds up the rest.
+/// Allocates only in `init`. A message that cannot be sent is counted and does not delay the others.
 @safe
 package struct SendBatch: ~Copyable, @unchecked Sendable {
-    /// How many messages there is room for.
+    /// The maximum number of messages.
     package let capacity: Int
-    /// The family of the sockets that it is for.
+    /// The address family of the sockets that send the batch.
     package let family: AddressFamily
-    /// How many messages there are.
+    /// The number of messages.
     package private(set) var count = 0
 
     private let messages: UnsafeMutablePointer<clinux_mmsghdr>
@@ -21,14 +21,14 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
     private let controls: UnsafeMutableRawPointer
     private let entries: UnsafeMutablePointer<UDPTransmit<SegmentRange>>
 
-    /// More datagrams than these in one message are refused by older kernels.
+    /// The maximum number of datagrams in a message; older kernels refuse more.
     package static let maximumSegments = 64
-    /// More bytes than these in one message do not fit IPv4's length field.
+    /// The maximum number of bytes in a message: what the length field of IPv4 can express.
     package static let maximumByteCount = 65_507
 
     private static let controlByteCount = 96
 
-    /// Makes room for `capacity` messages, 1 to 128.
+    /// Allocates storage for `capacity` messages, 1 to 128.
     package init(capacity: Int, family: AddressFamily) {
         precondition((1...128).contains(capacity))
         self.capacity = capacity
@@ -57,14 +57,14 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         unsafe entries.deallocate()
     }
 
-    /// Whether there is room for no more.
+    /// Whether the batch has `capacity` messages.
     package var isFull: Bool {
         count == capacity
     }
 
-    /// Forgets all messages. `flush` does it too.
+    /// Removes all messages, as `flush` does.
     ///
-    /// - Returns: how many datagrams they were.
+    /// - Returns: the number of their datagrams.
     package mutating func removeAll() -> Int {
         var datagrams = 0
         for index in 0..<count { unsafe datagrams += entries[index].bytes.datagramCount }
@@ -92,7 +92,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         describe(index, source: entry.source, segmentSize: entry.bytes.segmentSize)
     }
 
-    /// Sends all messages, in order, and forgets them.
+    /// Sends all messages in order, and removes them.
     package mutating func flush(to socket: borrowing UDPSocket, from buffer: RawSpan)
         -> SendOutcome
     {
@@ -118,7 +118,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         while index < count {
             let result = unsafe PacketSystemCall.sendmmsg(fd, messages + index, count - index)
             if result > 0 {
-                // Fewer than asked for: the error of the next one is told when it is tried again.
+                // If fewer than requested were sent, the next call reports the error.
                 index += result
                 outcome.sent += result
                 continue
@@ -132,15 +132,14 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// Sends a message that was refused once more, and in another way, if there is one.
+    /// Sends a refused message again, then in other ways.
     ///
-    /// First as it was, since the errno may tell of an earlier datagram (ECONNREFUSED) or of a moment
-    /// that has passed. Then without the source, which may have left the host; then its datagrams one
-    /// by one: the kernel answers EIO for a device that cannot checksum, EMSGSIZE, and
-    /// from older kernels EINVAL, where a datagram does not fit the path and would need fragments, and memory
-    /// may suffice for small ones.
+    /// First unchanged: the errno may be that of an earlier datagram (ECONNREFUSED), or have passed. Then
+    /// without the source, as the host may no longer have the address. Then each datagram separately: the
+    /// kernel returns EIO for a device without checksum offload, EMSGSIZE (older kernels EINVAL) if a
+    /// datagram needs fragmentation, and memory may suffice for a smaller message.
     ///
-    /// - Returns: whether it was sent, in part at least. What was not has been counted.
+    /// - Returns: whether at least a part was sent. The rest is counted in `outcome`.
     private func sendOtherwise(
         _ index: Int, to fd: Int32, _ buffer: UnsafeRawBufferPointer,
         _ patience: inout Patience, _ outcome: inout SendOutcome
@@ -155,7 +154,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
                 outcome.staleSources |= 1 << UInt128(index)
                 return true
             }
-            // Refused all the same: whether the source was to blame as well shows below.
+            // Not only the source is at fault. `sendOne` tries it again.
         }
         let code = Int32(-result)
         guard entry.bytes.segmentSize > 0, Self.blamesSegmentation(code) || Self.isScarcity(code)
@@ -179,7 +178,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         return isSent
     }
 
-    /// Sends one datagram of a run by itself.
+    /// Sends one datagram of a segmented send separately.
     private func sendOne(
         _ index: Int, to fd: Int32, _ source: inout SourceAddress?, _ patience: inout Patience,
         _ outcome: inout SendOutcome
@@ -219,12 +218,12 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// Memory or a queue is full, for the moment.
-    fileprivate static func isScarcity(_ code: Int32) -> Bool {
+    /// Whether memory or a queue is full.
+    static func isScarcity(_ code: Int32) -> Bool {
         code == ENOBUFS || code == ENOMEM
     }
 
-    /// Points a message at its bytes; the range has been checked.
+    /// Sets the bytes of a message. The caller has checked the range.
     private func aim(
         _ index: Int, _ buffer: UnsafeRawBufferPointer, _ offset: Int, _ length: Int
     ) {
@@ -233,7 +232,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
                 mutating: buffer.baseAddress.map { unsafe $0 + offset }), iov_len: length)
     }
 
-    /// Writes the control messages: segment size, source, traffic class, each only if there is one.
+    /// Writes the control messages: segment size, source and traffic class, as far as present.
     private func describe(_ index: Int, source: SourceAddress?, segmentSize: Int) {
         var control = unsafe ControlWriter(
             base: controls + index * Self.controlByteCount, capacity: Self.controlByteCount)
@@ -266,62 +265,5 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         }
         unsafe messages[index].msg_hdr.msg_control = control.length == 0 ? nil : control.base
         unsafe messages[index].msg_hdr.msg_controllen = control.length
-    }
-}
-
-/// in6_pktinfo with an address that Swift can write: 20 bytes and padding.
-private struct PacketInformation6 {
-    var high: UInt64
-    var low: UInt64
-    var index: UInt32
-}
-
-/// Writes control messages one after the other.
-@unsafe
-private struct ControlWriter {
-    let base: UnsafeMutableRawPointer
-    let capacity: Int
-    var length = 0
-
-    init(base: UnsafeMutableRawPointer, capacity: Int) {
-        unsafe self.base = unsafe base
-        unsafe self.capacity = capacity
-    }
-
-    mutating func append<Value: BitwiseCopyable>(
-        _ level: Int32, _ type: Int32, _ value: Value, byteCount: Int = MemoryLayout<Value>.size
-    ) {
-        let space = clinux_cmsg_space(byteCount)
-        unsafe precondition(length + space <= capacity)
-        let header = unsafe (base + length).bindMemory(to: cmsghdr.self, capacity: 1)
-        unsafe header.pointee = cmsghdr()
-        unsafe header.pointee.cmsg_level = level
-        unsafe header.pointee.cmsg_type = type
-        unsafe header.pointee.cmsg_len = clinux_cmsg_len(byteCount)
-        unsafe withUnsafeBytes(of: value) { bytes in
-            unsafe clinux_cmsg_data(header).copyMemory(
-                from: bytes.baseAddress ?? UnsafeRawPointer(base), byteCount: byteCount)
-        }
-        unsafe length += space
-    }
-}
-
-/// How long a full socket or a full memory is waited for, in one flush: then what does not fit is
-/// dropped, as the network would.
-private struct Patience {
-    private var waits = 0
-
-    /// Waits for at most 2 ms if that may help against an error; false if not, or when it was done
-    /// five times.
-    mutating func wait(for fd: Int32, _ code: Int32) -> Bool {
-        guard waits < 5 else { return false }
-        switch code {
-        case EAGAIN: PacketSystemCall.waitUntilWritable(fd, milliseconds: 2)
-        // The socket would count as writable.
-        case let code where SendBatch.isScarcity(code): Clock.pause(milliseconds: 1)
-        default: return false
-        }
-        waits += 1
-        return true
     }
 }

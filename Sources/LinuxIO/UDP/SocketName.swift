@@ -1,17 +1,17 @@
 import Glibc
 import Packets
 
-// Both families in the larger structure: family and port lie at the same offsets in both.
+// Addresses of both families in the larger structure. Family and port have the same offsets in both.
 extension sockaddr_in6 {
-    /// Stores an address in the form of its family.
+    /// Stores an address as sockaddr_in or sockaddr_in6.
     ///
-    /// - Returns: the length of that form.
+    /// - Returns: the size of that structure.
     mutating func encode(_ address: SocketAddress) -> socklen_t {
         sin6_port = address.port.bigEndian
         switch address.address {
         case .v4(let v4):
             sin6_family = sa_family_t(AF_INET)
-            // sin_addr follows the port, where IPv6 has its flow label.
+            // sin_addr has the offset of sin6_flowinfo.
             sin6_flowinfo = v4.bits.bigEndian
             return socklen_t(MemoryLayout<sockaddr_in>.size)
         case .v6(let v6):
@@ -23,7 +23,7 @@ extension sockaddr_in6 {
         }
     }
 
-    /// The address, in whichever form it is stored.
+    /// The stored address.
     var decoded: SocketAddress {
         let port = UInt16(bigEndian: sin6_port)
         guard sin6_family == sa_family_t(AF_INET6) else {
@@ -37,7 +37,7 @@ extension sockaddr_in6 {
 
 extension in6_addr {
     init(_ address: IPv6Address) {
-        // Both are 16 bytes without padding.
+        // Both types are 16 bytes without padding.
         self = unsafe unsafeBitCast(
             (address.high.bigEndian, address.low.bigEndian), to: in6_addr.self)
     }
@@ -45,7 +45,7 @@ extension in6_addr {
 
 extension IPv6Address {
     init(_ address: in6_addr) {
-        // Both are 16 bytes without padding.
+        // Both types are 16 bytes without padding.
         let (high, low) = unsafe unsafeBitCast(address, to: (UInt64, UInt64).self)
         self.init(high: UInt64(bigEndian: high), low: UInt64(bigEndian: low))
     }

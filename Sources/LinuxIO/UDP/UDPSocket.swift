@@ -2,24 +2,23 @@ import CLinux
 import Glibc
 import Packets
 
-/// An unconnected UDP socket of one family, bound to the wildcard address, never blocking.
+/// An unconnected, non-blocking UDP socket of one address family, bound to the wildcard address.
 ///
-/// Sending is in `SendBatch`, receiving in `ReceiveBatch`.
+/// `SendBatch` sends, `ReceiveBatch` receives.
 package struct UDPSocket: ~Copyable, Sendable {
-    /// Whether the port may be had by several sockets.
+    /// How a socket shares its port (SO_REUSEPORT).
     package enum Sharing: Sendable {
-        /// The first one: a port that anybody else has is an error. It is shared once it is bound.
+        /// The first socket of a port. EADDRINUSE if another process uses the port. Shared after binding.
         case first
-        /// A further socket of the same process on the port of the first.
+        /// Another socket of this process on the port of the first.
         case further
     }
 
-    /// What is asked of a socket, and what the environment may forbid.
+    /// Options of a new socket.
     package struct Options: Sendable {
-        /// The firewall mark, 0 for none; another needs CAP_NET_ADMIN or (from Linux 5.17)
-        /// CAP_NET_RAW.
+        /// The firewall mark, 0 for none. Needs CAP_NET_ADMIN or, from Linux 5.17, CAP_NET_RAW.
         package var mark: UInt32
-        /// Whether datagrams of one flow may arrive as one (UDP_GRO).
+        /// Whether the kernel may join datagrams of a flow (UDP_GRO).
         package var receiveOffload: ReceiveOffload
 
         /// Makes options.
@@ -29,30 +28,30 @@ package struct UDPSocket: ~Copyable, Sendable {
         }
     }
 
-    /// Whether to ask for UDP_GRO.
+    /// Whether to enable UDP_GRO.
     package enum ReceiveOffload: Sendable {
-        /// If the kernel has it.
+        /// Enabled if the kernel supports it.
         case enabled
-        /// Every datagram by itself.
+        /// Each datagram is received separately.
         case disabled
     }
 
-    /// Readable when datagrams wait.
+    /// Readable when datagrams are available.
     package let descriptor: FileDescriptor
-    /// The family.
+    /// The address family.
     package let family: AddressFamily
-    /// The port that it is bound to.
+    /// The bound port.
     package let port: UInt16
-    /// Whether the kernel hands over several datagrams as one.
+    /// Whether the kernel joins datagrams of a flow.
     package let hasReceiveOffload: Bool
-    /// Whether the kernel knows UDP_SEGMENT. A device may refuse it still.
+    /// Whether the kernel supports UDP_SEGMENT. A network device may still refuse it.
     package let hasSegmentation: Bool
 
     /// Binds a socket.
     ///
     /// - Parameters:
-    ///   - port: 0 for any.
-    ///   - sharing: EADDRINUSE is certain to be seen for the first socket only.
+    ///   - port: the port, 0 for any.
+    ///   - sharing: only `.first` reliably fails with EADDRINUSE.
     package init(
         _ family: AddressFamily, port: UInt16, sharing: Sharing = .first,
         options: Options = Options()
@@ -66,7 +65,7 @@ package struct UDPSocket: ~Copyable, Sendable {
         }
         if sharing == .further { try SystemCall.setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, 1) }
         try Self.bind(fd, family, port)
-        // Only now: bound with the option, the first socket would join whoever has the port already.
+        // After binding: with the option set before, the first socket would share the port of another process.
         if sharing == .first { try SystemCall.setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, 1) }
         self.port = try Self.boundPort(fd)
         hasReceiveOffload = options.receiveOffload == .enabled && Self.enableReceiveOffload(fd)
@@ -75,7 +74,7 @@ package struct UDPSocket: ~Copyable, Sendable {
         descriptor = fd
     }
 
-    /// Changes the firewall mark. EPERM without the right to.
+    /// Sets the firewall mark (SO_MARK). EPERM without the capability.
     package func set(mark: UInt32) throws(SystemError) {
         try SystemCall.setsockopt(descriptor, SOL_SOCKET, SO_MARK, Int32(bitPattern: mark))
     }
@@ -84,7 +83,7 @@ package struct UDPSocket: ~Copyable, Sendable {
         throws(SystemError)
     {
         for (forced, plain) in [(SO_RCVBUFFORCE, SO_RCVBUF), (SO_SNDBUFFORCE, SO_SNDBUF)] {
-            // Small buffers only cost speed: no error.
+            // Not an error: small buffers only reduce throughput.
             if (try? SystemCall.setsockopt(fd, SOL_SOCKET, forced, bufferByteCount)) == nil {
                 try? SystemCall.setsockopt(fd, SOL_SOCKET, plain, bufferByteCount)
             }
@@ -93,7 +92,7 @@ package struct UDPSocket: ~Copyable, Sendable {
         case .v4:
             try SystemCall.setsockopt(fd, Int32(IPPROTO_IP), IP_PKTINFO, 1)
             try SystemCall.setsockopt(fd, Int32(IPPROTO_IP), IP_RECVTOS, 1)
-            // As the kernel's WireGuard: no DF, and what exceeds the path is sent in fragments.
+            // As in the kernel's WireGuard: without DF, so that larger datagrams are fragmented.
             try SystemCall.setsockopt(
                 fd, Int32(IPPROTO_IP), IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
         case .v6:
@@ -136,7 +135,7 @@ package struct UDPSocket: ~Copyable, Sendable {
                 }
             }
         }
-        // The port is at the same place in sockaddr_in.
+        // sockaddr_in has the port at the same offset.
         return UInt16(bigEndian: name.sin6_port)
     }
 
@@ -150,6 +149,6 @@ package struct UDPSocket: ~Copyable, Sendable {
             fd, Int32(clinux_SOL_UDP), Int32(clinux_UDP_SEGMENT))) != nil
     }
 
-    /// 7 MB, as the kernel and wireguard-go have it.
+    /// 7 MiB, as in wireguard-go.
     private static let bufferByteCount: Int32 = 7 << 20
 }

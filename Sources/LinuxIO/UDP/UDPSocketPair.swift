@@ -1,72 +1,33 @@
 import Packets
 
-/// A socket that several threads share; it closes with its last owner.
-package final class SharedSocket: Sendable {
-    /// The socket.
-    package let socket: UDPSocket
-
-    init(_ socket: consuming UDPSocket) {
-        self.socket = socket
-    }
-}
-
-/// A shared socket as the worker has it that keeps its owner: used for each batch, and not counted for
-/// it.
-@safe
-package struct HeldSocket: @unchecked Sendable {
-    private let shared: Unmanaged<SharedSocket>
-
-    /// To be used while somebody keeps `shared`.
-    package init(_ shared: SharedSocket) {
-        unsafe self.shared = .passUnretained(shared)
-    }
-
-    /// Sends a batch, as `SendBatch.flush`.
-    package func flush(_ batch: inout SendBatch, from buffer: RawSpan) -> SendOutcome {
-        // Kept by somebody, see above.
-        unsafe shared._withUnsafeGuaranteedRef { batch.flush(to: $0.socket, from: buffer) }
-    }
-
-    /// Receives a batch, as `ReceiveBatch.receive`.
-    package func receive(
-        _ batch: inout ReceiveBatch, atMost limit: Int, into buffer: inout MutableRawSpan
-    ) -> ReceiveResult {
-        // Kept by somebody, see above.
-        unsafe shared._withUnsafeGuaranteedRef {
-            batch.receive(from: $0.socket, atMost: limit, into: &buffer)
-        }
-    }
-}
-
-/// The UDP sockets of one worker, both families on one port, shared with the control thread.
+/// The UDP sockets of one worker, one per address family on the same port, shared with the control thread.
 ///
-/// The kernel spreads remote ends over the pairs of a port, and keeps each on one of them.
+/// The kernel distributes remotes over the pairs of a port: all datagrams of a remote arrive at one pair.
 package struct UDPSocketPair: Sendable {
-    /// The socket of IPv4; nil on a host that was built without.
+    /// The IPv4 socket; nil if the kernel lacks IPv4.
     package let v4: SharedSocket?
-    /// The socket of IPv6; nil on a host that was built or started without.
+    /// The IPv6 socket; nil if the kernel lacks IPv6 or has it disabled.
     package let v6: SharedSocket?
 
-    /// The port of both.
+    /// The port of both sockets.
     package var port: UInt16 {
         v4?.socket.port ?? v6?.socket.port ?? 0
     }
 
-    /// Whether runs of datagrams may be sent in one message; a device may refuse them still.
+    /// Whether the kernel supports UDP_SEGMENT. A network device may still refuse a segmented send.
     package var hasSegmentation: Bool {
         v4?.socket.hasSegmentation ?? true && v6?.socket.hasSegmentation ?? true
     }
 
-    /// Changes the firewall mark of both. EPERM without the right to. On an error nothing has changed:
-    /// the right to do it is the same for both.
-    package func set(mark: UInt32) throws(SystemError) {
+    /// Sets the firewall mark of both sockets. See `KernelControl.setMark`.
+    func set(mark: UInt32) throws(SystemError) {
         try v4?.socket.set(mark: mark)
         try v6?.socket.set(mark: mark)
     }
 
-    /// Binds so many pairs to one port.
+    /// Binds pairs to one port. The daemon does this through `KernelControl.bindSockets`.
     ///
-    /// - Parameter port: 0 for any that is free in both families.
+    /// - Parameter port: the port, 0 for any that is free in both families.
     package static func bind(
         port: UInt16, count: Int = 1, options: UDPSocket.Options = UDPSocket.Options()
     ) throws(SystemError) -> [UDPSocketPair] {
@@ -82,7 +43,7 @@ package struct UDPSocketPair: Sendable {
                 }
                 return all
             } catch {
-                // A port that is free in one family may be taken in the other: another one, then.
+                // A port that is free for IPv4 can be in use for IPv6. Try another one.
                 guard error.isAddressInUse, attempts > 0 else { throw error }
             }
         }

@@ -4,18 +4,18 @@ import LinuxIO
 import Packets
 import Testing
 
-/// Each errno that went wrong somewhere, at each position of a batch.
-@Suite("Faults of the packet path's calls", .serialized)
+/// Each errno that some implementation handled wrongly, at each position of a batch.
+@Suite("Failing system calls of the packet path", .serialized)
 struct FaultTests {
     static let errors = [
         EIO, EINVAL, EMSGSIZE, ENOBUFS, EAGAIN, ENOMEM, EINTR, ENETUNREACH, EADDRNOTAVAIL,
         ECONNREFUSED, ENETDOWN, EPERM, EOPNOTSUPP,
     ]
     static let families: [AddressFamily] = [.v4, .v6]
-    /// As many messages as the outbound path sends at once, each of a length of its own: every third
-    /// is a run, and every second has a source.
+    /// The size of a batch. Each message has its own length; every third is a segmented send, every
+    /// second has a source.
     static let count = 128
-    /// As many messages as a socket is asked for at once.
+    /// The number of messages of one receive.
     static let received = 32
     static let segmentSize = 50
     static let lengths = (0..<count).map { isRun($0) ? 300 + $0 : 60 + $0 }
@@ -28,8 +28,8 @@ struct FaultTests {
         isRun(index) ? (lengths[index] - 1) / segmentSize + 1 : 1
     }
 
-    /// Every position; unoptimised, where that would take minutes, all errnos together have every one,
-    /// and each has the ends and the middle.
+    /// All positions. In debug builds, where that would take minutes, the errnos share the positions, and
+    /// each has those at the ends and in the middle.
     static func positions(of error: Int32) -> [Int] {
         #if DEBUG
             let number = errors.firstIndex(of: error) ?? 0
@@ -54,7 +54,7 @@ struct FaultTests {
         }
     }
 
-    @Test("an error that passes costs no message", arguments: errors, families)
+    @Test("a temporary error loses no message", arguments: errors, families)
     func sendOnce(error: Int32, family: AddressFamily) throws {
         try Host.inNewNamespace {
             try Faults.with { faults in
@@ -76,7 +76,7 @@ struct FaultTests {
     }
 
     @Test(
-        "the datagrams of a message that is refused in every way are counted, and the others leave",
+        "the datagrams of a message that always fails are counted, and the other messages are sent",
         arguments: errors, families)
     func sendNever(error: Int32, family: AddressFamily) throws {
         try Host.inNewNamespace {
@@ -84,7 +84,7 @@ struct FaultTests {
                 var link = try Loop(family, capacity: Self.count)
                 for position in Self.positions(of: error) {
                     Self.fill(&link)
-                    // An interrupted call is repeated, however often.
+                    // Calls are repeated after EINTR without a limit.
                     let times = error == EINTR ? 100 : 1_000_000
                     faults.set(
                         faults_sendmmsg, error: error, times: times, length: Self.lengths[position])
@@ -101,7 +101,7 @@ struct FaultTests {
                     let isRefusedRun = Self.isRun(position) && ofSegments.contains(error)
                     #expect(
                         outcome.segmentationFailure?.index == (isRefusedRun ? position : nil))
-                    // Of a path with room for less, and not of the device that all paths share.
+                    // EINVAL and EMSGSIZE concern the path to one remote, other errors the network device.
                     #expect(
                         outcome.segmentationFailure?.isOfPath
                             == (isRefusedRun ? [EINVAL, EMSGSIZE].contains(error) : nil))
@@ -117,7 +117,7 @@ struct FaultTests {
     }
 
     @Test(
-        "of a run that leaves in part, the datagrams that are lost are counted",
+        "the lost datagrams of a partly sent segmented send are counted",
         arguments: families)
     func sendPartOfRun(family: AddressFamily) throws {
         try Host.inNewNamespace {
@@ -126,7 +126,7 @@ struct FaultTests {
                 let position = Self.count - 3  // a run
                 for lost in 1...3 {
                     Self.fill(&link)
-                    // The run is refused twice, and so is each of its first datagrams.
+                    // The segmented send is refused twice, and so is each of its first datagrams.
                     faults.set(faults_sendmmsg, error: EIO, times: 2 + 2 * lost, first: position)
                     let outcome = link.flush()
                     #expect(outcome.sent == Self.count && outcome.dropped == lost)
@@ -143,7 +143,7 @@ struct FaultTests {
         }
     }
 
-    @Test("a socket that fails a hundred times in a row sends again", arguments: errors, families)
+    @Test("a socket sends again after a hundred consecutive errors", arguments: errors, families)
     func sendAfterHundred(error: Int32, family: AddressFamily) throws {
         try Host.inNewNamespace {
             try Faults.with { faults in
@@ -167,7 +167,7 @@ struct FaultTests {
     }
 
     @Test(
-        "of a batch that is taken in parts nothing is lost or doubled",
+        "a batch that is sent in parts is neither lost nor duplicated",
         arguments: families)
     func partialSend(family: AddressFamily) throws {
         try Host.inNewNamespace {
@@ -188,7 +188,7 @@ struct FaultTests {
     }
 
     @Test(
-        "a receive that fails takes nothing with it, a hundred times as well as once",
+        "a failed receive loses no message, once or a hundred times in a row",
         arguments: errors, families)
     func receive(error: Int32, family: AddressFamily) throws {
         try Host.inNewNamespace {
@@ -229,7 +229,7 @@ struct FaultTests {
         }
     }
 
-    @Test("a read or a write of a TUN that fails can be repeated, at any packet", arguments: errors)
+    @Test("a failed read or write of a TUN can be repeated, at any packet", arguments: errors)
     func tun(error: Int32) throws {
         try Host.inNewNamespace {
             try Faults.with { faults in

@@ -1,12 +1,12 @@
 import CFaults
 import Glibc
 
-/// System calls of this thread that fail on demand, see CFaults.h.
+/// Injects errors into system calls of the calling thread (CFaults.h).
 @safe
 struct Faults {
     private let rules: UnsafeMutablePointer<faults_rule>
 
-    /// Lets calls fail as long as `body` runs, by the rules that it sets.
+    /// Calls `body`, which sets the rules. Calls fail only during `body`.
     static func with(_ body: (Faults) throws -> Void) rethrows {
         let plan = UnsafeMutablePointer<faults_plan>.allocate(capacity: 1)
         unsafe plan.initialize(to: faults_plan())
@@ -15,13 +15,13 @@ struct Faults {
             faults_use(nil)
             unsafe plan.deallocate()
         }
-        // The plan is an array of rules, and nothing else.
+        // The plan is a structure that contains only an array of rules.
         let rules = unsafe UnsafeMutableRawPointer(plan).assumingMemoryBound(to: faults_rule.self)
         try unsafe body(Faults(rules: rules))
     }
 
-    /// From now on `call` fails with `error`, `times` in a row at message number `first`, or at each
-    /// message of `length` bytes.
+    /// Makes `call` fail with `error`, `times` in a row at message number `first`, or at each message of
+    /// `length` bytes.
     func set(
         _ call: faults_call, error: Int32, times: Int = 1, first: Int = 0, length: Int = 0,
         most: Int = 0
@@ -35,7 +35,7 @@ struct Faults {
         unsafe rules[Int(call.rawValue)] = rule
     }
 
-    /// How often `call` failed since its rule was set.
+    /// How many times `call` failed since its rule was set.
     func count(_ call: faults_call) -> Int {
         Int(unsafe rules[Int(call.rawValue)].injected)
     }

@@ -7,7 +7,7 @@ import Testing
 @Suite("UDP sockets over loopback", .serialized)
 struct UDPSocketTests {
     @Test(
-        "a datagram arrives with its sender, the address it was sent to and its traffic class",
+        "a datagram arrives with its remote, its local address and its traffic class",
         arguments: [AddressFamily.v4, .v6])
     func singleDatagram(family: AddressFamily) throws {
         try Host.inNewNamespace {
@@ -30,7 +30,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("lengths from 0 to 65 507 bytes arrive whole", arguments: [AddressFamily.v4, .v6])
+    @Test("datagrams of 0 to 65 507 bytes arrive complete", arguments: [AddressFamily.v4, .v6])
     func lengths(family: AddressFamily) throws {
         try Host.inNewNamespace {
             var link = try Loop(family)
@@ -47,7 +47,8 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("a run leaves in one message and arrives as one", arguments: [AddressFamily.v4, .v6])
+    @Test(
+        "a segmented send is sent and received as one message", arguments: [AddressFamily.v4, .v6])
     func segments(family: AddressFamily) throws {
         try Host.inNewNamespace {
             var link = try Loop(family)
@@ -68,7 +69,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("without receive offload the datagrams of a run arrive one by one, in order")
+    @Test("without UDP_GRO the datagrams of a segmented send arrive separately, in order")
     func receiveOffloadDisabled() throws {
         try Host.inNewNamespace {
             var link = try Loop(.v4, receiveOffload: .disabled)
@@ -86,7 +87,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("a batch larger than the receiver's slots arrives over several calls")
+    @Test("a batch with more messages than slots is received by several calls")
     func manyMessages() throws {
         try Host.inNewNamespace {
             var link = try Loop(.v4, receiveOffload: .disabled)
@@ -105,7 +106,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("a source is kept, and the answer can go back to it")
+    @Test("a datagram is sent from the given source")
     func source() throws {
         try Host.inNewNamespace {
             var link = try Loop(.v4)
@@ -122,7 +123,7 @@ struct UDPSocketTests {
     }
 
     @Test(
-        "a source that has left the host is reported, and the message leaves without it",
+        "a source that the host no longer has is reported, and the message is sent without it",
         arguments: [AddressFamily.v4, .v6], [0, 1000])
     func staleSource(family: AddressFamily, segmentSize: Int) throws {
         try Host.inNewNamespace {
@@ -151,7 +152,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("the datagrams of a message that cannot be sent are counted, and the others leave")
+    @Test("the datagrams of a refused message are counted, and the other messages are sent")
     func unreachable() throws {
         try Host.inNewNamespace {
             var link = try Loop(.v4)
@@ -171,7 +172,7 @@ struct UDPSocketTests {
     }
 
     @Test(
-        "datagrams larger than the path leave in fragments, as a run too",
+        "datagrams larger than the path MTU are fragmented, also in a segmented send",
         arguments: [AddressFamily.v4, .v6], [0, 1452])
     func smallPath(family: AddressFamily, segmentSize: Int) throws {
         try Host.inNewNamespace {
@@ -190,11 +191,11 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("a run that the kernel refuses with EINVAL leaves as single datagrams, nothing lost")
+    @Test("a segmented send refused with EINVAL is sent as single datagrams without loss")
     func refusedRun() throws {
         try Host.inNewNamespace {
             var link = try Loop(.v4)
-            // The kernel segments only what it may checksum.
+            // The kernel refuses to segment without checksums.
             var on: Int32 = 1
             let code = unsafe setsockopt(
                 link.sender.descriptor.rawValue, SOL_SOCKET, SO_NO_CHECK, &on, 4)
@@ -217,7 +218,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("a socket that stays full delays nobody, and what is lost is counted")
+    @Test("a socket that stays full delays the sender only briefly, and lost datagrams are counted")
     func fullSocket() throws {
         try Host.inNewNamespace {
             try Host.run("ip link add iov0 type veth peer name iov1")
@@ -225,7 +226,7 @@ struct UDPSocketTests {
             try Host.run("ip link set iov0 up")
             try Host.run("ip link set iov1 up")
             try Host.run("ip neigh add 10.77.0.2 lladdr 02:00:00:00:00:01 dev iov0")
-            // Nothing leaves for many seconds, so that the socket's buffer stays full.
+            // The link sends nothing for many seconds, so the buffer of the socket stays full.
             try Host.run("tc qdisc add dev iov0 root tbf rate 8kbit burst 2k limit 100m")
             var link = try Loop(.v4)
             var small: Int32 = 4096
@@ -255,7 +256,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("a port that another socket has is in use, shared or not")
+    @Test("a port of another socket is in use, shared or not")
     func portConflict() throws {
         try Host.inNewNamespace {
             let first = try UDPSocketPair.bind(port: 0)[0]
@@ -270,7 +271,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("a port in use by IPv6 alone fails both")
+    @Test("a port in use for IPv6 only cannot be bound")
     func portConflictIPv6() throws {
         try Host.inNewNamespace {
             let other = try UDPSocket(.v6, port: 4711)
@@ -280,7 +281,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("sockets of one port share the remote ends, and keep each on one")
+    @Test("each remote arrives at one of the pairs of a port")
     func sharing() throws {
         try Host.inNewNamespace {
             let pairs = try UDPSocketPair.bind(port: 5151, count: 2)
@@ -305,7 +306,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("without IPv6 addresses allowed, IPv4 works and a send says why it does not")
+    @Test("with IPv6 addresses disabled, IPv4 works and an IPv6 send returns an error")
     func disabledIPv6() throws {
         try Host.inNewNamespace {
             try Host.run("sysctl -q -w net.ipv6.conf.all.disable_ipv6=1")
@@ -322,7 +323,7 @@ struct UDPSocketTests {
         }
     }
 
-    @Test("a mark reaches the routing rules")
+    @Test("routing rules see the mark")
     func mark() throws {
         try Host.inNewNamespace {
             try Host.run("ip rule add fwmark 51820 prohibit")
@@ -342,7 +343,7 @@ struct UDPSocketTests {
     }
 
     @Test(
-        "without the right to set a mark or large buffers a socket works, and says so of the mark")
+        "without the capabilities a socket works, with small buffers, and setting a mark fails")
     func notPermitted() throws {
         try Host.inNewNamespace {
             try Host.without(CAP_NET_ADMIN, CAP_NET_RAW) {

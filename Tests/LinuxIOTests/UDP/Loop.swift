@@ -2,7 +2,7 @@ import LinuxIO
 import Packets
 import Testing
 
-/// Two sockets of one family on the loopback link, with what they need to talk.
+/// Two UDP sockets of one address family on the loopback link, and a batch to send.
 struct Loop: ~Copyable {
     struct Message {
         var bytes: [UInt8]
@@ -18,7 +18,7 @@ struct Loop: ~Copyable {
     let destination: SocketAddress
     let origin: SocketAddress
     var send: SendBatch
-    /// What is sent from: made once, as an unoptimised build takes long to fill it.
+    /// The bytes to send. Shared, as a debug build is slow to fill the buffer.
     private static let outgoing = patternBuffer()
 
     init(
@@ -35,7 +35,7 @@ struct Loop: ~Copyable {
         self.receiver = receiver
     }
 
-    /// What the buffer holds at `offset`.
+    /// The bytes of the buffer at `offset`.
     static func pattern(_ offset: Int, _ length: Int) -> [UInt8] {
         (offset..<offset + length).map { UInt8(truncatingIfNeeded: $0) }
     }
@@ -64,7 +64,7 @@ struct Loop: ~Copyable {
         try Self.drain(receiver)
     }
 
-    /// Everything that waits at a socket; over loopback that is all that was sent.
+    /// Receives all waiting messages; over loopback, these are all that were sent.
     static func drain(_ socket: borrowing UDPSocket) throws -> [Message] {
         var batch = ReceiveBatch(slots: 16)
         var buffer = PacketBuffer(byteCount: ReceiveBatch.bufferByteCount(slots: 16))
