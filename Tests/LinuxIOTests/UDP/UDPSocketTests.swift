@@ -370,6 +370,12 @@ struct UDPSocketTests {
             try Host.run("ip addr add fe80::1/64 dev iov0 nodad")
             try Host.run("ip link set iov0 up")
             try Host.run("ip link set iov1 up")
+            // The kernel adds the local route asynchronously after the link came up.
+            let hasRoute = Host.eventually {
+                let routes = try? Host.run("ip -6 route show table local dev iov0")
+                return routes?.contains("local fe80::1 ") == true
+            }
+            try #require(hasRoute)
             let routes = try RouteSocket()
             let name = try #require(InterfaceName("iov0"))
             let index = try routes.link(named: name).index
