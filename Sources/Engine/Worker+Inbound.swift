@@ -115,7 +115,7 @@ where Port: ~Copyable, Sender: ~Copyable, Receiver: ~Copyable, Host: ~Copyable {
     /// The TUN refused a super-packet: build none for ten seconds.
     private mutating func stopCoalescing(now: ObservedInstant) {
         coalescer.coalescing = []
-        coalescingResumes = now + .seconds(10)
+        coalescingResumes = now + Constants.coalescingPause
         guard !hasReportedSuperPackets else { return }
         hasReportedSuperPackets = true
         host.report(.superPacketRefused)

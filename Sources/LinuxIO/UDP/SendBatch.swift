@@ -24,7 +24,7 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
     /// The maximum number of datagrams in a message; older kernels refuse more.
     package static let maximumSegments = 64
     /// The maximum number of bytes in a message: what the length field of IPv4 can express.
-    package static let maximumByteCount = 65_507
+    package static let maximumByteCount = UDPPayload.maximumIPv4
 
     private static let controlByteCount = 96
 

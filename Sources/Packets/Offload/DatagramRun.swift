@@ -57,10 +57,14 @@ package struct DatagramRun: Equatable, Sendable {
             self.bytes = bytes
         }
 
-        /// Linux, IPv4: `UDP_MAX_SEGMENTS` of old kernels, and 65 535 less the IP and UDP headers.
-        @inlinable package static var v4: Limits { Limits(segments: 64, bytes: 65_507) }
-        /// Linux, IPv6. The kernel takes 65 527; kept below, for headers that it may add.
-        @inlinable package static var v6: Limits { Limits(segments: 64, bytes: 65_487) }
+        /// Linux, IPv4: `UDP_MAX_SEGMENTS` of old kernels.
+        @inlinable package static var v4: Limits {
+            Limits(segments: 64, bytes: UDPPayload.maximumIPv4)
+        }
+        /// Linux, IPv6.
+        @inlinable package static var v6: Limits {
+            Limits(segments: 64, bytes: UDPPayload.maximumIPv6)
+        }
     }
 }
 

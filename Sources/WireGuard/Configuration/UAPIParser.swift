@@ -83,7 +83,7 @@ public struct UAPIParser: ~Copyable, Sendable {
     /// The most bytes of a line without its end: three times what any value needs.
     public static let maximumLineLength = 1024
     /// The most peers in one set.
-    public static let maximumPeerCount = 1 << 20
+    public static let maximumPeerCount = Constants.maximumPeers
     /// The most prefixes in one set.
     public static let maximumAllowedIPCount = 1 << 22
 }

@@ -3,7 +3,7 @@ import Synchronization
 import WireGuardCrypto
 
 extension Device {
-    /// Whether ``apply(_:at:)`` can do the whole change.
+    /// Checks that ``apply(_:at:)`` can apply the whole change.
     package func check(_ change: borrowing ConfigurationChange) throws(ConfigurationError) {
         let kept = change.replacesPeers ? 0 : peersByKey.count
         guard kept + change.peers.count > Constants.maximumPeers else { return }
@@ -15,11 +15,11 @@ extension Device {
         guard keys.count <= Constants.maximumPeers else { throw .tooManyPeers }
     }
 
-    /// Applies a change that ``check(_:)`` let pass: first the device, then peer by peer in the given
-    /// order. The listen port is the owner's, who has the sockets; see ``setListenPort(_:)``.
+    /// Applies a change that ``check(_:)`` accepted: first the device, then its peers in order. The
+    /// listen port is not applied here; the owner of the sockets calls ``setListenPort(_:)``.
     ///
-    /// Prefixes that a peer keeps are never out of the table in between: what is there already stays,
-    /// and what is not in the new list goes after the new ones came.
+    /// Allowed IPs that a peer keeps stay in the table all the time: new ones are inserted first, then
+    /// those that are not in the new list are removed.
     package func apply(_ change: borrowing ConfigurationChange, at observed: Moment) {
         let moment = steady(observed)
         switch change.privateKey {
@@ -43,7 +43,7 @@ extension Device {
         }
     }
 
-    /// The port that the sockets are bound to now, 0 for none.
+    /// Sets the port that the sockets are bound to, 0 for none.
     package func setListenPort(_ port: UInt16) {
         guard shared.listenPort.exchange(port, ordering: .relaxed) != port else { return }
         clearSources()
@@ -64,14 +64,13 @@ extension Device {
             let slot = peer.slot.rawValue
             peer.staticStatic = nil
             clearHandshake(of: peer)
-            // What is under way is still received; nothing more is sent under the old identity.
+            // Messages already on their way are still received; none is sent under the old identity.
             for keypair in [peer.keypairs.current, peer.keypairs.next].compactMap(\.self) {
                 tables.keypairs[keypair].maySend.store(false, ordering: .relaxed)
             }
             tables.peers[slot].lastHandshakeSent.store(0, ordering: .relaxed)
             if isFirst, isUp {
                 sendStaged(peer, at: moment)
-                schedule(peer)
             }
         }
     }
@@ -87,7 +86,7 @@ extension Device {
         case (.remove, nil), (.updateOnly, nil): return
         case (.createOrUpdate, _), (.updateOnly, _): break
         }
-        // The kernel accepts our own key and ignores it.
+        // As the kernel: a peer with our own key is ignored.
         guard peerChange.publicKey != identity?.publicKey else { return }
         let peer = known ?? add(peerChange.publicKey)
         switch change.presharedKey(of: peerChange) {
@@ -104,7 +103,6 @@ extension Device {
         applyKeepalive(peerChange, to: peer, isNewlyReachable: isReachable, at: moment)
         guard isUp else { return }
         sendStaged(peer, at: moment)
-        schedule(peer)
     }
 
     private func applyKeepalive(
@@ -114,7 +112,12 @@ extension Device {
         let before = persistentKeepalive(of: peer)
         let seconds = change.persistentKeepalive ?? before
         tables.peers[slot].timers.persistentKeepaliveSeconds.store(seconds, ordering: .relaxed)
-        if seconds == 0 { tables.peers[slot].timers.persistentKeepaliveStopped() }
+        if seconds == 0, before > 0 {
+            withTimers(of: peer) { timers in
+                timers.persistentKeepaliveStopped()
+                return .notNeeded
+            }
+        }
         guard isUp, seconds > 0, before == 0 || isNewlyReachable else { return }
         sendKeepaliveSoon(to: peer, at: moment)
     }
@@ -133,15 +136,15 @@ extension Device {
 
     private func remove(_ peer: Peer) {
         stop(peer, dropping: .noPeer)
-        // While its slot is still known.
-        traceDrops()
         removePrefixes(prefixes(of: peer), of: peer)
         control.exclusively { tables in
             tables.routes.removeAll(ownedBy: peer.slot)
-            // The packet path may have staged more since `stop`; its bytes are to be counted back.
-            _ = shared.takeStaged(of: tables.peers[peer.slot.rawValue])
+            // The packet path may have staged more since `stop`.
+            shared.dropStaged(of: peer.slot, .noPeer, in: tables)
             tables.peers.remove(peer.slot.rawValue)
         }
+        // While the slot still identifies the peer.
+        traceDrops()
         peersBySlot[Int(peer.slot.rawValue)] = nil
         peersByKey[peer.publicKey] = nil
     }
@@ -174,8 +177,8 @@ extension Device {
         removePrefixes(stale, of: peer)
     }
 
-    /// Lets the table of prefixes grow while packets are looked up in it: for a million it takes many
-    /// milliseconds.
+    /// Grows the table of prefixes. The workers wait only for the swap: the copy takes many
+    /// milliseconds for a million prefixes.
     private func makeRoom(forPrefixes count: Int) {
         guard tables.routes.lacksRoom(for: count) else { return }
         var room = tables.routes.makeRoom(for: count)
@@ -186,7 +189,7 @@ extension Device {
         var start = 0
         while start < prefixes.count {
             let end = min(start + Self.prefixesPerPause, prefixes.count)
-            // What is left of a run may move to a shorter one.
+            // Removal can move the rest of a run into a shorter one.
             makeRoom(forPrefixes: end - start)
             control.exclusively { tables in
                 for prefix in prefixes[start..<end] {
@@ -204,6 +207,6 @@ extension Device {
         return prefixes
     }
 
-    /// How many prefixes change before the packet path goes on: some 50 µs.
+    /// Prefixes to change before the workers run again: about 50 µs.
     private static let prefixesPerPause = 128
 }

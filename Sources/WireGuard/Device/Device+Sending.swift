@@ -3,8 +3,8 @@ import Synchronization
 import WireGuardCrypto
 
 extension Device {
-    /// Sends an initiation, unless a handshake message went to the peer within Rekey-Timeout. One that
-    /// is no retry begins to count from zero.
+    /// Sends an initiation, unless a handshake message was sent to the peer within Rekey-Timeout. An
+    /// initiation that is not a retry resets the count of attempts.
     func initiate(_ peer: Peer, _ cause: InitiationCause, at moment: SteadyMoment) {
         let slot = peer.slot.rawValue
         if !cause.isRetry {
@@ -16,7 +16,8 @@ extension Device {
         var message = [UInt8](repeating: 0, count: HandshakeInitiation.byteCount)
         guard let index = writeInitiation(to: peer, into: &message, at: moment) else { return }
         noteHandshakeSent(peer, byteCount: message.count, at: moment)
-        _ = tables.peers[slot].timers.handshakeInitiated(now: moment.instant, jitter: jitter())
+        let jitter = jitter()
+        withTimers(of: peer) { $0.handshakeInitiated(now: moment.instant, jitter: jitter) }
         trace(.initiationSent(peer.publicKey, index, cause))
         send(datagram(message, to: peer, endpoint, trafficClass: Constants.handshakeTrafficClass))
     }
@@ -48,8 +49,8 @@ extension Device {
 
     private func nextTimestamp(for peer: Peer, at time: WallTime) -> TAI64N {
         if peer.timestamps.last == nil, let greatest = greatestTimestamp, TAI64N(time) < greatest {
-            // The clock was set back, and the peer may be one that was removed meanwhile and added
-            // again: it remembers.
+            // The clock was set back. The peer may have been removed and added again since, and
+            // remembers our old timestamps.
             peer.timestamps = InitiationTimestamps(after: greatest)
         }
         let timestamp = peer.timestamps.next(at: time)
@@ -57,7 +58,7 @@ extension Device {
         return timestamp
     }
 
-    /// Sends an empty packet, or what waits for the peer in its place.
+    /// Sends the staged packets of the peer, or a keepalive if there are none.
     func sendKeepalive(_ peer: Peer, at moment: SteadyMoment) {
         let slot = peer.slot.rawValue
         guard tables.peers[slot].endpoint.withLock({ $0 != nil }) else { return }
@@ -67,34 +68,33 @@ extension Device {
         sendStaged(peer, at: moment)
     }
 
-    /// Sends a keepalive when the turn is at the peer, as its timer would: so many may be asked for at
-    /// once, each of them a handshake, that everything else would wait for them. The peer waits for
-    /// nothing but those before it.
+    /// Makes a keepalive to the peer due now. A configuration can ask for very many at once, each with
+    /// a handshake; as timers they are sent in small portions, between the device's other work.
     func sendKeepaliveSoon(to peer: Peer, at moment: SteadyMoment) {
-        tables.peers[peer.slot.rawValue].timers.persistentKeepaliveStarted(now: moment.instant)
+        withTimers(of: peer) { $0.persistentKeepaliveStarted(now: moment.instant) }
     }
 
-    /// Seals and sends what waits for the peer; without a usable session it goes on waiting, and a
-    /// handshake begins.
+    /// Seals and sends the staged packets of the peer. Without a usable session the packets stay
+    /// staged, and a handshake starts.
     func sendStaged(_ peer: Peer, at moment: SteadyMoment) {
         let slot = peer.slot.rawValue
+        guard let endpoint = tables.peers[slot].endpoint.withLock({ $0 }) else { return }
         let packets = shared.takeStaged(of: tables.peers[slot])
         guard !packets.isEmpty else { return }
-        guard let endpoint = tables.peers[slot].endpoint.withLock({ $0 }) else { return }
         let keypair = tables.peers[slot].current.load(ordering: .acquiring)
         guard keypair != SharedPeer.noKeypair,
             tables.keypairs[keypair].maySend.load(ordering: .relaxed),
             !tables.keypairs[keypair].isExpired(now: moment.instant),
             let first = tables.keypairs[keypair].reserveCounters(packets.count)
         else {
-            shared.restoreStaged(packets, of: tables.peers[slot])
-            let isData = packets.contains { !$0.isEmpty }
+            shared.restoreStaged(packets, for: peer.slot, in: tables)
+            let isData = packets.contains { !$0.isKeepalive }
             initiate(peer, isData ? .packetsWait : .keepaliveDue, at: moment)
             return
         }
         var hasData = false
         for (index, packet) in packets.enumerated() {
-            if !packet.isEmpty { hasData = true }
+            if !packet.isKeepalive { hasData = true }
             send(
                 datagram(
                     seal(packet, under: keypair, counter: first + UInt64(index)), to: peer,
@@ -128,19 +128,19 @@ extension Device {
     private func noteDataSent(
         _ peer: Peer, hasData: Bool, under keypair: UInt32, at moment: SteadyMoment
     ) {
-        let slot = peer.slot.rawValue
-        tables.peers[slot].timers.anyAuthenticatedPacketSent()
-        _ = tables.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
-        if hasData {
-            _ = tables.peers[slot].timers.dataSent(now: moment.instant, jitter: jitter())
+        let jitter = hasData ? jitter() : nil
+        withTimers(of: peer) { timers in
+            timers.anyAuthenticatedPacketSent()
+            let wake = timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+            guard let jitter else { return wake }
+            return wake | timers.dataSent(now: moment.instant, jitter: jitter)
         }
-        schedule(peer)
         if tables.keypairs[keypair].needsRekeyAfterSending(now: moment.instant) {
             initiate(peer, .keyIsOld, at: moment)
         }
     }
 
-    /// A message to a peer, counted.
+    /// A message as a datagram to a peer; counts its bytes as sent.
     private func datagram(
         _ bytes: [UInt8], to peer: Peer, _ endpoint: Endpoint, trafficClass: UInt8
     ) -> UDPTransmit<[UInt8]> {
@@ -155,7 +155,7 @@ extension Device {
         return datagram
     }
 
-    /// Sends a response to a peer.
+    /// Sends a response.
     func sendResponse(_ bytes: [UInt8], to peer: Peer, at moment: SteadyMoment) {
         guard let endpoint = tables.peers[peer.slot.rawValue].endpoint.withLock({ $0 }) else {
             return
@@ -165,25 +165,26 @@ extension Device {
     }
 
     private func noteHandshakeSent(_ peer: Peer, byteCount: Int, at moment: SteadyMoment) {
-        let slot = peer.slot.rawValue
-        tables.peers[slot].lastHandshakeSent.store(
+        tables.peers[peer.slot.rawValue].lastHandshakeSent.store(
             max(moment.instant.nanoseconds, 1), ordering: .relaxed)
-        _ = tables.peers[slot].timers.anyAuthenticatedPacketTraversal(now: moment.instant)
-        tables.peers[slot].timers.anyAuthenticatedPacketSent()
+        withTimers(of: peer) { timers in
+            timers.anyAuthenticatedPacketSent()
+            return timers.anyAuthenticatedPacketTraversal(now: moment.instant)
+        }
     }
 
-    /// A random interval of at most ``Constants/maximumJitter``.
+    /// A random interval from zero to ``Constants/maximumJitter``.
     func jitter() -> Interval {
         Interval(
             nanoseconds: random.next(below: Constants.maximumJitter.nanoseconds + 1))
     }
 
-    /// A key pair for one message.
+    /// A new ephemeral key.
     func makePrivateKey() -> PrivateKey {
         PrivateKey(random: &random)
     }
 
-    /// An index that means nothing yet.
+    /// A random index that no handshake or session uses.
     func makeIndex() -> ReceiverIndex {
         while true {
             let index = ReceiverIndex(rawValue: random.nextUInt32())

@@ -3,7 +3,7 @@ import Synchronization
 import WireGuardCrypto
 
 extension Device {
-    /// Writes the answer to a get: the device, then its peers in the order in which they were added.
+    /// Writes the response to a get request: the device, then its peers in the order they were added.
     package func write(to writer: inout UAPIWriter) {
         var device = DeviceSnapshot()
         device.privateKey = identity?.privateKey.copy()

@@ -1,7 +1,18 @@
 import Synchronization
 
 extension Device {
-    /// Looks at peers whose time has come, so many at the most; whether there are more.
+    /// Reports events to a peer's timers, and schedules the peer's next deadline on exit.
+    ///
+    /// All events that start a timer are reported here: `report` must return their result, so none is
+    /// lost.
+    func withTimers(of peer: Peer, _ report: (borrowing PeerTimers) -> Wake) {
+        switch report(tables.peers[peer.slot.rawValue].timers) {
+        // Also if no earlier wake-up is needed: the deadline may be later now.
+        case .notNeeded, .needed: schedule(peer)
+        }
+    }
+
+    /// Handles expired timers of at most `limit` peers. Returns whether more peers are due.
     func handleTimeouts(at moment: SteadyMoment, atMost limit: Int) -> Bool {
         var budget = limit
         while let first = deadlines.first, first.deadline <= moment.instant {
@@ -17,10 +28,9 @@ extension Device {
         return false
     }
 
-    /// Does what is due at a peer, which the caller puts on the heap again.
+    /// Handles the expired timers of one peer. The caller must schedule the peer again.
     func handleTimeouts(of peer: Peer, at moment: SteadyMoment) {
-        let slot = peer.slot.rawValue
-        let expired = tables.peers[slot].timers.takeExpired(now: moment.instant)
+        let expired = tables.peers[peer.slot.rawValue].timers.takeExpired(now: moment.instant)
         if expired.contains(.zeroKeyMaterial) {
             clearHandshake(of: peer)
             clearKeypairs(of: peer)
@@ -34,7 +44,7 @@ extension Device {
         }
         if expired.contains(.sendKeepalive) {
             sendKeepalive(peer, at: moment)
-            _ = tables.peers[slot].timers.rearmKeepaliveIfOwed(now: moment.instant)
+            withTimers(of: peer) { $0.rearmKeepaliveIfOwed(now: moment.instant) }
         }
         if expired.contains(.persistentKeepalive), persistentKeepalive(of: peer) > 0 {
             sendKeepalive(peer, at: moment)
@@ -46,15 +56,16 @@ extension Device {
         let attempts = tables.peers[slot].timers.handshakeAttempts.load(ordering: .relaxed)
         guard attempts <= Constants.maximumHandshakeAttempts else {
             trace(.handshakeGivenUp(peer.publicKey, attempts: attempts))
-            dropStaged(of: peer, .unanswered)
-            _ = tables.peers[slot].timers.handshakeGivenUp(now: moment.instant)
+            shared.dropStaged(of: peer.slot, .unanswered, in: tables)
+            withTimers(of: peer) { $0.handshakeGivenUp(now: moment.instant) }
             return
         }
-        // A response that went out meanwhile holds it back, but must not end it.
+        // A response sent in the meantime delays the retransmission, but must not cancel it.
         let last = Instant(
             nanoseconds: tables.peers[slot].lastHandshakeSent.load(ordering: .relaxed))
         guard !tables.peers[slot].isHandshakeLimited(now: moment.instant) else {
-            _ = tables.peers[slot].timers.handshakeInitiated(now: last, jitter: jitter())
+            let jitter = jitter()
+            withTimers(of: peer) { $0.handshakeInitiated(now: last, jitter: jitter) }
             return
         }
         tables.peers[slot].timers.handshakeAttempts.store(attempts + 1, ordering: .relaxed)
@@ -62,7 +73,7 @@ extension Device {
         initiate(peer, .retry(attempts + 1), at: moment)
     }
 
-    /// Puts the peer's earliest deadline on the heap, and tells the packet path when it is.
+    /// Puts the peer's earliest deadline on the heap, and publishes it to the packet path.
     func schedule(_ peer: Peer) {
         let slot = peer.slot.rawValue
         while true {
@@ -70,7 +81,7 @@ extension Device {
             deadlines.set(peer.slot, deadline: deadline)
             tables.peers[slot].timers.wakeUp.store(
                 deadline?.nanoseconds ?? .max, ordering: .sequentiallyConsistent)
-            // The packet path may have stored an earlier one between our look and our word.
+            // The packet path may have stored an earlier deadline before it saw `wakeUp`.
             guard let again = tables.peers[slot].timers.nextDeadline, let deadline else {
                 if deadline != nil || tables.peers[slot].timers.nextDeadline == nil { return }
                 continue

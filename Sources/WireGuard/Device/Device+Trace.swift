@@ -2,7 +2,7 @@ import Packets
 import Synchronization
 
 extension Device {
-    /// Whether events are kept for ``takeEvents()``.
+    /// Whether events are collected for ``takeEvents()``.
     package var isTracing: Bool {
         get { shared.trace.isOn }
         set {
@@ -11,12 +11,12 @@ extension Device {
         }
     }
 
-    /// Keeps an event, if somebody traces.
+    /// Collects an event if tracing is on.
     func trace(_ event: @autoclosure () -> TraceEvent) {
         if isTracing { events.append(event()) }
     }
 
-    /// Makes events of the drops that were written down, by the packet path or by us.
+    /// Turns recorded drops into events.
     func traceDrops() {
         guard isTracing else { return }
         for record in shared.trace.take() {
@@ -25,7 +25,7 @@ extension Device {
         }
     }
 
-    /// The same, and once a second says how many were left out.
+    /// Turns recorded drops into events, and once a second adds the number of drops not recorded.
     func traceDrops(at now: Instant) {
         guard isTracing else { return traceSecond = nil }
         traceDrops()

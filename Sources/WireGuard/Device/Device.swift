@@ -2,11 +2,11 @@ import Packets
 import Synchronization
 import WireGuardCrypto
 
-/// The control side of one interface: identity, peers, handshakes, timers and configuration, without
-/// a socket and without a clock.
+/// The control side of one interface: identity, peers, handshakes, timers and configuration. It has
+/// no sockets and reads no clock.
 ///
-/// One thread calls it. What the packet path (``Sealer``, ``Opener``) shares with it lies
-/// in ``path``. Datagrams that a call produces wait in the outbox until ``takeDatagrams()``.
+/// One thread, the control thread, calls it. The workers (``Sealer``, ``Opener``) use ``shared``.
+/// Datagrams that a call produces stay in the outbox until ``takeDatagrams()``.
 package final class Device {
     package let shared: SharedState
     let control: ControlAccess
@@ -20,27 +20,28 @@ package final class Device {
     var peersByKey: [PublicKey: Peer] = [:]
     var peersBySlot: [Peer?] = []
     var nextSerial: UInt64 = 0
-    /// Handshakes that wait for a response, by the index that it will name.
+    /// Peers with an initiation that waits for its response, by the initiation's sender index.
     var handshakes: [ReceiverIndex: Peer] = [:]
     var deadlines = DeadlineHeap()
-    /// The greatest timestamp that any initiation of ours carried.
+    /// The greatest timestamp of all initiations that this device sent.
     var greatestTimestamp: TAI64N?
     var checker: CookieChecker?
     var limiter = HandshakeRateLimiter()
     var load = LoadDetector()
     private var clockReader = SteadyClock.Reader()
     private var outbox: [UDPTransmit<[UInt8]>] = []
-    /// Peers that asked for the control thread, from `nextRequest` on.
+    /// Peers with requests of the packet path; those from `nextRequest` on are not handled yet.
     private var requests: [PeerSlot] = []
     private var nextRequest = 0
-    /// What happened, for whoever wants to know; empty unless ``isTracing``.
+    /// Events since the last ``takeEvents()``; empty unless ``isTracing``.
     var events: [TraceEvent] = []
-    /// When the second ends in which drops were traced, and what was left out is told; nil for none.
+    /// When to report the drops that were not recorded in this second; nil if no drop was traced.
     var traceSecond: Instant?
     var hasTracedDrops = false
 
-    /// Makes a device that is down and has no identity, and whose packets `aead` seals and opens: one
-    /// that can be used here.
+    /// Creates a device that is down and has no identity.
+    ///
+    /// - Precondition: `aead` is usable on this machine.
     package init(
         random: any RandomSource = SystemRandom(), aead: AEADImplementation = .fastest
     ) {
@@ -50,18 +51,19 @@ package final class Device {
         shared = control.shared
     }
 
-    /// A number for whatever needs no secret: the jitter of the packet path.
+    /// A seed for randomness that need not be secret: the jitter of the packet path.
     package func makeSeed() -> UInt64 {
         random.nextUInt64()
     }
 
     // MARK: Work of the control thread
 
-    /// Does what waits: timers, what the packet path asked for, handshake messages. Of each it does so
-    /// much that a call takes some 20 ms at the most, whatever waits: a hundred thousand peers may be
-    /// due at once, and other work of the thread is due in between.
+    /// Handles expired timers, requests of the packet path and queued handshake messages.
     ///
-    /// - Returns: whether more waits than one call takes, so that it should be called again soon.
+    /// One call handles a limited number of each, which takes at most about 20 ms: a hundred thousand
+    /// peers may be due at once, and the control thread has other work.
+    ///
+    /// - Returns: whether work is left, so that the caller should call again soon.
     package func handleWork(at observed: Moment) -> Bool {
         let moment = steady(observed)
         let hasTimeouts = handleTimeouts(at: moment, atMost: Self.peersPerCall)
@@ -78,21 +80,21 @@ package final class Device {
     private static let peersPerCall = 64
     private static let messagesPerCall = 64
 
-    /// When ``handleWork(at:)`` is to be called although nobody asks; nil for not at all. Counted by
-    /// the clock that the caller reads.
+    /// When ``handleWork(at:)`` must be called even without a wake-up, by the caller's clock; nil for
+    /// never.
     package var nextDeadline: ObservedInstant? {
         [deadlines.first?.deadline, traceSecond].compactMap(\.self).min().map {
             shared.clock.reading(at: $0)
         }
     }
 
-    /// Takes what is to be sent.
+    /// Takes the datagrams to send.
     package func takeDatagrams() -> [UDPTransmit<[UInt8]>] {
         defer { outbox.removeAll(keepingCapacity: outbox.count <= 256) }
         return outbox
     }
 
-    /// Takes what happened since the last call.
+    /// Takes the events since the last call.
     package func takeEvents() -> [TraceEvent] {
         defer { events = [] }
         return events
@@ -112,7 +114,7 @@ package final class Device {
     }
 
     private func handleRequests(at moment: SteadyMoment, atMost limit: Int) -> Bool {
-        // What came since these were taken rang before the last call returned, if at all.
+        // Newer requests wait until these are handled; the wake-up for them was already signalled.
         let wereLeft = nextRequest < requests.count
         if !wereLeft {
             requests = shared.takeRequests()
@@ -128,8 +130,8 @@ package final class Device {
 
     private func handleRequests(of slot: PeerSlot, at moment: SteadyMoment) {
         guard let peer = peer(slot) else { return }
-        // Its timers first: after a long sleep the one that wipes old keys must not take the handshake
-        // along that a request has just begun.
+        // Timers first: after a long sleep, wiping old keys must not wipe the handshake that a request
+        // starts below.
         handleTimeouts(of: peer, at: moment)
         let requests = tables.peers[slot.rawValue].takeRequests()
         if requests.contains(.keyConfirmed) { confirmNextKeypair(of: peer, at: moment) }
@@ -146,7 +148,8 @@ package final class Device {
 
     package var isUp: Bool { shared.isUp.load(ordering: .relaxed) }
 
-    /// The interface came up: timers run, and peers with a persistent keepalive are sent to.
+    /// Brings the interface up: enables timers, and sends to peers with staged packets or a persistent
+    /// keepalive.
     package func bringUp(at observed: Moment) {
         guard !isUp else { return }
         let moment = steady(observed)
@@ -155,14 +158,13 @@ package final class Device {
             tables.peers[peer.slot.rawValue].timers.isRunning.store(true, ordering: .relaxed)
             sendStaged(peer, at: moment)
             if persistentKeepalive(of: peer) > 0 { sendKeepaliveSoon(to: peer, at: moment) }
-            schedule(peer)
         }
     }
 
-    /// The interface went down: keys and handshakes are wiped, timers stop, staged packets go.
+    /// Takes the interface down: wipes keys and handshakes, stops timers, drops staged packets.
     package func bringDown() {
         guard isUp else { return }
-        // Under the gates: a batch that is on its way is finished, and the next one sees it.
+        // Under the gates: batches in progress finish first, and later ones see the new state.
         control.exclusively { _ in shared.isUp.store(false, ordering: .sequentiallyConsistent) }
         for peer in orderedPeers() {
             stop(peer, dropping: .interfaceDown)
@@ -170,59 +172,53 @@ package final class Device {
         }
     }
 
-    /// The MTU of the tunnel changed.
+    /// Sets the MTU of the tunnel.
     package func setMTU(_ mtu: Int) {
         guard shared.mtu.exchange(mtu, ordering: .relaxed) != mtu else { return }
-        // What is sent now may fit paths that took no segmented sends.
+        // Segmented sends may fit network paths now that refused them before.
         clearSources()
     }
 
-    /// The directed broadcast addresses of the networks that the interface is in; no packet to them
-    /// is answered with an ICMP error.
+    /// Sets the directed broadcast addresses of the interface's networks. Packets to them are not
+    /// answered with ICMP errors.
     package func setBroadcastAddresses(_ addresses: [IPv4Address]) {
         guard addresses != tables.broadcastAddresses else { return }
         control.exclusively { tables in tables.broadcastAddresses = addresses }
     }
 
-    /// Routes or addresses of the system changed: cached sources may be wrong now, and what was
-    /// learnt of paths.
+    /// Forgets cached sources and refused segmentation. Call this when routes or addresses of the
+    /// system change.
     package func clearSources() {
         tables.sourceGeneration.wrappingAdd(1, ordering: .relaxed)
     }
 
-    /// A send from a peer's cached source failed.
+    /// Forgets a peer's cached source. Call this when a send from it failed.
     package func clearSource(of slot: PeerSlot) {
         guard peer(slot) != nil else { return }
         tables.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
     }
 
-    /// Datagrams that ``takeDatagrams()`` gave could not be sent.
+    /// Counts datagrams from ``takeDatagrams()`` that could not be sent.
     package func countRefusedSends(_ datagrams: Int, at observed: ObservedInstant) {
         guard datagrams > 0 else { return }
         shared.drop(.refusedSend, packets: datagrams)
         traceDrops(at: steady(observed))
     }
 
-    /// How often packets were dropped for this reason.
+    /// The number of packets and datagrams dropped for this reason.
     package func drops(_ reason: DropReason) -> UInt64 {
         shared.drops[reason]
     }
 
-    /// Handshake, keys, timers and staged packets of a peer go; the peer stays.
+    /// Removes a peer's handshake, keys and staged packets, and stops its timers.
     func stop(_ peer: Peer, dropping reason: DropReason) {
         clearHandshake(of: peer)
         clearKeypairs(of: peer)
-        tables.peers[peer.slot.rawValue].timers.stopAll()
-        dropStaged(of: peer, reason)
-        deadlines.set(peer.slot, deadline: nil)
-        tables.peers[peer.slot.rawValue].timers.wakeUp.store(
-            .max, ordering: .sequentiallyConsistent)
-    }
-
-    /// Packets that wait for a session wait no longer; a keepalive is no packet.
-    func dropStaged(of peer: Peer, _ reason: DropReason) {
-        let packets = shared.takeStaged(of: tables.peers[peer.slot.rawValue])
-        shared.drop(reason, packets: packets.count { !$0.isEmpty }, peer: peer.slot)
+        withTimers(of: peer) { timers in
+            timers.stopAll()
+            return .notNeeded
+        }
+        shared.dropStaged(of: peer.slot, reason, in: tables)
     }
 
     func orderedPeers() -> [Peer] {

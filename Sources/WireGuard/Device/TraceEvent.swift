@@ -1,71 +1,71 @@
 import Packets
 import WireGuardCrypto
 
-/// Something that happened in the protocol, for a log or a test. Keys in it are public ones, indices
-/// our own: those that the peer's messages name.
+/// A protocol event, for logs and tests. Its keys are public keys; its indices are ours, which are the
+/// receiver indices in the peer's messages.
 public enum TraceEvent: Equatable, Sendable {
-    /// An initiation went out.
+    /// An initiation was sent.
     case initiationSent(PublicKey, ReceiverIndex, InitiationCause)
-    /// A peer's initiation was accepted and answered; the new session waits to be used.
+    /// A peer's initiation was accepted and answered; the new session waits for its first message.
     case initiationConsumed(PublicKey, ReceiverIndex, SocketAddress)
-    /// A peer answered our initiation: the session is there.
+    /// A peer's response was accepted; the session is ready.
     case responseConsumed(PublicKey, ReceiverIndex, SocketAddress)
-    /// Another keypair sends from now on: that of a response, or as responder the one that the peer
-    /// used first (key confirmation).
+    /// A new keypair is used to send: after a response, or as responder after the first message under
+    /// it (key confirmation).
     case keypairRotated(PublicKey, ReceiverIndex)
-    /// All attempts went unanswered.
+    /// No initiation was answered; the handshake was given up.
     case handshakeGivenUp(PublicKey, attempts: UInt32)
-    /// Data went unanswered for 15 s.
+    /// No authentic message arrived for 15 s after data was sent.
     case noAnswer(PublicKey)
-    /// All keys of a peer were wiped by age.
+    /// All keys of a peer were wiped because of their age.
     case keysWiped(PublicKey)
-    /// A cookie came in, for the handshake or the session of this index.
+    /// A cookie was accepted, for the handshake or the session with this index.
     case cookieReplyConsumed(PublicKey, ReceiverIndex)
-    /// Packets or datagrams went no further.
+    /// Packets or datagrams were dropped.
     case dropped(Drop)
-    /// So many more went no further for this reason than ``dropped(_:)`` told of.
+    /// The number of drops for this reason that no ``dropped(_:)`` event reports.
     case leftOut(UInt64, DropReason, HandshakeError?)
 }
 
 /// Why an initiation was sent.
 public enum InitiationCause: Equatable, Sendable {
-    /// Packets wait, and there is no session to send them in.
+    /// Packets are staged, and there is no session.
     case packetsWait
-    /// A keepalive is due, and there is no session to send it in.
+    /// A keepalive is due, and there is no session.
     case keepaliveDue
-    /// A packet was sent under a key that is older than Rekey-After-Time, or used up.
+    /// A packet was sent under a key older than Rekey-After-Time, or past Rekey-After-Messages.
     case keyIsOld
-    /// A packet came under a key that will soon be older than Reject-After-Time.
+    /// A packet was received while our key is about to reach Reject-After-Time.
     case keyExpiresSoon
-    /// Data went unanswered for 15 s.
+    /// No authentic message arrived for 15 s after data was sent.
     case noAnswer
-    /// The one before went unanswered for Rekey-Timeout; this is the n-th time.
+    /// The previous initiation was not answered within Rekey-Timeout; this is the n-th retry.
     case retry(UInt32)
 
-    /// Whether it repeats one that went unanswered.
+    /// Whether the initiation repeats an unanswered one.
     public var isRetry: Bool {
         if case .retry = self { true } else { false }
     }
 }
 
-/// Packets or datagrams that went no further, with what is known of them.
+/// Dropped packets or datagrams, with what is known about them.
 public struct Drop: Equatable, Sendable {
-    /// Why.
+    /// Why they were dropped.
     public var reason: DropReason
-    /// What is wrong with it, if it is a handshake message.
+    /// The error, if a handshake message was not accepted.
     public var handshakeError: HandshakeError?
-    /// Whose it is, if that is known.
+    /// The peer, if known.
     public var peer: PublicKey?
-    /// The index that it names; of an initiation, the sender's own.
+    /// The receiver index of the message, or the sender index of an initiation.
     public var index: ReceiverIndex?
-    /// Where it came from, for what came from the network.
+    /// The sender's address, for datagrams from the network.
     public var remote: SocketAddress?
-    /// The inner address that decided: a destination that has no peer, a source that is not allowed.
+    /// The inner address at fault: a destination without a peer, or a source that is not allowed.
     public var inner: IPAddress?
-    /// How many there were, one after the other.
+    /// The number of consecutive drops.
     public var packets: Int
 
-    /// Makes a drop.
+    /// Creates a drop.
     public init(
         _ reason: DropReason, handshakeError: HandshakeError? = nil, peer: PublicKey? = nil,
         index: ReceiverIndex? = nil, remote: SocketAddress? = nil, inner: IPAddress? = nil,

@@ -1,6 +1,6 @@
 import WireGuardCrypto
 
-/// The device's own long-term key pair.
+/// The device's static key pair.
 package final class StaticIdentity: Sendable {
     package let privateKey: PrivateKey
     package let publicKey: PublicKey
@@ -11,7 +11,7 @@ package final class StaticIdentity: Sendable {
     }
 }
 
-/// DH(our static key, a peer's): the same for all handshakes with it.
+/// DH(our static key, a peer's), which is the same for all handshakes with the peer.
 package final class StaticStatic: Sendable {
     let secret: Secret32
 

@@ -1,9 +1,9 @@
 import Packets
 
-/// The timestamp of an initiation: seconds and nanoseconds of TAI, 12 bytes in network byte order.
+/// The timestamp of an initiation: TAI seconds and nanoseconds, 12 bytes in network byte order.
 ///
-/// The responder only compares it with the one before. Its nanoseconds are whitened, that is cut to
-/// steps of 2^24 ns or 16.8 ms, so that it tells little about the clock of the machine.
+/// A responder only compares timestamps. The nanoseconds are rounded down to multiples of 2^24 (16.8
+/// ms), so that a timestamp reveals little about the machine's clock.
 package struct TAI64N: Hashable, Comparable, Sendable {
     private var seconds: UInt64
     private var nanoseconds: UInt32
@@ -11,20 +11,23 @@ package struct TAI64N: Hashable, Comparable, Sendable {
     /// The number of bytes.
     package static let byteCount = 12
 
-    /// The stamp of a wall time. What lies before 1970 is taken for 1970, and nanoseconds from 10^9
-    /// on for the last ones below.
+    /// The timestamp of a wall time. Clamps times before 1970 to 1970, and nanoseconds to 999 999 999.
     package init(_ time: WallTime) {
         seconds = Self.base &+ UInt64(max(time.seconds, 0))
         nanoseconds = min(time.nanoseconds, 999_999_999) & ~(Self.step - 1)
     }
 
-    /// Any 12 bytes from `offset` on; they have to be there.
+    /// Loads the 12 bytes from `offset` on; any value is valid.
+    ///
+    /// - Precondition: `bytes` has these bytes.
     package init(_ bytes: RawSpan, at offset: Int = 0) {
         seconds = bytes.loadBigEndian(at: offset, as: UInt64.self)
         nanoseconds = bytes.loadBigEndian(at: offset + 8, as: UInt32.self)
     }
 
-    /// Writes the 12 bytes from `offset` on; they have to be there.
+    /// Stores the 12 bytes from `offset` on.
+    ///
+    /// - Precondition: `bytes` has these bytes.
     package func store(to bytes: inout MutableRawSpan, at offset: Int = 0) {
         bytes.store(bigEndian: seconds, at: offset)
         bytes.store(bigEndian: nanoseconds, at: offset + 8)
@@ -34,43 +37,43 @@ package struct TAI64N: Hashable, Comparable, Sendable {
         (left.seconds, left.nanoseconds) < (right.seconds, right.nanoseconds)
     }
 
-    /// The next whitened stamp, or the last one there is.
+    /// The next rounded timestamp; the greatest timestamp is its own successor.
     fileprivate var successor: TAI64N {
-        var stamp = self
-        stamp.nanoseconds = (nanoseconds & ~(Self.step - 1)) &+ Self.step
-        if stamp.nanoseconds >= 1_000_000_000 || stamp.nanoseconds < nanoseconds {
-            stamp.nanoseconds = 0
+        var timestamp = self
+        timestamp.nanoseconds = (nanoseconds & ~(Self.step - 1)) &+ Self.step
+        if timestamp.nanoseconds >= 1_000_000_000 || timestamp.nanoseconds < nanoseconds {
+            timestamp.nanoseconds = 0
             let (next, overflow) = seconds.addingReportingOverflow(1)
             guard !overflow else { return self }
-            stamp.seconds = next
+            timestamp.seconds = next
         }
-        return stamp
+        return timestamp
     }
 
-    /// 2^62 is 1970 by the definition of TAI64, which was ten seconds ahead of UTC.
+    /// TAI64 defines 2^62 as 1970 TAI; TAI was 10 s ahead of UTC.
     private static let base: UInt64 = 0x4000_0000_0000_000A
     private static let step: UInt32 = 1 << 24
 }
 
-/// The stamps that this side sent to one peer, each after the one before, whatever the clock does.
+/// The timestamps sent to one peer. They always grow, even if the clock steps back.
 ///
-/// A responder refuses a stamp that does not grow. A clock that was stepped back would silence the
-/// initiator for as long as the step; so its stamps go on from the last one in the smallest steps
-/// until the clock has caught up.
+/// A responder rejects a timestamp that does not grow, so a clock step would block handshakes for the
+/// length of the step. After a step, the timestamps continue from the last one in the smallest possible
+/// steps until the clock catches up.
 package struct InitiationTimestamps: Sendable {
-    /// The last stamp; a later start may go on from it.
+    /// The last timestamp.
     package private(set) var last: TAI64N?
 
-    /// Makes a run of stamps that begins after `last`.
+    /// Creates a sequence of timestamps greater than `last`.
     package init(after last: TAI64N? = nil) {
         self.last = last
     }
 
-    /// The stamp for an initiation that is sent at a wall time.
+    /// The timestamp for an initiation that is sent now.
     package mutating func next(at time: WallTime) -> TAI64N {
-        var stamp = TAI64N(time)
-        if let last, stamp <= last { stamp = last.successor }
-        last = stamp
-        return stamp
+        var timestamp = TAI64N(time)
+        if let last, timestamp <= last { timestamp = last.successor }
+        last = timestamp
+        return timestamp
     }
 }

@@ -31,13 +31,25 @@ extension SharedState {
         return packets
     }
 
-    /// Puts packets that could not be sent back, before those that were staged since.
-    func restoreStaged(_ packets: [StagedPacket], of peer: borrowing SharedPeer) {
-        let change = peer.staged.withLock { staged in
+    /// Puts packets that could not be sent back, before those that were staged since. Beyond 128
+    /// packets, the oldest are dropped.
+    func restoreStaged(
+        _ packets: [StagedPacket], for slot: PeerSlot, in tables: borrowing SharedTables
+    ) {
+        let (dropped, change) = tables.peers[slot.rawValue].staged.withLock { staged in
             let before = staged.byteCount
-            staged.restore(packets)
-            return staged.byteCount - before
+            let dropped = staged.restore(packets)
+            return (dropped, staged.byteCount - before)
         }
         stagedBytes.wrappingAdd(change, ordering: .relaxed)
+        drop(.stagedOverflow, packets: dropped, peer: slot)
+    }
+
+    /// Drops all staged packets of a peer.
+    func dropStaged(
+        of slot: PeerSlot, _ reason: DropReason, in tables: borrowing SharedTables
+    ) {
+        let packets = takeStaged(of: tables.peers[slot.rawValue])
+        drop(reason, packets: packets.count { !$0.isKeepalive }, peer: slot)
     }
 }

@@ -1,11 +1,12 @@
 import Packets
 
-/// Where a peer was last heard from, and the local end that it was heard at (§2.1, §6.5).
+/// The address that a peer's last authentic message came from, and the local address that received
+/// it (§2.1, §6.5).
 struct Endpoint: Sendable {
     /// The peer's outer address and port.
     var remote: SocketAddress
-    /// The local address to answer from; a source of an older generation is not used any more.
+    /// The local address to send from. Not used if `sourceGeneration` is outdated.
     var source: SourceAddress?
-    /// The device's source generation when `source` was learnt.
+    /// The device's source generation when `source` was set.
     var sourceGeneration: UInt32 = 0
 }

@@ -1,24 +1,24 @@
 import WireGuardCrypto
 
-/// The half of a peer that only the control thread touches: keys, handshake and cookie. The other
-/// half is ``SharedPeer``, under the same slot.
+/// The part of a peer that only the control thread uses: keys, handshake and cookie. The other part
+/// is the ``SharedPeer`` with the same slot.
 final class Peer {
     let publicKey: PublicKey
     let slot: PeerSlot
-    /// Peers are told in the order in which they were added.
+    /// Grows with each added peer; peers are listed in this order.
     let serial: UInt64
     var presharedKey = PresharedKey()
-    /// DH(our static key, the peer's), computed when it is first needed.
+    /// DH(our static key, the peer's), computed on first use.
     var staticStatic: StaticStatic?
-    /// The handshake that we began and that waits for its response.
+    /// Our initiation that waits for its response.
     var handshake: InitiatorHandshake?
-    /// The stamps that our initiations to the peer carried.
+    /// The timestamps of our initiations to the peer.
     var timestamps = InitiationTimestamps()
-    /// The greatest timestamp that an initiation of the peer carried.
+    /// The greatest timestamp of the peer's accepted initiations.
     var greatestTimestamp: TAI64N?
-    /// When the last initiation was accepted.
+    /// When the peer's last initiation was accepted.
     var lastInitiation: Instant?
-    /// When the last handshake was complete, for `wg show`.
+    /// When the last handshake completed, for `wg show`.
     var lastHandshake: WallTime?
     var cookie: LatestCookie
     var keypairs = Keypairs()

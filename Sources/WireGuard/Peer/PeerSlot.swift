@@ -1,11 +1,11 @@
-/// The number of a peer in the table of its device.
+/// The index of a peer in the tables of its device.
 ///
-/// Numbers are dense, given from 0 on and given again after a removal: tables are indexed by them.
+/// Slots are dense, start at 0 and are reused after a peer is removed.
 public struct PeerSlot: Hashable, Sendable, BitwiseCopyable {
-    /// The number.
+    /// The index.
     public let rawValue: UInt32
 
-    /// Makes a slot from its number.
+    /// Creates a slot from its index.
     @inlinable
     public init(rawValue: UInt32) {
         self.rawValue = rawValue

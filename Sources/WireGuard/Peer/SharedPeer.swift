@@ -1,51 +1,52 @@
 import Packets
 import Synchronization
 
-/// The half of a peer that the packet path touches, on any thread: which keypair sends, where to,
-/// the timers, the counters and the packets that wait.
+/// The part of a peer that the packet path uses, on any thread: keypair, endpoint, timers, counters
+/// and staged packets.
 ///
-/// All of it is atomic or behind a lock of its own, taken once for a run of packets.
+/// Each property is atomic or has its own lock, which is taken once for a run of packets.
 struct SharedPeer: ~Copyable, Sendable {
-    /// A keypair slot that means "none".
+    /// The keypair slot for "none".
     static let noKeypair = UInt32.max
 
     let timers = PeerTimers()
-    /// The slot of the keypair that sends.
+    /// The slot of the keypair to send under.
     let current = Atomic<UInt32>(noKeypair)
-    /// The slot of the keypair that waits for its first message (key confirmation).
+    /// The slot of the keypair that waits for its first message (§5.4.5, key confirmation).
     let next = Atomic<UInt32>(noKeypair)
     let endpoint = Mutex<Endpoint?>(nil)
     let staged = Mutex(StagedPackets())
-    /// UDP payload bytes, handshakes included.
+    /// Sent UDP payload bytes, including handshakes.
     let sentBytes = Atomic<UInt64>(0)
-    /// Whole messages, handshakes included, but not those refused after opening.
+    /// Received UDP payload bytes, including handshakes, without the messages that were dropped after
+    /// they were opened.
     let receivedBytes = Atomic<UInt64>(0)
-    /// Authentic packets that were refused for what they held.
+    /// Authentic messages that were dropped because of their packet.
     let receiveErrors = Atomic<UInt64>(0)
-    /// When the last initiation or response went out, in nanoseconds; 0 for not within the limit.
+    /// When the last initiation or response was sent, in nanoseconds; 0 to allow the next one at once.
     let lastHandshakeSent = Atomic<UInt64>(0)
-    /// In which ``SharedTables/sourceGeneration`` a segmented send to the peer was too large for its path
-    /// (upper half), and the second up to which that counts (lower half); 0 for never.
+    /// The last segmented send that was too large for the network path: the source generation in the
+    /// upper half, the second until which segmentation stays off in the lower; 0 for none.
     private let segmentationRefusal = Atomic<UInt64>(0)
-    /// What the packet path asked of the control thread and it has not looked at yet.
+    /// Requests of the packet path that the control thread has not taken yet.
     private let requests = Atomic<UInt8>(0)
 
-    /// What the packet path asks of the control thread.
+    /// Requests of the packet path to the control thread.
     struct Requests: OptionSet, Sendable {
         let rawValue: UInt8
 
-        /// Send an initiation, which is no retry: packets wait for a session.
+        /// Send an initiation that is not a retry: packets wait for a session.
         static let handshake = Requests(rawValue: 1)
-        /// The first message under the next keypair came.
+        /// The first message under the next keypair was received.
         static let keyConfirmed = Requests(rawValue: 2)
-        /// A timer's deadline lies before the next look at this peer.
+        /// A timer's deadline is before the scheduled wake-up for this peer.
         static let earlierWakeUp = Requests(rawValue: 4)
-        /// Send an initiation, since a packet was sent under an old key.
+        /// Send an initiation: a packet was sent under an old key.
         static let rekeyAfterSending = Requests(rawValue: 8)
-        /// Send an initiation, since a packet came under a key that expires soon.
+        /// Send an initiation: a packet was received, and the key expires soon.
         static let rekeyAfterReceiving = Requests(rawValue: 16)
 
-        /// Why an initiation is asked for, nil if it is not.
+        /// Why an initiation is requested; nil if none is.
         var cause: InitiationCause? {
             if contains(.handshake) { return .packetsWait }
             if contains(.rekeyAfterSending) { return .keyIsOld }
@@ -54,8 +55,9 @@ struct SharedPeer: ~Copyable, Sendable {
         }
     }
 
-    /// The first message under a keypair came: if it waits for that, it sends from now on, before what
-    /// the message carries can be answered. The control thread follows.
+    /// Notes that a message under a keypair was received. If the keypair waited for its first message,
+    /// it becomes the current one at once, so that the answer to the message is sent under it. The
+    /// control thread follows.
     ///
     /// - Returns: whether this call made the change.
     func confirm(_ keypair: UInt32) -> Bool {
@@ -66,7 +68,8 @@ struct SharedPeer: ~Copyable, Sendable {
         ).exchanged
     }
 
-    /// From now on the peer is there. Another address is another path, which may take segmented sends.
+    /// Sets the endpoint. To a new address segmented sends are tried again, because the network path
+    /// is different.
     func move(to new: Endpoint) {
         let old = endpoint.withLock { endpoint in
             defer { endpoint = new }
@@ -76,13 +79,13 @@ struct SharedPeer: ~Copyable, Sendable {
         segmentationRefusal.store(0, ordering: .relaxed)
     }
 
-    /// The path to the peer has not taken a segmented send.
+    /// Notes that the network path to the peer refused a segmented send.
     func refuseSegmentation(generation: UInt32, now: Instant) {
         let end = Self.second(now + Constants.segmentationPause)
         segmentationRefusal.store(UInt64(generation) << 32 | UInt64(end), ordering: .relaxed)
     }
 
-    /// Whether the path of this generation was found not to take segmented sends, of late.
+    /// Whether the network path refused a segmented send recently, in the same source generation.
     func refusesSegmentation(generation: UInt32, now: Instant) -> Bool {
         let refusal = segmentationRefusal.load(ordering: .relaxed)
         return refusal != 0 && refusal >> 32 == UInt64(generation)
@@ -93,9 +96,10 @@ struct SharedPeer: ~Copyable, Sendable {
         UInt32(truncatingIfNeeded: instant.nanoseconds / 1_000_000_000)
     }
 
-    /// Notes requests; true if none was pending, so that the peer must be put on the list.
+    /// Adds requests. Returns true if none was pending, so that the caller must put the peer on the
+    /// control thread's list.
     func request(_ more: Requests) -> Bool {
-        // The load keeps a busy flow from writing the line for each batch.
+        // The load avoids a write to the cache line for each batch of a busy flow.
         let pending = requests.load(ordering: .relaxed)
         if pending & more.rawValue == more.rawValue { return false }
         return requests.bitwiseOr(more.rawValue, ordering: .acquiringAndReleasing).oldValue == 0
@@ -106,7 +110,7 @@ struct SharedPeer: ~Copyable, Sendable {
         Requests(rawValue: requests.exchange(0, ordering: .acquiringAndReleasing))
     }
 
-    /// True while the last handshake message is younger than Rekey-Timeout.
+    /// Whether the last handshake message was sent less than Rekey-Timeout ago.
     func isHandshakeLimited(now: Instant) -> Bool {
         let last = lastHandshakeSent.load(ordering: .relaxed)
         return last != 0

@@ -1,22 +1,22 @@
 import Packets
 import WireGuardCrypto
 
-/// An inner packet that waits for a session, without padding; an empty one is a keepalive that waits.
+/// A packet that waits for a session, without padding. An empty one is a keepalive.
 ///
-/// It is plaintext, of which nothing is left when the last owner lets go: hence a class.
+/// A class, so that its plaintext is wiped when the last reference is released.
 @safe
 final class StagedPacket: @unchecked Sendable {
-    // Sendable: the memory is written once, by `init`.
+    // Sendable: only `init` writes the memory.
     private let base: UnsafeMutableRawPointer
     let byteCount: Int
 
-    /// A copy of `bytes`.
+    /// Copies `bytes`.
     init(copying bytes: RawSpan) {
         byteCount = bytes.byteCount
         unsafe base = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 1)
         unsafe bytes.withUnsafeBytes { bytes in
             guard let source = bytes.baseAddress else { return }
-            // As long as the source.
+            // The memory is as long as the source.
             unsafe base.copyMemory(from: source, byteCount: bytes.count)
         }
     }
@@ -27,11 +27,12 @@ final class StagedPacket: @unchecked Sendable {
         unsafe base.deallocate()
     }
 
-    var isEmpty: Bool { byteCount == 0 }
+    /// Whether this is a keepalive: it holds no packet, so its loss is not counted as a drop.
+    var isKeepalive: Bool { byteCount == 0 }
 
-    /// Lends out the bytes.
+    /// Calls `body` with the bytes.
     func withBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
-        // Initialized, and ours until deinit.
+        // Initialized by `init`, and valid until `deinit`.
         body(unsafe RawSpan(_unsafeStart: base, byteCount: byteCount))
     }
 }

@@ -1,4 +1,5 @@
-/// Inner packets that wait for a session, at most 128 a peer; the oldest makes room (§6.4, kernel).
+/// The packets of a peer that wait for a session, at most 128. The oldest are dropped first (§6.4,
+/// kernel).
 struct StagedPackets: Sendable {
     /// The packets, oldest first.
     private(set) var packets: [StagedPacket] = []
@@ -6,29 +7,36 @@ struct StagedPackets: Sendable {
     /// Bytes of all packets together.
     private(set) var byteCount = 0
 
-    /// Adds a packet and tells how many bytes fell out at the other end for it.
+    /// Adds a packet, and drops the oldest one if there is no room.
+    ///
+    /// - Returns: the number of dropped packets, not counting keepalives, and the bytes they freed.
     mutating func append(_ packet: StagedPacket) -> (dropped: Int, freedBytes: Int) {
         var freed = 0
         var dropped = 0
         if packets.count >= Constants.maximumStagedPackets {
-            freed = packets.removeFirst().byteCount
-            dropped = 1
+            let oldest = packets.removeFirst()
+            freed = oldest.byteCount
+            dropped = oldest.isKeepalive ? 0 : 1
         }
         packets.append(packet)
         byteCount += packet.byteCount - freed
         return (dropped, freed)
     }
 
-    /// Puts packets back in front, as when the session was lost before they were sealed.
-    mutating func restore(_ older: [StagedPacket]) {
+    /// Puts packets back before all others, as when the session was lost before they were sealed.
+    /// Drops the oldest ones if there is no room for all.
+    ///
+    /// - Returns: the number of dropped packets, not counting keepalives.
+    mutating func restore(_ older: [StagedPacket]) -> Int {
         packets.insert(contentsOf: older, at: 0)
-        byteCount += older.reduce(0) { $0 + $1.byteCount }
-        while packets.count > Constants.maximumStagedPackets {
-            byteCount -= packets.removeFirst().byteCount
-        }
+        let excess = packets.prefix(max(packets.count - Constants.maximumStagedPackets, 0))
+        let dropped = excess.count { !$0.isKeepalive }
+        packets.removeFirst(excess.count)
+        byteCount = packets.reduce(0) { $0 + $1.byteCount }
+        return dropped
     }
 
-    /// Takes all packets out.
+    /// Takes all packets.
     mutating func takeAll() -> [StagedPacket] {
         defer {
             packets = []

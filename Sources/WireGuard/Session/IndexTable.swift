@@ -1,13 +1,13 @@
-/// Which keypair a receiver index means: an open-addressed table that every received message asks.
+/// Maps a receiver index to its keypair: an open-addressing hash table, read for every received message.
 ///
-/// Indices are random, so they are their own hash. Removal closes the gap, so no tombstones pile up.
-/// Written by the control thread while all gates are held, read under any one gate.
+/// Indices are random, so they are their own hash. Removal moves later entries back, so there are no
+/// tombstones. The control thread writes it under all gates; workers read it under their own gate.
 struct IndexTable {
-    /// Slot of the keypair in the low word and index in the high one; `.max` marks a free cell (no
-    /// slab is that large).
+    /// The keypair's slot in the low half, the index in the high half. `.max` is a free cell; no slab
+    /// has such a slot.
     private var cells: [UInt64]
     private(set) var count = 0
-    /// Cells, of which at least half are free.
+    /// The number of cells. At least half of them are free.
     var capacity: Int { cells.count }
 
     private static let free = UInt64.max
@@ -16,7 +16,7 @@ struct IndexTable {
         cells = Array(repeating: Self.free, count: 64)
     }
 
-    /// The slot of the keypair with this index.
+    /// The slot of the keypair with this index, nil for none.
     @inline(__always)
     func lookup(_ index: ReceiverIndex) -> UInt32? {
         let mask = cells.count &- 1
@@ -31,17 +31,19 @@ struct IndexTable {
         }
     }
 
-    /// Whether the next index makes it grow, which for many takes long; see ``grown()``.
+    /// Whether the next insertion grows the table, which is slow for many entries; see ``grown()``.
     var isFull: Bool { (count + 1) * 2 > cells.count }
 
-    /// Adds an index that is not in the table yet.
+    /// Inserts an index.
+    ///
+    /// - Precondition: the index is not in the table.
     mutating func insert(_ index: ReceiverIndex, keypair slot: UInt32) {
         if isFull { self = grown() }
         place(UInt64(index.rawValue) << 32 | UInt64(slot))
         count += 1
     }
 
-    /// Removes an index, if it is there.
+    /// Removes an index; does nothing if it is not in the table.
     mutating func remove(_ index: ReceiverIndex) {
         let mask = cells.count - 1
         var hole = Int(index.rawValue) & mask
@@ -54,7 +56,7 @@ struct IndexTable {
         var position = (hole + 1) & mask
         while cells[position] != Self.free {
             let home = Int(cells[position] >> 32) & mask
-            // Moves back if its home does not lie after the hole, going round.
+            // Move the entry back unless its home is between the hole and its position.
             if (position - home) & mask >= (position - hole) & mask {
                 cells[hole] = cells[position]
                 cells[position] = Self.free
@@ -71,7 +73,7 @@ struct IndexTable {
         cells[position] = cell
     }
 
-    /// The same of twice the size, to be put in its place.
+    /// A copy with twice the capacity.
     func grown() -> IndexTable {
         var table = self
         table.cells = Array(repeating: Self.free, count: cells.count * 2)

@@ -1,11 +1,11 @@
 import Synchronization
 import WireGuardCrypto
 
-/// The two keys of one session and what is counted under them (§5.4.5).
+/// The two keys of one session and their counters (§5.4.5).
 ///
-/// Shared by all threads: several may seal under it, since each reserves its counters first.
+/// All threads share it. Several may seal at the same time, because each reserves its counters first.
 struct Keypair: ~Copyable, Sendable {
-    /// Who derived the keypair in which part; only an initiator renews it by its age.
+    /// The host's role in the handshake. Only the initiator rekeys because of the key's age.
     enum Role: Sendable {
         case initiator
         case responder
@@ -13,19 +13,19 @@ struct Keypair: ~Copyable, Sendable {
 
     let peer: PeerSlot
     let role: Role
-    /// How the peer's messages name this keypair.
+    /// The receiver index in messages from the peer.
     let localIndex: ReceiverIndex
-    /// How our messages name the peer's half.
+    /// The receiver index in messages to the peer.
     let remoteIndex: ReceiverIndex
     let created: Instant
     let sending: SymmetricKey
     let receiving: SymmetricKey
 
-    /// The next counter to send with.
+    /// The next counter to send.
     private let nextCounter = Atomic<UInt64>(0)
-    /// False after the private key changed: what is under way is still received, nothing is sent.
+    /// False after the private key changed: the keypair then only receives.
     let maySend = Atomic<Bool>(true)
-    /// True once the receiver's rekey at 165 s was asked for: once a key is enough.
+    /// Whether the rekey on receive was requested, which happens once for each keypair.
     let wasRekeyedOnReceive = Atomic<Bool>(false)
     let replayWindow = Mutex(ReplayWindow())
 
@@ -42,16 +42,16 @@ struct Keypair: ~Copyable, Sendable {
         self.receiving = receiving
     }
 
-    /// True from Reject-After-Time on: neither sent under nor accepted (§6.1).
+    /// Whether the keypair reached Reject-After-Time: it must not be used (§6.1).
     func isExpired(now: Instant) -> Bool {
         now.since(created) >= Constants.rejectAfterTime
     }
 
-    /// Takes `count` consecutive counters for the caller alone.
+    /// Reserves `count` consecutive counters for the caller.
     ///
-    /// - Returns: the first of them, nil if the last would reach Reject-After-Messages. A compare and
-    ///   exchange, since an addition that fails must not move the counter towards its wrap.
+    /// - Returns: the first of them, nil if the last would reach Reject-After-Messages.
     func reserveCounters(_ count: Int) -> UInt64? {
+        // Compare and exchange: a failed reservation must not move the counter towards its overflow.
         var first = nextCounter.load(ordering: .relaxed)
         while true {
             guard first < Constants.rejectAfterMessages,
@@ -64,14 +64,14 @@ struct Keypair: ~Copyable, Sendable {
         }
     }
 
-    /// Whether the sender should ask for a new session: too many messages, or the initiator's key is
-    /// older than Rekey-After-Time (§6.2).
+    /// Whether to start a new session after sending: the key reached Rekey-After-Messages, or
+    /// Rekey-After-Time on the initiator (§6.2).
     func needsRekeyAfterSending(now: Instant) -> Bool {
         nextCounter.load(ordering: .relaxed) > Constants.rekeyAfterMessages
             || (role == .initiator && now.since(created) >= Constants.rekeyAfterTime)
     }
 
-    /// Whether the receiver should ask for a new session, true once a key (§6.2).
+    /// Whether to start a new session after receiving (§6.2). Returns true once for each keypair.
     func takeRekeyOnReceive(now: Instant) -> Bool {
         guard role == .initiator, maySend.load(ordering: .relaxed),
             now.since(created) >= Constants.rekeyOnReceiveAfterTime,
@@ -80,7 +80,7 @@ struct Keypair: ~Copyable, Sendable {
         return !wasRekeyedOnReceive.exchange(true, ordering: .relaxed)
     }
 
-    /// Moves the counter forward, for tests of the message limits.
+    /// Sets the next counter; for tests of the message limits.
     func skipCounters(to counter: UInt64) {
         nextCounter.store(counter, ordering: .relaxed)
     }

@@ -1,29 +1,29 @@
-/// The slots of a peer's three keypairs (§6.1) and how they move.
+/// The slots of a peer's keypairs (§6.1), and how they rotate.
 ///
 ///     initiator's new keypair:  current ← new,  previous ← next or else current
-///     responder's new keypair:  next ← new,     previous and the old next are freed
+///     responder's new keypair:  next ← new,     previous and the old next are removed
 ///     first message under next: previous ← current ← next
 ///
-/// When an initiator's new keypair finds one that waits to be used, the kernel keeps that one and
-/// frees the current one. The peer may be sending under either: under the current one it is, until it
-/// sees the new one used. There is room for both, so both are kept.
+/// If an initiator's new keypair arrives while `next` waits for its first message, the kernel keeps
+/// `next` and removes `current`. But the peer sends under `current` until it receives a message under a
+/// newer keypair, so both are kept here.
 struct Keypairs {
     private(set) var current: UInt32?
     private(set) var previous: UInt32?
     private(set) var next: UInt32?
-    /// The one that was current while `previous` still waited to be used; there is no `next` then.
+    /// The keypair that was current while `previous` waited for its first message; `next` is nil then.
     private var older: UInt32?
 
-    /// All that there are, three at the most.
+    /// All slots, at most three.
     var all: [UInt32] { [current, previous, next, older].compactMap { $0 } }
 
-    /// Takes a new keypair in; returns the slots that are to be freed.
+    /// Inserts a new keypair. Returns the slots that the caller must free.
     mutating func insert(_ slot: UInt32, role: Keypair.Role) -> [UInt32] {
         var freed = [previous, older]
         older = nil
         switch role {
         case .initiator:
-            // A pending next is kept: the peer may have begun to send under it.
+            // Keep a pending next: the peer may already send under it.
             if next != nil { older = current }
             previous = next ?? current
             next = nil
@@ -36,7 +36,8 @@ struct Keypairs {
         return freed.compactMap { $0 }
     }
 
-    /// The peer used the next keypair, so it has it: rotates. Returns the slots to be freed.
+    /// Rotates after the first message under the next keypair. Returns the slots that the caller must
+    /// free.
     mutating func confirmNext() -> [UInt32] {
         guard next != nil else { return [] }
         let freed = [previous, older]
@@ -47,7 +48,7 @@ struct Keypairs {
         return freed.compactMap { $0 }
     }
 
-    /// Lets go of all three; returns the slots to be freed.
+    /// Removes all keypairs. Returns the slots that the caller must free.
     mutating func removeAll() -> [UInt32] {
         defer { self = Keypairs() }
         return all

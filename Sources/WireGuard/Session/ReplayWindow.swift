@@ -1,40 +1,40 @@
-/// Which counters of a session have been seen: an anti-replay window without bit shifts (RFC 6479).
+/// The received counters of a session: an anti-replay window without bit shifts (RFC 6479).
 ///
-/// The bits are a ring of words. The word of the highest counter is filled as it goes; the words
-/// that a jump passes are cleared, the whole ring at the most. One word is always being filled, so
-/// the window that may be relied upon is one word shorter than the ring.
+/// The bits are a ring of words. When the highest counter moves to a later word, the words up to it
+/// are cleared. The word of the highest counter is only partly used, so the window is one word shorter
+/// than the ring.
 ///
-/// A counter is shown to it only after its packet proved authentic: a forged one would move the
-/// window on.
+/// Pass only counters of authentic messages: a forged one would move the window.
 package struct ReplayWindow: Sendable {
-    private var words = InlineArray<128, UInt64>(repeating: 0)
-    /// One more than the highest counter seen; 0 before the first.
+    private typealias Words = InlineArray<128, UInt64>
+    private var words = Words(repeating: 0)
+    /// One more than the highest accepted counter; 0 before the first.
     private var next: UInt64 = 0
 
-    /// What became of a counter.
+    /// The result for a counter.
     package enum Verdict: Sendable {
-        /// It is new: the packet is good.
+        /// The counter is new.
         case accepted
-        /// It was seen before.
+        /// The counter was accepted before.
         case duplicate
-        /// It lies behind the window, so nobody knows.
+        /// The counter is behind the window: it may have been accepted before.
         case tooOld
-        /// It is Reject-After-Messages or more: the session is over.
+        /// The counter is Reject-After-Messages or greater.
         case beyondLimit
     }
 
-    /// A window that has seen nothing.
+    /// Creates a window that accepted no counter.
     package init() {}
 
-    /// Judges a counter, and notes it if it is new.
+    /// Checks a counter, and records it if it is new.
     package mutating func accept(_ counter: UInt64) -> Verdict {
         guard counter < Constants.rejectAfterMessages else { return .beyondLimit }
-        // One higher, so that 0 is none that was seen. Neither sum can overflow below the limit.
+        // One higher, so that `next` is 0 before the first. No sum overflows below the limit.
         let number = counter &+ 1
         guard number &+ Self.size >= next else { return .tooOld }
         if number > next {
             let current = next / Self.wordSize
-            let passed = min(number / Self.wordSize &- current, UInt64(words.count))
+            let passed = min(number / Self.wordSize &- current, UInt64(Words.count))
             for offset in 0..<passed { words[Self.index(current &+ 1 &+ offset)] = 0 }
             next = number
         }
@@ -46,10 +46,10 @@ package struct ReplayWindow: Sendable {
     }
 
     private static func index(_ word: UInt64) -> Int {
-        Int(truncatingIfNeeded: word % 128)
+        Int(truncatingIfNeeded: word % UInt64(Words.count))
     }
 
-    /// How far behind the highest counter another may be: 8128 numbers.
-    package static let size: UInt64 = 8192 - 64
-    private static let wordSize: UInt64 = 64
+    private static let wordSize = UInt64(UInt64.bitWidth)
+    /// How far behind the highest counter an accepted one may be: 8192 − 64.
+    package static let size = (UInt64(Words.count) - 1) * wordSize
 }

@@ -1,18 +1,18 @@
-/// Slots for values that stay where they are: keypairs and the shared half of peers.
+/// Storage whose values never move: keypairs and the shared parts of peers.
 ///
-/// Threads of the packet path hold slot numbers, not references, so nothing is counted for a packet.
-/// A value is made and destroyed by the control thread while all gates are held
-/// (``ControlAccess/exclusively(_:)``); between that, any thread that holds its gate may borrow it.
-/// Memory comes in chunks of 64 and stays with the slab, for the next value.
+/// The packet path holds slot numbers instead of references, so it does no reference counting.
+/// The control thread inserts and removes values under all gates (``ControlAccess/exclusively(_:)``);
+/// a worker may borrow a value while it holds its gate. Memory is allocated in chunks of 64 values, and
+/// reused, never freed.
 @safe
 struct Slab<Element: ~Copyable>: ~Copyable {
     private static var chunkLength: Int { 64 }
     private var chunks: [UnsafeMutablePointer<Element>] = unsafe []
     private var isOccupied: [Bool] = []
     private var free: [UInt32] = []
-    /// Values that live in the slab.
+    /// The number of values.
     private(set) var count = 0
-    /// Values that there is memory for.
+    /// The number of values that the allocated memory can hold.
     var capacity: Int { isOccupied.count }
 
     init() {}
@@ -24,11 +24,11 @@ struct Slab<Element: ~Copyable>: ~Copyable {
         for index in unsafe chunks.indices { unsafe chunks[index].deallocate() }
     }
 
-    /// Moves a value in and tells its slot.
+    /// Inserts a value and returns its slot.
     mutating func insert(_ element: consuming Element) -> UInt32 {
         if free.isEmpty { grow() }
         let slot = free.removeLast()
-        // A slot from the free list lies in a chunk and holds no value.
+        // A slot in the free list is inside a chunk and holds no value.
         unsafe address(slot).initialize(to: element)
         isOccupied[Int(slot)] = true
         count += 1
@@ -54,7 +54,7 @@ struct Slab<Element: ~Copyable>: ~Copyable {
         @inline(__always)
         _read {
             precondition(isOccupied[Int(slot)])
-            // An occupied slot holds a value, which only the control thread ends.
+            // An occupied slot holds a value, which only the control thread destroys.
             yield unsafe address(slot).pointee
         }
     }
@@ -69,7 +69,7 @@ struct Slab<Element: ~Copyable>: ~Copyable {
         let chunk = UnsafeMutablePointer<Element>.allocate(capacity: Self.chunkLength)
         unsafe chunks.append(chunk)
         isOccupied.append(contentsOf: repeatElement(false, count: Self.chunkLength))
-        // The lowest slot is taken first: slots stay dense.
+        // Take the lowest slot first, so that slots stay dense.
         for offset in (0..<UInt32(Self.chunkLength)).reversed() { free.append(start + offset) }
     }
 }

@@ -1,5 +1,5 @@
-/// When to look at which peer: a binary heap with one entry for each peer slot, so that a deadline
-/// that moves replaces the old one instead of piling up beside it.
+/// The deadlines of all peers: a binary heap with at most one entry for each peer slot. A new deadline
+/// replaces the old one.
 struct DeadlineHeap {
     private struct Entry {
         var deadline: Instant
@@ -7,10 +7,10 @@ struct DeadlineHeap {
     }
 
     private var entries: [Entry] = []
-    /// Where the entry of a slot lies in `entries`, −1 for nowhere.
+    /// The position in `entries` of each slot, −1 for none.
     private var positions: [Int32] = []
 
-    /// The earliest deadline of all.
+    /// The earliest deadline.
     var first: (deadline: Instant, slot: PeerSlot)? {
         entries.first.map { ($0.deadline, $0.slot) }
     }

@@ -1,17 +1,17 @@
 import Synchronization
 
-/// The five timers of a peer (§6), set by events that carry the kernel's names.
+/// The five timers of a peer (§6). The events that set them have the kernel's names.
 ///
-/// - *Retransmit handshake* sends the initiation again, 5 s after the last one.
-/// - *Send keepalive* answers data with an empty packet when nothing else was sent for 10 s.
-/// - *New handshake* starts one when data went out and nothing came back for 15 s.
+/// - *Retransmit handshake* sends a new initiation 5 s after an unanswered one.
+/// - *Send keepalive* sends a keepalive 10 s after data was received, if nothing else was sent.
+/// - *New handshake* starts a handshake 15 s after data was sent, if nothing was received.
 /// - *Zero key material* wipes all keys 540 s after the last session was derived.
-/// - *Persistent keepalive* sends an empty packet when nothing passed for the configured interval.
+/// - *Persistent keepalive* sends a keepalive when the configured interval passes without packets.
 ///
-/// A deadline is nanoseconds of ``Instant``, 0 while the timer is not pending. The packet path
-/// only stores deadlines, on any thread; the control thread looks at them when ``wakeUp`` is due.
-/// Deadlines mostly move later, so an event asks for the control thread only when its deadline
-/// lies before ``wakeUp``: under traffic a few times a minute and peer.
+/// A deadline is an ``Instant`` in nanoseconds, 0 if the timer is not pending. The packet path only
+/// stores deadlines, on any thread; the control thread reads them at ``wakeUp``. Most deadlines only
+/// move later, so an event needs an earlier wake-up only if its deadline is before ``wakeUp``:
+/// under traffic, a few times a minute for each peer.
 package struct PeerTimers: ~Copyable, Sendable {
     let retransmitHandshake = Atomic<UInt64>(0)
     let sendKeepalive = Atomic<UInt64>(0)
@@ -19,28 +19,28 @@ package struct PeerTimers: ~Copyable, Sendable {
     let zeroKeyMaterial = Atomic<UInt64>(0)
     let persistentKeepalive = Atomic<UInt64>(0)
 
-    /// Data came while *send keepalive* was pending: one more is owed after it.
+    /// Data was received while *send keepalive* was pending: another keepalive must follow it.
     let needsAnotherKeepalive = Atomic<Bool>(false)
-    /// Initiations sent again since the last demand for a handshake that was no retry.
+    /// Retries of the last initiation that was not a retry.
     let handshakeAttempts = Atomic<UInt32>(0)
     /// Seconds, 0 for none.
     let persistentKeepaliveSeconds = Atomic<UInt16>(0)
-    /// When the control thread will next look at these timers; `.max` for never.
+    /// When the control thread will next read these deadlines; `.max` for never.
     let wakeUp = Atomic<UInt64>(.max)
-    /// False while the interface is down: then no timer starts.
+    /// False while the interface is down; no timer starts then.
     let isRunning = Atomic<Bool>(false)
 
     package init() {}
 
     // MARK: Events
 
-    /// Should be called after a packet with data was sent.
+    /// Call this after a packet with data was sent.
     package func dataSent(now: Instant, jitter: Interval) -> Wake {
         start(
             newHandshake, at: now + Constants.keepaliveTimeout + Constants.rekeyTimeout + jitter)
     }
 
-    /// Should be called after an authentic packet with data was received.
+    /// Call this after an authentic packet with data was received.
     package func dataReceived(now: Instant) -> Wake {
         guard sendKeepalive.load(ordering: .relaxed) == 0 else {
             needsAnotherKeepalive.store(true, ordering: .relaxed)
@@ -49,61 +49,60 @@ package struct PeerTimers: ~Copyable, Sendable {
         return start(sendKeepalive, at: now + Constants.keepaliveTimeout)
     }
 
-    /// Should be called after any packet that the peer can authenticate was sent: data, keepalive or
-    /// handshake.
+    /// Call this after any authenticated packet was sent: data, keepalive or handshake.
     package func anyAuthenticatedPacketSent() {
         stop(sendKeepalive)
     }
 
-    /// Should be called after any authentic packet was received: data, keepalive or handshake.
+    /// Call this after any authentic packet was received: data, keepalive or handshake.
     package func anyAuthenticatedPacketReceived() {
         stop(newHandshake)
     }
 
-    /// Should be called after an authenticated packet went either way.
+    /// Call this after any authenticated packet was sent or received.
     package func anyAuthenticatedPacketTraversal(now: Instant) -> Wake {
         let seconds = persistentKeepaliveSeconds.load(ordering: .relaxed)
         guard seconds > 0 else { return .notNeeded }
         return restart(persistentKeepalive, at: now + .seconds(UInt64(seconds)))
     }
 
-    /// Should be called after an initiation was sent.
+    /// Call this after an initiation was sent.
     package func handshakeInitiated(now: Instant, jitter: Interval) -> Wake {
         restart(retransmitHandshake, at: now + Constants.rekeyTimeout + jitter)
     }
 
-    /// Should be called after a response was consumed, or data came under the next keypair.
+    /// Call this after a response was consumed, or the first message under the next keypair.
     package func handshakeComplete() {
         stop(retransmitHandshake)
         handshakeAttempts.store(0, ordering: .relaxed)
     }
 
-    /// Should be called after a session was derived, in either role.
+    /// Call this after a session was derived, in either role.
     package func sessionDerived(now: Instant) -> Wake {
         restart(zeroKeyMaterial, at: now + Constants.zeroKeyMaterialAfterTime)
     }
 
-    /// Should be called when the last initiation was given up.
+    /// Call this when the handshake is given up after its last retry.
     package func handshakeGivenUp(now: Instant) -> Wake {
         stop(sendKeepalive)
-        // Nothing of the last session may outlive the attempts by long.
+        // The keys of the last session must be wiped even if no new session follows.
         return start(zeroKeyMaterial, at: now + Constants.zeroKeyMaterialAfterTime)
     }
 
-    /// Should be called after the persistent keepalive was turned on, or the interface came up: the
-    /// first one is due.
-    package func persistentKeepaliveStarted(now: Instant) {
-        _ = restart(persistentKeepalive, at: now)
+    /// Call this after the persistent keepalive was turned on or the interface came up. The first
+    /// keepalive is due at once.
+    package func persistentKeepaliveStarted(now: Instant) -> Wake {
+        restart(persistentKeepalive, at: now)
     }
 
-    /// Should be called after the persistent keepalive was turned off.
+    /// Call this after the persistent keepalive was turned off.
     package func persistentKeepaliveStopped() {
         stop(persistentKeepalive)
     }
 
     // MARK: Expiry
 
-    /// The timers that ran out by `now`; each is stopped.
+    /// Stops the timers that have expired, and returns them.
     package func takeExpired(now: Instant) -> Expired {
         var expired: Expired = []
         if takeIfDue(retransmitHandshake, now) { expired.insert(.retransmitHandshake) }
@@ -114,7 +113,7 @@ package struct PeerTimers: ~Copyable, Sendable {
         return expired
     }
 
-    /// Timers that ran out together.
+    /// A set of expired timers.
     package struct Expired: OptionSet, Sendable {
         package let rawValue: UInt8
 
@@ -129,7 +128,7 @@ package struct PeerTimers: ~Copyable, Sendable {
         static let persistentKeepalive = Expired(rawValue: 16)
     }
 
-    /// After *send keepalive* ran out: starts it again if more data came in the meantime.
+    /// Call this after *send keepalive* expired. Restarts it if more data was received since it started.
     package func rearmKeepaliveIfOwed(now: Instant) -> Wake {
         guard needsAnotherKeepalive.exchange(false, ordering: .relaxed) else { return .notNeeded }
         return start(sendKeepalive, at: now + Constants.keepaliveTimeout)
@@ -138,7 +137,7 @@ package struct PeerTimers: ~Copyable, Sendable {
     /// The earliest deadline, nil when no timer is pending.
     package var nextDeadline: Instant? {
         var earliest = UInt64.max
-        // Sequentially consistent, as the stores of the packet path: see `restart`.
+        // Sequentially consistent; see `restart`.
         for deadline in [
             retransmitHandshake.load(ordering: .sequentiallyConsistent),
             sendKeepalive.load(ordering: .sequentiallyConsistent),
@@ -151,7 +150,7 @@ package struct PeerTimers: ~Copyable, Sendable {
         return earliest == .max ? nil : Instant(nanoseconds: earliest)
     }
 
-    /// Stops all five, as when the interface goes down or the peer is removed.
+    /// Stops all timers. Call this when the interface goes down or the peer is removed.
     package func stopAll() {
         isRunning.store(false, ordering: .relaxed)
         stop(retransmitHandshake)
@@ -172,15 +171,15 @@ package struct PeerTimers: ~Copyable, Sendable {
 
     private func restart(_ timer: borrowing Atomic<UInt64>, at deadline: Instant) -> Wake {
         guard isRunning.load(ordering: .relaxed) else { return .notNeeded }
-        // Sequentially consistent with the control thread, which stores `wakeUp` and then reads the
-        // deadlines: one of the two sees what the other wrote.
+        // Sequentially consistent with the control thread, which stores `wakeUp` and then loads the
+        // deadlines: at least one of the two threads sees the other's store.
         timer.store(max(deadline.nanoseconds, 1), ordering: .sequentiallyConsistent)
         return deadline.nanoseconds < wakeUp.load(ordering: .sequentiallyConsistent)
             ? .needed : .notNeeded
     }
 
     private func stop(_ timer: borrowing Atomic<UInt64>) {
-        // A plain load first: a store for each packet would keep the cache line moving.
+        // Load first: a store for each packet would move the cache line between processors.
         if timer.load(ordering: .relaxed) != 0 { timer.store(0, ordering: .relaxed) }
     }
 

@@ -31,8 +31,6 @@ package struct Settings: Sendable {
     /// The default directory of the socket, where `wg` looks.
     package static let defaultSocketDirectory = "/var/run/wireguard"
 
-    /// The MTU of a new interface: 1500 less 40 (IPv6), 8 (UDP) and 32 (transport data).
-    static let defaultMTU = 1420
     /// The maximum number of workers, unless `WG_WORKERS` sets it.
     static let maximumWorkers = 8
 

@@ -12,11 +12,11 @@ extension Interface {
                 let tun = try TunDevice.adopt(
                     FileDescriptor(owning: descriptor), offloads: offloads)
                 // The MTU is set by name, and in another namespace another link may have that name.
-                if (try? tun.isHere()) == true { try tun.setMTU(Settings.defaultMTU) }
+                if (try? tun.isHere()) == true { try tun.setMTU(Constants.defaultMTU) }
                 return tun
             }
             let tun = try TunDevice.create(settings.interface, offloads: offloads)
-            try tun.setMTU(Settings.defaultMTU)
+            try tun.setMTU(Constants.defaultMTU)
             return tun
         } catch {
             throw .tun(error)

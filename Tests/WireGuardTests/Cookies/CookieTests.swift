@@ -5,7 +5,7 @@ import WireGuardCrypto
 
 @Suite("Cookies")
 struct CookieTests {
-    /// A side that asks, one that is asked, and what passes between them.
+    /// A sender, a receiver, and the last message and cookie reply between them.
     private struct Pair: ~Copyable {
         var checker: CookieChecker
         var latest: LatestCookie
@@ -19,7 +19,7 @@ struct CookieTests {
             latest = LatestCookie(publicKey: key)
         }
 
-        /// Puts the MACs on a message of some content.
+        /// Creates a message with MACs.
         mutating func send(_ content: UInt8, at now: Instant) {
             for index in 0..<116 { message[index] = content &+ UInt8(index) }
             var message = message
@@ -87,7 +87,7 @@ struct CookieTests {
     }
 
     @Test(
-        "a cookie is good for one address and one port",
+        "a cookie is valid for one address and port",
         arguments: [
             SocketAddress(address: IPAddress("192.0.2.2"), port: 51820),
             SocketAddress(address: IPAddress("192.0.2.1"), port: 51821),
@@ -104,7 +104,7 @@ struct CookieTests {
         expect(pair.macs(from: other, at: .after(2)), is: [true, false])
     }
 
-    @Test("a reply counts once, only for the last message, and not after a real answer")
+    @Test("a reply is accepted once, only for the last message, and not after the handshake was answered")
     func replies() {
         var pair = Pair()
         pair.answer(to: Self.source, at: .after(1))
@@ -125,13 +125,13 @@ struct CookieTests {
     }
 
     @Test(
-        "a forged reply changes nothing: the real one still counts",
+        "a forged reply changes nothing, and the authentic one is still accepted",
         arguments: [0, 8, 31, 32, 47, 63])
     func forged(offset: Int) {
         var pair = Pair()
         pair.send(1, at: .after(1))
         pair.answer(to: Self.source, at: .after(1))
-        // The type and the index are the business of whoever looks the index up.
+        // Type and index are checked elsewhere.
         if offset >= 8 {
             pair.reply[offset] ^= 1
             expect(pair.consume(at: .after(1)), is: false)
@@ -159,11 +159,11 @@ struct CookieTests {
     }
 
     @Test(
-        "a cookie is accepted for 5 s at least, at any phase of its secret, and for 125 s at most",
+        "a cookie is accepted for 5 to 125 s, depending on the age of its secret",
         arguments: [0.0, 1, 60, 115, 119, 119.9, 120, 124.9, 125, 130, 300])
     func secretLife(phase: Double) {
         var pair = Pair()
-        // The first reply makes the secret.
+        // The first reply creates the secret.
         pair.send(1, at: .after(10))
         pair.answer(to: Self.source, at: .after(10))
         let issued = 10 + phase
@@ -172,7 +172,7 @@ struct CookieTests {
         expect(pair.consume(at: .after(issued)), is: true)
         pair.send(3, at: .after(issued))
         for second in [0, 2.5, 4.9] {
-            // Others make the secret change meanwhile.
+            // Replies to another source renew the secret.
             let now = Instant.after(issued + second)
             pair.answer(to: Self.source6, at: now)
             expect(pair.macs(from: Self.source, at: now), is: [true, true])
@@ -180,7 +180,7 @@ struct CookieTests {
         expect(pair.macs(from: Self.source, at: .after(issued + 125.1)), is: [true, false])
     }
 
-    @Test("a clock that steps back does no harm")
+    @Test("a clock that steps back does not break cookies")
     func clockSteps() {
         var pair = Pair()
         pair.send(1, at: .after(1000))

@@ -5,7 +5,7 @@ import WireGuard
 @Suite("Handshake rate limiter")
 struct HandshakeRateLimiterTests {
     @Test(
-        "five at once, then one every 50 ms",
+        "a burst of five, then one every 50 ms",
         arguments: ["192.0.2.1", "255.255.255.255", "2001:db8::1", "fe80::5:6", "::"])
     func burst(address: String) {
         var limiter = HandshakeRateLimiter()
@@ -27,7 +27,7 @@ struct HandshakeRateLimiterTests {
         }
     }
 
-    @Test("20 a second and no more over ten seconds")
+    @Test("at most 20 a second over ten seconds")
     func rate() {
         var limiter = HandshakeRateLimiter()
         var admitted = 0
@@ -52,7 +52,7 @@ struct HandshakeRateLimiterTests {
         #expect(limiter.count == 2)
     }
 
-    @Test("65 536 sources at the most, and room again a second later")
+    @Test("at most 65 536 sources, and room again a second later")
     func capacity() {
         var limiter = HandshakeRateLimiter()
         func address(_ number: Int) -> IPAddress {
@@ -89,10 +89,10 @@ struct HandshakeRateLimiterTests {
 
 @Suite("Load detector")
 struct LoadDetectorTests {
-    @Test("load is an eighth of the queue, and lasts one second more")
+    @Test("load starts at one eighth of the queue and lasts one second longer")
     func afterglow() {
         var detector = LoadDetector()
-        // Seconds, places taken of 4096, and whether that is load.
+        // Seconds, queued messages of 4096, and whether that is load.
         let steps: [(Double, Int, Bool)] = [
             (1, 0, false), (2, 511, false), (3, 512, true), (3.5, 0, true), (3.99, 511, true),
             (4.0, 0, false), (4.1, 0, false), (5, 4096, true), (5.9, 600, true), (6.8, 0, true),
@@ -105,7 +105,7 @@ struct LoadDetectorTests {
         }
     }
 
-    @Test("an empty queue is no load, however short it is", arguments: [0, 1, 7, 8])
+    @Test("an empty queue is never load, whatever its capacity", arguments: [0, 1, 7, 8])
     func shortQueue(capacity: Int) {
         var detector = LoadDetector()
         expect(detector.isUnderLoad(queued: 0, capacity: capacity, now: .after(1)), is: false)

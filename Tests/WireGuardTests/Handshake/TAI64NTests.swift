@@ -6,7 +6,7 @@ import WireGuard
 struct TAI64NTests {
     private static let start = WallTime(seconds: 1_700_000_000, nanoseconds: 123_456_789)
 
-    @Test("a stamp is 12 bytes with base 2^62 + 10 and whitened nanoseconds")
+    @Test("a timestamp is 12 bytes: seconds from 2^62 + 10, and rounded nanoseconds")
     func bytes() {
         var storage = [UInt8](repeating: 0xEE, count: 14)
         var span = storage.mutableSpan
@@ -24,7 +24,7 @@ struct TAI64NTests {
     }
 
     @Test(
-        "differences below a step are not seen, those above are",
+        "differences below a rounding step vanish, larger ones stay",
         arguments: [
             (10, false), (10_000, false), (1_000_000, false), (10_000_000, false),
             (20_000_000, true), (900_000_000, true),
@@ -64,7 +64,7 @@ struct TAI64NTests {
     }
 
     @Test(
-        "stamps grow, whatever the clock does",
+        "timestamps always grow, even if the clock steps back",
         arguments: [[0, 0, 0], [0, -10, -9], [0, -31_536_000, 31_536_000], [5, 4, 3, 2, 1]])
     func monotonic(steps: [Int64]) {
         var stamps = InitiationTimestamps()
@@ -82,7 +82,7 @@ struct TAI64NTests {
         #expect(stamps.last == last)
     }
 
-    @Test("a floor of an earlier start is respected, and the last stamp there is does not trap")
+    @Test("timestamps continue after a given one, and the greatest one does not trap")
     func floor() {
         var ahead = InitiationTimestamps()
         let floor = ahead.next(at: WallTime(seconds: 2_000_000_000, nanoseconds: 0))

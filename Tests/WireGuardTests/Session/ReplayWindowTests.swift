@@ -28,7 +28,7 @@ struct ReplayWindowTests {
         #expect(steps.count == 34)
     }
 
-    /// Counters that are all accepted, then the verdicts on some more.
+    /// Counters that must be accepted, then verdicts on more counters.
     @Test(
         "six sweeps over the whole window",
         arguments: [
@@ -48,7 +48,7 @@ struct ReplayWindowTests {
         }
     }
 
-    @Test("counters in order are accepted once; a jump forgets what falls out of the window")
+    @Test("counters are accepted once; after a jump, those behind the window are too old")
     func jump() {
         let ring: UInt64 = 8192
         var window = ReplayWindow()
@@ -66,7 +66,7 @@ struct ReplayWindowTests {
         }
     }
 
-    @Test("no counter wraps around, and none makes a long loop")
+    @Test("no counter overflows or causes a long loop")
     func extremes() {
         var window = ReplayWindow()
         expect(window.accept(.max), is: .beyondLimit)
@@ -83,7 +83,7 @@ struct ReplayWindowTests {
         }
         expect(window.accept(1 << 63), is: .tooOld)
         expect(window.accept(limit - 1), is: .duplicate)
-        // A million jumps over half of all counters and back to a new window: bounded work each.
+        // A million jumps over half of all counters, each from a new window: bounded work for each.
         for _ in 0..<scaled(release: 1_000_000, debug: 1_000) {
             var window = ReplayWindow()
             _ = window.accept(1 << 63)

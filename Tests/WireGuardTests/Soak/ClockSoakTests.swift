@@ -7,14 +7,14 @@ import WireGuardTestSupport
 struct ClockSoakTests {
     // MARK: Silence
 
-    /// What was last said before all fell silent: how many packets each sent, milliseconds apart.
+    /// The last traffic before silence: how many packets each host sent, milliseconds apart.
     static let lastWords: [(alice: Int, bob: Int, gap: UInt64)] = [
         (1, 0, 0), (0, 1, 0), (1, 1, 0), (1, 1, 9_995), (1, 1, 10_000), (1, 1, 10_005),
         (5, 0, 3_000), (0, 5, 3_000), (7, 7, 2_000), (100, 100, 100),
     ]
 
     @Test(
-        "idle peers send one passive keepalive at the most, and nothing for ten minutes after it",
+        "idle peers send at most one passive keepalive, then nothing for ten minutes",
         arguments: lastWords)
     func idle(alice: Int, bob: Int, gap: UInt64) {
         let network = Network()
@@ -25,7 +25,7 @@ struct ClockSoakTests {
             network.advance(by: .milliseconds(gap))
             if number < bob { pair.bob.send(InnerPacket.udp4(from: 2, to: 1)) }
         }
-        // 10 s, and 10 s more if data came while the first was due.
+        // 10 s, and 10 s more if data arrived while the first was due.
         let last = network.seen { network.advance(by: .seconds(21)) }
         #expect(last.allSatisfy { $0.isKeepalive })
         for host in [pair.alice, pair.bob] {
@@ -43,7 +43,7 @@ struct ClockSoakTests {
     }
 
     @Test(
-        "after a sleep of 8 hours the first packet makes a session at once, whoever slept",
+        "after a sleep of 8 hours of either host the first packet starts a session at once",
         arguments: Sleeper.allCases, [0, 25] as [UInt16])
     func sleep(who: Sleeper, keepalive: UInt16) {
         for wakesBeforePacket in [false, true] {
@@ -60,7 +60,7 @@ struct ClockSoakTests {
                 for host in sleepers { host.clockOffset += 8 * 3_600 * 1_000_000_000 }
                 if wakesBeforePacket { for host in sleepers { host.handleTimeout() } }
 
-                // The sleeper notices by its own clock; whoever did not sleep cannot know.
+                // Only the host that slept can tell from its clock.
                 let hosts = [pair.alice, pair.bob]
                 let from = sleepers.contains { $0 === hosts[sender] } ? sender : 1 - sender
                 let (host, other) = (hosts[from], hosts[1 - from])
@@ -80,7 +80,7 @@ struct ClockSoakTests {
     static let steps = scaled(release: 10_000, debug: 250)
 
     @Test(
-        "10 000 steps (debug: 250) of both clocks by 10 s to a year, either way: no session gets stuck",
+        "10 000 steps (debug: 250) of both clocks by 10 s to a year, in both directions: no session gets stuck",
         arguments: [1, 2] as [UInt64])
     func clockSteps(seed: UInt64) {
         let network = Network(seed: seed)
@@ -88,7 +88,7 @@ struct ClockSoakTests {
         let pair = network.makePair(.mutualEndpoints)
         var random = SeededGenerator(seed: seed)
         let year = 31_536_000.0
-        // A hundred years up, so that no clock ends at zero.
+        // Start at a hundred years, so that no clock reaches zero.
         for host in [pair.alice, pair.bob] {
             host.clockOffset = Int64(100 * year) * 1_000_000_000
         }
@@ -121,14 +121,14 @@ struct ClockSoakTests {
         }
     }
 
-    /// 10 s to a year, each order of magnitude as often as the next, forth or back.
+    /// 10 s to a year, forward or back, uniform in the logarithm.
     private func randomStep(_ random: inout SeededGenerator) -> Int64 {
         var step = Double.random(in: 10...31.536, using: &random)
         for _ in 0..<Int.random(in: 0...6, using: &random) { step *= 10 }
         return Bool.random(using: &random) ? Int64(step) : -Int64(step)
     }
 
-    /// How many seconds of one packet a second each way pass until one has arrived at both ends.
+    /// Seconds until both hosts received a packet, when each sends one every second.
     private func secondsUntilAlive(_ pair: Pair) -> Int {
         pair.alice.received = []
         pair.bob.received = []

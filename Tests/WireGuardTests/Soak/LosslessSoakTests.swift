@@ -4,11 +4,11 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("Soak: nothing gets lost and nothing grows in three days")
+@Suite("Soak: three days without loss or growth")
 struct LosslessSoakTests {
     static let hours = UInt64(scaled(release: 72, debug: 1))
 
-    @Test("72 hours (debug: 1) of a packet every 100 ms each way: all arrive, rekeys every 120 s")
+    @Test("72 hours (debug: 1) of a packet every 100 ms each way: all arrive, with a rekey every 120 s")
     func steadyTraffic() {
         let network = Network(seed: 72)
         let pair = network.makePair(.mutualEndpoints)
@@ -22,7 +22,7 @@ struct LosslessSoakTests {
             pair.bob.send(numbers.packet(number, from: 2, to: 1))
             network.advance(by: .milliseconds(100))
             if number % 1_000 == 999 || number + 1 == packets {
-                // What is sent arrives before the next is: in order, at all times.
+                // Each packet arrives before the next is sent, so always in order.
                 next[0] = numbers.expectAll(of: pair.alice, from: next[0])
                 next[1] = numbers.expectAll(of: pair.bob, from: next[1])
             }
@@ -35,13 +35,13 @@ struct LosslessSoakTests {
         let expected = Int(Self.hours) * 30 - 1
         #expect((expected - 2...expected + 2).contains(rekeys), "\(rekeys) rekeys")
         let initiations = pair.count { if case .initiationSent = $0 { true } else { false } }
-        // Both begin with the first packet, and the two attempts get in each other's way once.
+        // Both hosts start a handshake with their first packet, and the two cross once.
         #expect(initiations <= sessions + 2)
         footprint.expectFlat()
     }
 }
 
-@Suite("Soak: both sides at once, and never at odds")
+@Suite("Soak: both hosts active, one session at a time")
 struct SymmetricSoakTests {
     @Test("10 hours (debug: 1) of traffic and keepalives both ways: 300 sessions, one at a time")
     func symmetricKeepalives() {
@@ -63,7 +63,7 @@ struct SymmetricSoakTests {
             network.advance(by: .milliseconds(100))
             next[0] = stream.expectAll(of: pair.alice, from: next[0])
             next[1] = stream.expectAll(of: pair.bob, from: next[1])
-            // Initiations of both that are alive at once.
+            // Pending initiations of both hosts at the same time.
             let isAtOdds = [pair.alice, pair.bob].allSatisfy {
                 !$0.tunnel.device.handshakes.isEmpty
             }
@@ -76,7 +76,7 @@ struct SymmetricSoakTests {
     }
 }
 
-/// Packets with a number of 32 bits, made once and written over.
+/// Packets with a 32-bit number, in one reused buffer.
 final class NumberedStream {
     private var template = InnerPacket.udp4(from: 1, to: 2, byteCount: 64)
     private static let numberOffset = 28
@@ -94,9 +94,9 @@ final class NumberedStream {
         (0..<4).reduce(0) { $0 | UInt32(packet[numberOffset + $1]) << (8 * $1) }
     }
 
-    /// Takes what a host received and expects the numbers from `first` on, each once and in order.
+    /// Takes the packets that a host received, and expects each number from `first` on once, in order.
     ///
-    /// - Returns: the number that is to come next.
+    /// - Returns: the next expected number.
     func expectAll(
         of host: Host, from first: UInt32, sourceLocation: SourceLocation = #_sourceLocation
     ) -> UInt32 {
@@ -115,7 +115,7 @@ final class NumberedStream {
     }
 }
 
-/// What a pair of tunnels holds: places in use, and places there are.
+/// The state of a pair of tunnels: entries in use, and capacities.
 struct Footprint: Equatable {
     var inUse: [Int]
     var capacity: [Int]
@@ -129,7 +129,7 @@ struct Footprint: Equatable {
         capacity = [device.tables.indices.capacity, device.tables.keypairs.capacity]
     }
 
-    /// Looks at both hosts again and again.
+    /// Samples both hosts repeatedly.
     final class Series {
         private let pair: Pair
         private var first: [Footprint] = []
@@ -143,7 +143,7 @@ struct Footprint: Equatable {
             let now = [Footprint(pair.alice), Footprint(pair.bob)]
             if first.isEmpty { first = now }
             for (index, footprint) in now.enumerated() {
-                // Three keypairs and a handshake at the most (§6.1), and no place that is not needed.
+                // At most three keypairs and a handshake (§6.1), and no unneeded capacity.
                 let keypairs = footprint.inUse[1]
                 let indices = footprint.inUse[0] + footprint.inUse[2]
                 if footprint.inUse[0] != keypairs || indices > 4 || footprint.inUse[3] != 1 {
@@ -165,10 +165,10 @@ struct Footprint: Equatable {
 }
 
 extension Pair {
-    /// How many handshakes of both were complete.
+    /// Completed handshakes of both hosts.
     var sessionCount: Int { count { if case .responseConsumed = $0 { true } else { false } } }
 
-    /// How many events of both are such.
+    /// Events of both hosts that match.
     func count(where isSuch: (TraceEvent) -> Bool) -> Int {
         alice.events.count(where: isSuch) + bob.events.count(where: isSuch)
     }

@@ -3,11 +3,11 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("Soak: three days of everything over a bad link")
+@Suite("Soak: three days of mixed traffic over a bad link")
 struct MixedSoakTests {
     static let hours = UInt64(scaled(release: 72, debug: 4))
 
-    /// What an hour or so looks like.
+    /// The traffic of about an hour.
     enum Traffic: CaseIterable {
         case fromAlice
         case fromBob
@@ -18,7 +18,7 @@ struct MixedSoakTests {
     }
 
     @Test(
-        "72 hours (debug: 4) of mixed traffic at 2 % loss, 5 % reordering: the link alone loses packets",
+        "72 hours (debug: 4) of mixed traffic at 2 % loss, 5 % reordering: only the link loses packets",
         arguments: 0..<scaled(release: 12, debug: 2))
     func mixedTraffic(seed: Int) {
         let network = Network(seed: UInt64(seed))
@@ -36,10 +36,10 @@ struct MixedSoakTests {
             run(traffic, until: network.time + phase, audit, network, &random)
             audit.drain()
             footprint.look()
-            // 4 and 6: all pairs of traffic and keepalives in 12 turns and one more to be out of step.
+            // 4 and 6: all pairs of traffic and keepalives in 12 rounds; one more shifts them.
             turn += turn % 12 == 11 ? 2 : 1
         }
-        // What waits for a session at the end gets one.
+        // Packets that are staged at the end get a session.
         setKeepalives(of: pair, 0, &random)
         for _ in 0..<20 {
             for host in 0...1 { audit.send(from: host) }
@@ -66,7 +66,7 @@ struct MixedSoakTests {
         footprint.expectFlat()
     }
 
-    /// Neither, one, the other, or both.
+    /// Neither host, one, the other, or both.
     private func setKeepalives(of pair: Pair, _ turn: Int, _ random: inout SeededGenerator) {
         let intervals: [UInt16] = [5, 10, 25, 60]
         let seconds = intervals.randomElement(using: &random) ?? 25

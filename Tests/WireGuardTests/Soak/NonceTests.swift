@@ -11,13 +11,13 @@ struct NonceTests {
     static let threads = 8
     static let countersPerKey = scaled(release: 25_000_000, debug: 500_000)
 
-    /// Where a key's counters begin.
+    /// The first counter of each key.
     static let starts: [UInt64] = [
         // The first counter, and the end of 32 bits.
         0, (1 << 32) - 1_000_000,
         // Rekey-After-Messages.
         (1 << 60) - 1_000_000,
-        // The last counters that there are, below Reject-After-Messages.
+        // The last counters below Reject-After-Messages.
         Constants.rejectAfterMessages - UInt64(countersPerKey),
     ]
 
@@ -25,7 +25,7 @@ struct NonceTests {
         "25 million counters (debug: 0.5) of each of four keys, reserved by 8 threads, to the limit",
         arguments: starts)
     func reservations(start: UInt64) throws {
-        // One batch may cross the end, and each thread may have one more beyond.
+        // One batch may cross the limit, and each thread may have one more beyond it.
         let book = CounterBook(from: start, count: Self.countersPerKey + (Self.threads + 1) * 128)
         let end = start + UInt64(Self.countersPerKey)
         try withThreads(Self.threads) { thread in
@@ -38,7 +38,7 @@ struct NonceTests {
                     book.mark(first, count: count)
                     if first >= end { return }
                 } else if let first = book.keypair.reserveCounters(1) {
-                    // A batch does not fit any more, a packet still does.
+                    // A batch no longer fits, a single packet does.
                     book.mark(first, count: 1)
                 } else {
                     return
@@ -91,7 +91,7 @@ struct NonceTests {
                 state.time.store(network.time.nanoseconds, ordering: .relaxed)
                 pair.alice.handleTimeout()
                 let round = state.rounds.add(1, ordering: .relaxed).newValue
-                // Towards one limit, then the other.
+                // To one limit, then to the other.
                 if round % 300 == 100 { skip(pair, to: (1 << 60) - 500) }
                 if round % 300 == 200 { skip(pair, to: Constants.rejectAfterMessages - 500) }
             }
@@ -115,7 +115,7 @@ struct NonceTests {
         )
     }
 
-    /// What the threads share.
+    /// State shared by the threads.
     final class State: Sendable {
         let time: Atomic<UInt64>
         let running: Atomic<Int>
@@ -131,7 +131,7 @@ struct NonceTests {
 
         var now: ObservedInstant { ObservedInstant(nanoseconds: time.load(ordering: .relaxed)) }
 
-        /// Whether limits are to come yet, however slow a thread is: the control thread has to get
+        /// Whether limits are left to reach, however slow a thread is: the control thread must get
         /// beyond both, and the lanes to the last one before there is a new session.
         var hasMore: Bool {
             let rounds = rounds.load(ordering: .relaxed)
@@ -141,7 +141,7 @@ struct NonceTests {
 
     private func skip(_ pair: Pair, to counter: UInt64) {
         pair.alice.withCurrentKeypair(to: pair.bob) { keypair in
-            // Only forward: a counter that was given is given.
+            // Only forward: a counter must not be given twice.
             if let next = keypair.reserveCounters(1), next < counter {
                 keypair.skipCounters(to: counter)
             }
@@ -149,7 +149,7 @@ struct NonceTests {
     }
 }
 
-/// A key, and which of its counters were given, a bit each.
+/// A key, with one bit for each counter that was given.
 private final class CounterBook: Sendable {
     let keypair: Keypair
     let given = Atomic<Int>(0)
@@ -172,7 +172,7 @@ private final class CounterBook: Sendable {
         keypair.skipCounters(to: first)
     }
 
-    /// Notes counters that were given to a thread; those beyond the book trap.
+    /// Records counters that were given to a thread. Traps if they are out of range.
     func mark(_ counter: UInt64, count: Int) {
         given.add(count, ordering: .relaxed)
         var bit = Int(counter - first)
@@ -221,7 +221,7 @@ private final class MessageLog: @unchecked Sendable {
     }
 }
 
-/// One thread's way out, with batches of small packets.
+/// One thread's `Sealer`, with batches of small packets.
 private struct Lane: ~Copyable {
     private var sealer: Sealer
     private var buffer = PacketBuffer(byteCount: Sealer.bufferByteCount)

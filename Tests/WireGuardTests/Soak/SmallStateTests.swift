@@ -6,13 +6,13 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("State is small, whatever a peer sends")
+@Suite("A peer cannot make state grow")
 struct SmallStateTests {
     static let initiations = scaled(
         release: scaled(long: 1_000_000, short: 100_000), debug: 1_500)
 
     @Test(
-        "100 000 valid initiations (--long: a million; debug: 1500) of one peer leave four indices at the most"
+        "100 000 valid initiations (--long: a million; debug: 1500) from one peer leave at most four indices"
     )
     func initiations() throws {
         let network = Network()
@@ -24,7 +24,7 @@ struct SmallStateTests {
         var responses = 0
         var capacity: [Int]?
         for number in 0..<Self.initiations {
-            // 25 ms apart: sooner than 20 ms they are refused.
+            // 25 ms apart: within 20 ms they are refused.
             let now = start.later(by: .milliseconds(UInt64(number) * 25))
             let message = try caller.initiation(UInt32(truncatingIfNeeded: number), at: now)
             pair.bob.tunnel.handleDatagram(message, from: pair.alice.address, now: now)
@@ -45,7 +45,7 @@ struct SmallStateTests {
         #expect(device.limiter.count == 0, "no load, no bucket")
     }
 
-    @Test("the memory of the process stays what it was after 20 000 initiations (debug: 500)")
+    @Test("20 000 initiations (debug: 500) do not grow the memory of the process")
     func memory() async {
         await #expect(processExitsWith: .success) {
             let pair = Network().makePair()
@@ -72,7 +72,7 @@ struct SmallStateTests {
         }
     }
 
-    @Test("when 65 536 sources have a bucket, whoever comes from one more is refused, and no more")
+    @Test("when 65 536 sources have a bucket, only new sources are refused")
     func fullLimiter() throws {
         var limiter = HandshakeRateLimiter()
         let now = Instant.after(100)
@@ -86,7 +86,7 @@ struct SmallStateTests {
         }
         #expect(limiter.count == 65_536)
 
-        // The same through a device under load: a valid cookie, but from one source too many.
+        // Through a device under load: a valid cookie, but from one source too many.
         let pair = Network().makePair()
         let device = pair.bob.tunnel.device
         let moment = pair.bob.now
@@ -115,7 +115,7 @@ struct SmallStateTests {
     }
 }
 
-/// Writes valid initiations of a host, one after the other, with other ephemeral keys and times.
+/// Creates valid initiations from a host, each with its own ephemeral key and time.
 private struct Caller: ~Copyable {
     private let identity: StaticIdentity
     private let staticStatic: StaticStatic
@@ -147,7 +147,7 @@ private struct Caller: ~Copyable {
 }
 
 extension Moment {
-    /// What both clocks say after an interval.
+    /// The readings of both clocks after an interval.
     fileprivate func later(by interval: Interval) -> Moment {
         let nanoseconds = UInt64(wall.nanoseconds) + interval.nanoseconds
         return Moment(

@@ -4,7 +4,7 @@ import WireGuardTestSupport
 
 @Suite("First contact")
 struct FirstContactTests {
-    @Test("a packet makes a session and arrives, and the answer comes back")
+    @Test("a packet starts a session and arrives, and so does the answer")
     func bothWays() throws {
         let network = Network()
         let pair = network.makePair()

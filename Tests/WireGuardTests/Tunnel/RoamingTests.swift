@@ -3,7 +3,7 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("The endpoint follows what is authentic, and nothing else")
+@Suite("The endpoint follows authentic messages only")
 struct RoamingTests {
     let network = Network()
     let pair: Pair
@@ -47,7 +47,7 @@ struct RoamingTests {
         #expect(pair.alice.snapshot(of: pair.bob)?.endpoint == there)
     }
 
-    @Test("not something forged, replayed or malformed")
+    @Test("no forged, replayed or malformed message")
     func unauthentic() {
         let captures = network.eve.seen
         for capture in captures {
@@ -63,7 +63,7 @@ struct RoamingTests {
         #expect(pair.alice.snapshot(of: pair.bob)?.endpoint == pair.bob.address)
     }
 
-    @Test("not a cookie reply, though it is authentic")
+    @Test("no cookie reply, although it is authentic")
     func cookieReply() {
         network.advance(by: .seconds(200))
         pair.bob.overload()
@@ -79,7 +79,7 @@ struct RoamingTests {
         #expect(pair.alice.snapshot(of: pair.bob)?.endpoint == pair.bob.address)
     }
 
-    @Test("both at the same time, one after the other")
+    @Test("both hosts, one after the other")
     func both() {
         pair.alice.move(to: elsewhere)
         #expect(pair.isAlive())
@@ -89,7 +89,7 @@ struct RoamingTests {
         #expect(pair.isAlive())
     }
 
-    @Test("answers leave from where the question came to, until that fails twice or is forgotten")
+    @Test("answers are sent from the address that received the packet, until that fails or is cleared")
     func source() {
         let host = pair.bob.tunnel
         func answer() -> Tunnel.Datagram? {
@@ -107,14 +107,14 @@ struct RoamingTests {
         #expect(answer()?.source == nil)
     }
 
-    @Test("an initiation for want of an answer leaves from any source")
+    @Test("an initiation after unanswered data uses any source")
     func sourceOfNewHandshake() {
         let (data, initiation) = packetAndTimeout(after: .seconds(16))
         #expect(data?.bytes.first == 4 && data?.source != nil)
         #expect(initiation?.bytes.first == 1 && initiation?.source == nil)
     }
 
-    @Test("an initiation that is sent again leaves from any source")
+    @Test("a retried initiation uses any source")
     func sourceOfRetry() {
         pair.bob.clockOffset += 200 * 1_000_000_000
         let (initiation, again) = packetAndTimeout(after: .seconds(6))
@@ -122,7 +122,7 @@ struct RoamingTests {
         #expect(again?.bytes.first == 1 && again?.source == nil)
     }
 
-    /// What Bob sends for a packet, and what some time later, when nobody has answered.
+    /// The datagram that Bob sends for a packet, and the one that follows without an answer.
     private func packetAndTimeout(after interval: Interval) -> (Tunnel.Datagram?, Tunnel.Datagram?)
     {
         let host = pair.bob.tunnel

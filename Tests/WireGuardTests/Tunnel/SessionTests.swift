@@ -15,7 +15,7 @@ struct SessionTests {
         #expect(network.eve.seen.map(\.type) == [1, 2, 4, 4])
     }
 
-    @Test("with a preshared key on one side only there is no session, and with both there is")
+    @Test("a preshared key must be set on both hosts, or there is no session")
     func oneSidedPresharedKey() {
         let pair = network.makePair()
         let key = [UInt8](repeating: 7, count: 32)
@@ -29,7 +29,7 @@ struct SessionTests {
         #expect(pair.bob.receivedNumbers == [1])
     }
 
-    @Test("a preshared key that both change leaves the session alone and is in the next handshake")
+    @Test("a preshared key changed on both hosts applies from the next handshake on")
     func changedPresharedKey() {
         let pair = network.makePair()
         pair.connect()
@@ -67,7 +67,7 @@ struct SessionTests {
         #expect(pair.alice.receivedNumbers == [2], "what waited is sent at once")
     }
 
-    @Test("data confirms the keypair that it came under, whatever is done meanwhile")
+    @Test("data confirms the keypair it was received under, even during another handshake")
     func confirmationOfTheWrongKeypair() {
         let pair = network.makePair()
         var data: [Capture] = []
@@ -85,8 +85,8 @@ struct SessionTests {
         let initiation = network.eve.seen[network.eve.seen.count - 1]
         #expect(initiation.type == 1)
 
-        // The data is opened by the packet path, which asks for the confirmation; the control thread
-        // is busy with the second initiation until then.
+        // The packet path opens the data and requests the confirmation. The control thread handles the
+        // second initiation first.
         let device = pair.bob.tunnel.device
         var lanes = SinglePacketPath(
             shared: device.shared, gate: device.shared.makeGate(), jitterSeed: 1)
@@ -105,7 +105,7 @@ struct SessionTests {
                 waiting: 1),
             at: device.steady(pair.bob.now))
         _ = device.handleWork(at: pair.bob.now)
-        // Takes the events along.
+        // Also takes the events.
         pair.bob.handleTimeout()
         let keypairs = device.peersByKey[pair.alice.publicKey]?.keypairs
         #expect(keypairs?.current != nil)
@@ -114,7 +114,7 @@ struct SessionTests {
         #expect(pair.bob.rotations(for: pair.alice) == 1)
     }
 
-    @Test("what was sent under the previous keypair is still received after a new session")
+    @Test("messages under the previous keypair are still received in a new session")
     func previousKeypair() {
         let pair = network.makePair()
         pair.connect()
@@ -130,7 +130,7 @@ struct SessionTests {
     }
 
     @Test(
-        "a response that takes up to the next initiation is accepted", arguments: [0, 250, 4_900])
+        "a response just before the next initiation is accepted", arguments: [0, 250, 4_900])
     func lateResponse(milliseconds: UInt64) {
         let pair = network.makePair()
         network.eve.meddle = { $0.type == 2 ? .delay(.milliseconds(milliseconds)) : .pass }
@@ -140,14 +140,14 @@ struct SessionTests {
         #expect(network.eve.seen(1).count == 1)
     }
 
-    @Test("a forged response with the right index leaves the handshake alone")
+    @Test("a forged response with the right index does not change the handshake")
     func forgedResponses() {
         let pair = network.makePair()
         network.eve.meddle = { $0.type == 2 ? .delay(.milliseconds(500)) : .pass }
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
         network.advance(by: .milliseconds(15))
         let response = network.eve.seen(2)[0]
-        // Not the sender index, which nothing authenticates but mac1.
+        // Skip the sender index, which only mac1 authenticates.
         for index in [12, 43, 44, 59] {
             var forged = response.bytes
             forged[index] ^= 1
@@ -166,7 +166,7 @@ struct SessionTests {
         #expect(pair.bob.received.count == 1)
     }
 
-    @Test("both may begin at the same moment, and no packet is lost", arguments: 0..<20)
+    @Test("simultaneous handshakes lose no packet", arguments: 0..<20)
     func simultaneousInitiations(seed: UInt64) {
         let network = Network(seed: seed)
         let pair = network.makePair(.mutualEndpoints)
@@ -180,17 +180,17 @@ struct SessionTests {
         #expect(pair.alice.indexCount <= 3 && pair.bob.indexCount <= 3)
     }
 
-    @Test("both may begin at the same moment far from each other", arguments: [300, 400, 900])
+    @Test("simultaneous handshakes work over long latencies", arguments: [300, 400, 900])
     func simultaneousInitiationsOverSatellite(milliseconds: UInt64) {
         network.latency = .milliseconds(milliseconds)
         let pair = network.makePair(.mutualEndpoints)
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 1))
         pair.bob.send(InnerPacket.udp4(from: 2, to: 1, identification: 2))
-        // Two ways to shake hands, one to confirm the key, and one for what waits for that.
+        // Two trips for the handshake, one to confirm the key, and one for the staged packets.
         network.advance(by: .milliseconds(4 * milliseconds))
         #expect(pair.bob.receivedNumbers == [1])
         #expect(pair.alice.receivedNumbers == [2])
-        // And the next session is made by one of them.
+        // Only one host starts the next session.
         for _ in 0..<10 {
             network.advance(by: .seconds(13))
             pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
@@ -199,7 +199,7 @@ struct SessionTests {
         #expect(network.eve.seen(1).count == 3)
     }
 
-    @Test("sessions that both begin at the same moments are one at a time", arguments: 0..<8)
+    @Test("hosts that start at the same time have one session at a time", arguments: 0..<8)
     func alwaysSimultaneous(seed: UInt64) {
         let network = Network(seed: seed)
         let pair = network.makePair(.mutualEndpoints)
@@ -209,18 +209,18 @@ struct SessionTests {
             network.advance(by: .milliseconds(100))
         }
         #expect(pair.alice.received.count == 7_200 && pair.bob.received.count == 7_200)
-        // The first two cross; then one of them makes a session every 120 s.
+        // The first two cross; then one host starts a session every 120 s.
         #expect(network.eve.seen(1).count <= 2 + 6)
         #expect(Set(network.eve.seen(1).dropFirst(2).map(\.from)).count == 1)
     }
 
-    @Test("an initiation that a response holds back is made up for")
+    @Test("an initiation that a response delays is sent later")
     func retryAfterResponse() {
         let pair = network.makePair(.mutualEndpoints)
         network.eve.meddle = { _ in .drop }
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 1))
         network.advance(by: .seconds(3))
-        // Bob calls, and neither he nor Alice's answer is heard of again.
+        // Bob's initiation arrives, then Bob and Alice's response are lost.
         network.eve.meddle = { $0.type == 1 ? .pass : .drop }
         pair.bob.send(InnerPacket.udp4(from: 2, to: 1, identification: 2))
         network.settle()
@@ -231,7 +231,7 @@ struct SessionTests {
         #expect(pair.bob.receivedNumbers == [1])
     }
 
-    @Test("valid initiations one after the other leave at most four indices")
+    @Test("consecutive valid initiations leave at most four indices")
     func manyInitiations() {
         let pair = network.makePair()
         network.eve.meddle = { $0.type == 2 ? .drop : .pass }
@@ -249,7 +249,7 @@ struct SessionTests {
         #expect(pair.isAlive())
     }
 
-    @Test("initiations that nobody answers leave one index, and a session two at the most")
+    @Test("unanswered initiations leave one index, and a session at most two")
     func initiatorIndices() {
         let pair = network.makePair()
         network.eve.meddle = { $0.type == 1 ? .drop : .pass }
@@ -282,7 +282,7 @@ struct SessionTests {
         #expect(network.eve.seen(2).count == 3)
     }
 
-    @Test("indices are random: none twice, and none small")
+    @Test("indices are random: no duplicates, and none small")
     func randomIndices() {
         let pair = network.makePair()
         network.eve.meddle = { $0.type == 2 ? .drop : .pass }
@@ -297,7 +297,7 @@ struct SessionTests {
         #expect(indices.filter { $0 < 1 << 16 }.count <= 2)
     }
 
-    @Test("our own public key as a peer is ignored, whichever comes first")
+    @Test("a peer with our own public key is ignored, in either order")
     func ownKey() {
         let host = network.addHost("Alice", at: Pair.address(192, 0, 2, 1, port: 1))
         host.addPeer(host.publicKey, allowedIPs: ["10.0.0.0/8"], endpoint: host.address)
@@ -309,7 +309,7 @@ struct SessionTests {
         #expect(host.tunnel.peers == [])
     }
 
-    @Test("peers of low order are kept and never sent to")
+    @Test("peers with a key of low order are kept, and nothing is sent to them")
     func lowOrderPeers() {
         let host = network.addHost("Alice", at: Pair.address(192, 0, 2, 1, port: 1))
         let points = [

@@ -3,7 +3,7 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("Silence: what does not authenticate changes nothing and is not answered")
+@Suite("Silence: unauthentic datagrams change nothing and are not answered")
 struct SilenceTests {
     let network = Network()
     let pair: Pair
@@ -12,11 +12,11 @@ struct SilenceTests {
     init() {
         pair = network.makePair()
         pair.connect()
-        // Beyond the 20 ms between two initiations, so that it is not this that refuses them.
+        // Past the 20 ms limit between two initiations, which would refuse them, too.
         network.advance(by: .seconds(1))
     }
 
-    /// What of Bob's state nobody but a peer may change.
+    /// Bob's state that only authentic messages may change.
     struct State: Equatable {
         var timers: [UInt64]
         var received: UInt64?
@@ -37,8 +37,8 @@ struct SilenceTests {
             endpoint: pair.bob.snapshot(of: pair.alice)?.endpoint, indices: pair.bob.indexCount)
     }
 
-    /// Throws datagrams at Bob from two sides, and expects that nothing happens; and if they are no
-    /// messages at all, that it is this that is wrong with them.
+    /// Sends datagrams to Bob from two addresses, and expects no effect. Expects
+    /// `malformedMessage` for those that are not messages.
     func expectSilence(
         _ datagrams: [[UInt8]], sourceLocation: SourceLocation = #_sourceLocation
     ) {
@@ -62,7 +62,7 @@ struct SilenceTests {
         #expect(pair.isAlive(), sourceLocation: sourceLocation)
     }
 
-    /// Whether a datagram has the length of its type, of which the upper 24 bits are zero.
+    /// Whether a datagram has a valid type and the length for it.
     private func isMessage(_ datagram: [UInt8]) -> Bool {
         guard datagram.count >= 4, datagram[1...3].allSatisfy({ $0 == 0 }) else { return false }
         switch datagram[0] {
@@ -83,7 +83,7 @@ struct SilenceTests {
     }
 
     @Test(
-        "datagrams up to the longest that there are, and longer",
+        "datagrams up to the maximum length, and longer",
         arguments: [1_500, 4_096, 4_097, 65_507, 65_535, 65_536, 69_632, 69_633, 200_000])
     func long(length: Int) {
         let data = network.eve.seen(4)[0].bytes
@@ -110,7 +110,7 @@ struct SilenceTests {
             network.eve.seen.flatMap { [Array($0.bytes.dropLast()), $0.bytes + [0]] })
     }
 
-    @Test("each message once more, to its receiver and back to its sender")
+    @Test("each message again, to its receiver and back to its sender")
     func replays() {
         let captures = network.eve.seen
         expectSilence(captures.map(\.bytes))
@@ -151,7 +151,7 @@ struct SilenceTests {
         #expect(pair.isAlive())
     }
 
-    @Test("a valid initiation of a stranger, who knows our public key")
+    @Test("a valid initiation from a stranger who knows our public key")
     func stranger() {
         let mallory = network.addHost("Mallory", at: eve)
         mallory.addPeer(
@@ -162,7 +162,7 @@ struct SilenceTests {
         #expect(pair.bob.drops(.invalidHandshake, .unknownPeer).map(\.remote) == [eve])
     }
 
-    @Test("data of which any byte is changed")
+    @Test("data with any byte changed")
     func forgedData() {
         let count = network.eve.seen.count
         network.eve.meddle = { _ in .drop }
@@ -177,7 +177,7 @@ struct SilenceTests {
             })
         #expect(pair.bob.tunnel.drops(.forgedMessage) > 0)
         #expect(pair.bob.tunnel.drops(.unknownIndex) > 0)
-        // The true one is still new: no forgery moved the window.
+        // The authentic message is still new: no forgery moved the window.
         pair.bob.received = []
         network.inject(data, from: pair.alice.address, to: pair.bob.address)
         network.settle()
@@ -198,7 +198,7 @@ struct SilenceTests {
             })
     }
 
-    @Test("an interface that is down hears nothing")
+    @Test("an interface that is down ignores everything")
     func down() {
         pair.bob.takeDown()
         let captures = network.eve.seen
@@ -217,7 +217,7 @@ struct SilenceTests {
         #expect(pair.isAlive())
     }
 
-    @Test("a device without a key answers nobody")
+    @Test("a device without a private key answers nothing")
     func noIdentity() {
         pair.bob.configure("private_key=" + String(repeating: "0", count: 64))
         network.advance(by: .seconds(200))

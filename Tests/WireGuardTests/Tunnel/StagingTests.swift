@@ -4,12 +4,12 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("Packets wait for a session, 128 of them")
+@Suite("Up to 128 packets wait for a session")
 struct StagingTests {
     let network = Network()
 
     @Test(
-        "the oldest make room, and the order stays", arguments: [1, 2, 127, 128, 129, 200, 1_000])
+        "the oldest are dropped, and the order is kept", arguments: [1, 2, 127, 128, 129, 200, 1_000])
     func order(count: Int) {
         let pair = network.makePair()
         pair.stream(0..<count, every: Interval(nanoseconds: 0))
@@ -20,7 +20,7 @@ struct StagingTests {
         #expect(network.eve.seen.count == 2 + min(count, 128))
     }
 
-    @Test("packets of all sizes come out as they went in")
+    @Test("packets of all sizes arrive unchanged")
     func sizes() {
         let pair = network.makePair()
         let packets = (28...1_500).filter { $0 % 13 == 0 }.map {
@@ -31,7 +31,7 @@ struct StagingTests {
         #expect(pair.bob.received == Array(packets.prefix(120)))
     }
 
-    @Test("all peers together stage a bounded number of bytes")
+    @Test("the staged bytes of all peers are bounded")
     func bounded() {
         let host = network.addHost("Alice", at: Pair.address(192, 0, 2, 1, port: 1))
         network.eve.meddle = { _ in .drop }
@@ -48,7 +48,7 @@ struct StagingTests {
         }
         let staged = host.tunnel.device.shared.stagedBytes.load(ordering: .relaxed)
         #expect(staged <= Constants.maximumStagedBytes && staged > Constants.maximumStagedBytes / 2)
-        // Removing peers and giving up give the bytes back.
+        // Removed peers and handshakes given up release the bytes.
         host.configure("public_key=\(PrivateKey(seed: 1).publicKey.hexadecimal)\nremove=true")
         network.advance(by: .seconds(110))
         #expect(host.tunnel.device.shared.stagedBytes.load(ordering: .relaxed) == 0)
@@ -57,7 +57,30 @@ struct StagingTests {
         #expect(host.nextTimeout == nil)
     }
 
-    @Test("what waits goes with the interface")
+    @Test("packets that do not fit when they are put back are dropped and counted")
+    func restored() {
+        let pair = network.makePair()
+        network.eve.meddle = { _ in .drop }
+        let device = pair.alice.tunnel.device
+        guard let slot = device.peersByKey[pair.bob.publicKey]?.slot else {
+            Issue.record("Bob is not a peer")
+            return
+        }
+        pair.stream(0..<100, every: Interval(nanoseconds: 0))
+        let taken = device.shared.takeStaged(of: device.tables.peers[slot.rawValue])
+        #expect(taken.count == 100)
+        pair.stream(100..<150, every: Interval(nanoseconds: 0))
+        // The oldest 22 of the 150 do not fit. A keepalive among them is not a packet.
+        let keepalive = StagedPacket(copying: RawSpan())
+        device.shared.restoreStaged([keepalive] + taken, for: slot, in: device.tables)
+        #expect(pair.alice.tunnel.drops(.stagedOverflow) == 22)
+        let kept = device.shared.takeStaged(of: device.tables.peers[slot.rawValue])
+        #expect(kept.count == 128)
+        #expect(kept.first === taken[22])
+        #expect(device.shared.stagedBytes.load(ordering: .relaxed) == 0)
+    }
+
+    @Test("taking the interface down drops staged packets")
     func purgedByDown() {
         let pair = network.makePair()
         network.eve.meddle = { _ in .drop }
@@ -73,7 +96,7 @@ struct StagingTests {
         #expect(pair.isAlive())
     }
 
-    @Test("a batch that was loaded before the interface went down is not kept")
+    @Test("a batch loaded before the interface went down is not staged")
     func loadedBeforeDown() {
         let pair = network.makePair()
         let device = pair.alice.tunnel.device

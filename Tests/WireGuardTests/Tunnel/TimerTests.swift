@@ -3,11 +3,11 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("Timers: what is sent when nobody asks for it, and what is not")
+@Suite("Timers")
 struct TimerTests {
     let network = Network()
 
-    @Test("data that is not answered in 10 s is answered with one keepalive, and that is all")
+    @Test("received data without an answer for 10 s causes exactly one keepalive")
     func passiveKeepalive() {
         let pair = network.makePair()
         pair.connect()
@@ -20,7 +20,7 @@ struct TimerTests {
         #expect(pair.alice.nextTimeout == nil && pair.bob.nextTimeout == nil, "idle for good")
     }
 
-    @Test("data that comes while a keepalive is due is answered with one more")
+    @Test("data received while a keepalive is due causes one more")
     func anotherKeepalive() {
         let pair = network.makePair()
         pair.connect()
@@ -33,7 +33,7 @@ struct TimerTests {
         #expect(gap == .seconds(10))
     }
 
-    @Test("a keepalive is not due once something was sent")
+    @Test("sending anything cancels a due keepalive")
     func answeredByData() {
         let pair = network.makePair()
         pair.connect()
@@ -45,7 +45,7 @@ struct TimerTests {
         #expect(network.eve.seen.allSatisfy { !$0.isKeepalive })
     }
 
-    @Test("a persistent keepalive goes out when nothing passed for its interval")
+    @Test("a persistent keepalive is sent after its interval without packets")
     func persistentKeepalive() {
         let pair = network.makePair()
         pair.connect()
@@ -60,7 +60,7 @@ struct TimerTests {
         #expect(pair.alice.nextTimeout == nil)
     }
 
-    @Test("a persistent keepalive is measured from the last packet, either way")
+    @Test("a persistent keepalive counts from the last packet in either direction")
     func persistentKeepaliveAfterTraffic() {
         let pair = network.makePair()
         pair.connect()
@@ -72,7 +72,7 @@ struct TimerTests {
             pair.bob.send(InnerPacket.udp4(from: 2, to: 1))
         }
         network.settle()
-        // Alice answers what she gets after 10 s; her own 8 s never pass without a packet.
+        // Alice answers after 10 s; her own 8 s never pass without a packet.
         let keepalives = network.eve.seen.filter { $0.from == pair.alice.address }.map(\.time)
         #expect(keepalives.count > 2)
         for (earlier, later) in zip(keepalives, keepalives.dropFirst()) {
@@ -80,7 +80,7 @@ struct TimerTests {
         }
     }
 
-    @Test("a persistent keepalive holds the session through rekeys, one every 120 s")
+    @Test("a persistent keepalive keeps the session, with a rekey every 120 s")
     func persistentKeepaliveRekeys() {
         let pair = network.makePair()
         pair.alice.addPeer(pair.bob.publicKey, allowedIPs: [], persistentKeepalive: 10)
@@ -114,14 +114,14 @@ struct TimerTests {
         #expect(network.seen { network.advance(by: .seconds(3_600)) } == [])
         #expect(pair.alice.nextTimeout == nil)
 
-        // What waited is gone; what comes now begins anew.
+        // Staged packets are dropped; a new packet starts a new handshake.
         network.eve.meddle = { _ in .pass }
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2, identification: 8))
         network.settle()
         #expect(pair.bob.receivedNumbers == [8])
     }
 
-    @Test("a demand while attempts go on counts from zero again, and sends nothing early")
+    @Test("a request during retries resets their count, and sends nothing early")
     func demandDuringAttempts() {
         let pair = network.makePair()
         network.eve.meddle = { _ in .drop }
@@ -135,7 +135,7 @@ struct TimerTests {
         #expect(end.map { (230...256).contains($0.inSeconds) } == true)
     }
 
-    @Test("a demand that the 5 s hold back counts the attempts from zero all the same")
+    @Test("a request within the 5 s limit resets the count of attempts, too")
     func demandWithinLimit() {
         let pair = network.makePair()
         network.eve.meddle = { _ in .drop }
@@ -149,7 +149,7 @@ struct TimerTests {
         #expect(network.eve.seen.count == 15 + 19)
     }
 
-    @Test("a peer with a persistent keepalive is tried again and again")
+    @Test("a peer with a persistent keepalive is retried forever")
     func persistentKeepaliveTries() {
         let pair = network.makePair()
         network.eve.meddle = { _ in .drop }
@@ -163,7 +163,7 @@ struct TimerTests {
         #expect(pair.isAlive())
     }
 
-    @Test("data without an answer for 15 s asks for a handshake")
+    @Test("data without an answer for 15 s starts a handshake")
     func newHandshake() {
         let pair = network.makePair()
         pair.connect()
@@ -178,7 +178,7 @@ struct TimerTests {
         #expect(pair.alice.count(.noAnswer(pair.bob.publicKey)) == 1)
     }
 
-    @Test("the initiator asks for a new session when it sends under a key of 120 s, not before")
+    @Test("the initiator starts a new session when it sends under a key of 120 s, not before")
     func rekeyOnSend() {
         let pair = network.makePair()
         pair.connect()
@@ -194,12 +194,12 @@ struct TimerTests {
             network.seen { pair.alice.send(InnerPacket.udp4(from: 1, to: 2)) }.map(\.type) == [4])
     }
 
-    @Test("the responder does not renew, whatever it sends")
+    @Test("the responder does not rekey because of the key's age")
     func responderDoesNotRekey() {
         let pair = network.makePair()
         pair.connect()
         network.advance(by: .seconds(12))
-        // Alice's keepalives would renew the session.
+        // Alice's keepalives would cause a rekey.
         network.eve.meddle = { [bob = pair.bob.address] in $0.from == bob ? .drop : .pass }
         for _ in 0..<13 {
             network.advance(by: .seconds(12))
@@ -209,7 +209,7 @@ struct TimerTests {
         #expect(network.eve.seen(1).count == 1)
     }
 
-    @Test("the initiator asks when it receives under a key of 165 s, once a key")
+    @Test("the initiator rekeys when it receives under a key of 165 s, once for each key")
     func rekeyOnReceive() {
         let pair = network.makePair()
         pair.connect()
@@ -228,17 +228,17 @@ struct TimerTests {
                 network.advance(by: .seconds(1))
             }
         }
-        // Only what the first demand tries again.
+        // Only retries of the first initiation.
         #expect(seen.filter { $0.type == 1 }.count == 2)
         #expect(pair.alice.initiations(to: pair.bob) == 2)
     }
 
-    @Test("late messages under the previous key are no reason for another session")
+    @Test("late messages under the previous key do not start another session")
     func lateMessagesUnderPrevious() {
         let pair = network.makePair()
         pair.connect()
-        // The second session comes at 160 s, when Alice sends; Bob's last message of the first one
-        // takes until 166 s.
+        // The second session starts at 160 s, when Alice sends. Bob's last message of the first one
+        // arrives at 166 s.
         network.advance(by: .seconds(159))
         network.eve.meddle = { $0.type == 4 ? .delay(.seconds(8)) : .pass }
         pair.bob.send(InnerPacket.udp4(from: 2, to: 1))
@@ -271,7 +271,7 @@ struct TimerTests {
         #expect(pair.bob.receivedNumbers == [2])
     }
 
-    @Test("traffic one way makes one handshake every 120 s")
+    @Test("traffic in one direction causes one handshake every 120 s")
     func oneWayTraffic() {
         let pair = network.makePair()
         network.eve.remembers = false
@@ -286,7 +286,7 @@ struct TimerTests {
         #expect(pair.bob.initiations(to: pair.alice) == 0)
     }
 
-    @Test("traffic both ways with keepalives on both sides makes one handshake every 120 s")
+    @Test("traffic and keepalives in both directions cause one handshake every 120 s")
     func bothWayTraffic() {
         let pair = network.makePair(.mutualEndpoints)
         pair.alice.addPeer(pair.bob.publicKey, allowedIPs: [], persistentKeepalive: 3)
@@ -320,7 +320,7 @@ struct TimerTests {
         #expect(pair.isAlive())
     }
 
-    @Test("what begins after 540 s of attempts has no key of the last session")
+    @Test("a handshake that starts after 540 s of attempts uses no key of the last session")
     func zeroAfterGivingUp() {
         let pair = network.makePair()
         network.eve.meddle = { _ in .drop }
@@ -334,7 +334,7 @@ struct TimerTests {
 
     // MARK: Message limits
 
-    @Test("an initiator asks for a new session after 2^60 messages")
+    @Test("an initiator starts a new session after 2^60 messages")
     func rekeyAfterMessages() {
         let pair = network.makePair()
         pair.connect()
@@ -348,7 +348,7 @@ struct TimerTests {
     }
 
     @Test(
-        "the last counter is sent and accepted, the one after it is not; what waits goes under the next key"
+        "the last counter is sent and accepted, the next one is not; staged packets use the next key"
     )
     func rejectAfterMessages() {
         let pair = network.makePair()
@@ -371,7 +371,7 @@ struct TimerTests {
         #expect(pair.bob.receivedNumbers == [1, 2, 3])
     }
 
-    @Test("the 5 s between two handshake messages hold for a response as well")
+    @Test("the limit of one handshake message in 5 s includes responses")
     func limitAfterResponse() {
         let pair = network.makePair()
         pair.connect()

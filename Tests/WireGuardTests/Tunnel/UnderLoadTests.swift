@@ -3,7 +3,7 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-@Suite("Under load, whoever cannot be reached at its address is not worked for")
+@Suite("Under load, a sender must prove its address")
 struct UnderLoadTests {
     let network = Network()
     let pair: Pair
@@ -12,7 +12,7 @@ struct UnderLoadTests {
         pair = network.makePair()
     }
 
-    /// Lets Bob be under load when the next datagram arrives, and then work all off.
+    /// Puts Bob under load when the next datagram arrives, then lets it handle everything.
     func deliverUnderLoad() {
         pair.bob.overload()
         network.settle()
@@ -31,7 +31,7 @@ struct UnderLoadTests {
         #expect(pair.alice.cookies(of: pair.bob) == 1)
         #expect(pair.bob.tunnel.device.handshakes.isEmpty && pair.bob.indexCount == 0)
 
-        // The cookie is kept for the next try; it does not cause one.
+        // The cookie is kept for the next initiation; it does not cause one.
         let wait = network.advance(atMost: .seconds(6)) { network.eve.seen(1).count == 2 }
         #expect(wait.map { $0 >= .milliseconds(4_900) && $0 < .milliseconds(5_400) } == true)
         let retry = network.eve.seen(1)[1].bytes
@@ -58,7 +58,7 @@ struct UnderLoadTests {
         #expect(pair.isAlive())
     }
 
-    @Test("a cookie is for one address and one port")
+    @Test("a cookie is valid for one address and port")
     func otherPort() {
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
         deliverUnderLoad()
@@ -68,7 +68,7 @@ struct UnderLoadTests {
         #expect(network.eve.seen.map(\.type) == [1, 3, 1, 3])
     }
 
-    @Test("a response is answered with a cookie as well")
+    @Test("a response is answered with a cookie, too")
     func responseUnderLoad() {
         network.eve.meddle = { $0.type == 2 ? .delay(.milliseconds(100)) : .pass }
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
@@ -95,7 +95,7 @@ struct UnderLoadTests {
         #expect(pair.isAlive())
     }
 
-    @Test("nothing unauthentic is answered with a cookie")
+    @Test("messages with a wrong mac1 are not answered with a cookie")
     func forgedUnderLoad() {
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
         let initiation = network.eve.seen[0].bytes
@@ -117,7 +117,7 @@ struct UnderLoadTests {
         #expect(network.eve.seen(3).isEmpty)
     }
 
-    @Test("a cookie reply counts once, and not after the handshake is answered")
+    @Test("a cookie reply is accepted once, and not after the handshake is answered")
     func replayedCookie() {
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
         deliverUnderLoad()
@@ -138,7 +138,7 @@ struct UnderLoadTests {
         #expect(isWaiting == false)
     }
 
-    @Test("a full queue drops the newest, and what waited is worked off")
+    @Test("a full queue drops the newest, and queued messages are handled")
     func fullQueue() {
         for _ in 0..<5 { pair.bob.overload() }
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))

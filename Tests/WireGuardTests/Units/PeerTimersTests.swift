@@ -14,7 +14,7 @@ final class PeerTimersTests {
 
     func at(_ seconds: UInt64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }
 
-    @Test("data received starts the keepalive once, and more data asks for another")
+    @Test("received data starts the keepalive once, and more data demands another")
     func sendKeepalive() {
         #expect(timers.dataReceived(now: at(1)) == .needed)
         #expect(timers.dataReceived(now: at(5)) == .notNeeded)
@@ -28,7 +28,7 @@ final class PeerTimersTests {
         #expect(timers.nextDeadline == nil)
     }
 
-    @Test("data sent starts the wait for an answer once, and any answer ends it")
+    @Test("sent data starts the wait for an answer once, and any answer ends it")
     func newHandshake() {
         #expect(timers.dataSent(now: at(1), jitter: .milliseconds(100)) == .needed)
         #expect(timers.dataSent(now: at(9), jitter: none) == .notNeeded)
@@ -39,7 +39,7 @@ final class PeerTimersTests {
         #expect(timers.takeExpired(now: at(35)) == .newHandshake)
     }
 
-    @Test("each initiation starts the wait for its response anew, and completion ends the count")
+    @Test("each initiation restarts the wait for its response, and completion resets the count")
     func retransmit() {
         timers.handshakeAttempts.store(7, ordering: .relaxed)
         _ = timers.handshakeInitiated(now: at(1), jitter: none)
@@ -50,7 +50,7 @@ final class PeerTimersTests {
         #expect(timers.handshakeAttempts.load(ordering: .relaxed) == 0)
     }
 
-    @Test("each session starts the wait to wipe anew; giving up only starts it")
+    @Test("each session restarts the timer that wipes keys; giving up only starts it")
     func zeroKeyMaterial() {
         _ = timers.sessionDerived(now: at(1))
         _ = timers.sessionDerived(now: at(100))
@@ -61,14 +61,14 @@ final class PeerTimersTests {
         #expect(timers.nextDeadline == at(1_240))
     }
 
-    @Test("giving up ends the keepalive that is due")
+    @Test("giving up cancels a due keepalive")
     func givingUp() {
         _ = timers.dataReceived(now: at(1))
         _ = timers.handshakeGivenUp(now: at(2))
         #expect(timers.nextDeadline == at(542))
     }
 
-    @Test("the persistent keepalive counts from the last packet either way, if there is one")
+    @Test("the persistent keepalive counts from the last packet in either direction")
     func persistentKeepalive() {
         #expect(timers.anyAuthenticatedPacketTraversal(now: at(1)) == .notNeeded)
         #expect(timers.nextDeadline == nil)
@@ -82,7 +82,7 @@ final class PeerTimersTests {
         #expect(timers.nextDeadline == nil)
     }
 
-    @Test("an event asks for the control thread only if that would look too late")
+    @Test("an event demands a wake-up only if the scheduled one is too late")
     func demands() {
         timers.wakeUp.store(at(12).nanoseconds, ordering: .relaxed)
         #expect(timers.dataReceived(now: at(1)) == .needed)
@@ -90,7 +90,7 @@ final class PeerTimersTests {
         #expect(timers.dataSent(now: at(2), jitter: none) == .notNeeded)
     }
 
-    @Test("no timer starts while the interface is down, and all stop when it goes")
+    @Test("no timer starts while the interface is down, and taking it down stops all")
     func down() {
         timers.persistentKeepaliveSeconds.store(1, ordering: .relaxed)
         for _ in 0..<2 {

@@ -25,7 +25,7 @@ struct SessionUnitTests {
         #expect(TransportData.packet == 16)
     }
 
-    @Test("what is kept for each packet, peer and session stays small")
+    @Test("types for packets, peers and sessions stay small")
     func layout() {
         #expect(MemoryLayout<UDPTransmit<SegmentRange>>.stride <= 80)
         #expect(MemoryLayout<UDPArrival<SegmentRange>>.stride <= 80)
@@ -34,7 +34,7 @@ struct SessionUnitTests {
         #expect(MemoryLayout<Keypair>.size <= 1_200)
     }
 
-    @Test("counters are given out once, up to the limit and not beyond")
+    @Test("each counter is reserved once, up to the limit")
     func counters() {
         let keypair = makeKeypair()
         expect(keypair.reserveCounters(1), is: 0)
@@ -52,7 +52,7 @@ struct SessionUnitTests {
         #expect(limit == 18_446_744_073_709_543_423)
     }
 
-    @Test("only the initiator's age is a reason to renew, and the number of messages for both")
+    @Test("only the initiator rekeys because of age, both because of the number of messages")
     func renewal() {
         for (role, renews) in [(Keypair.Role.initiator, true), (.responder, false)] {
             let keypair = makeKeypair(role, created: .after(1))
@@ -75,7 +75,7 @@ struct SessionUnitTests {
         expect(old.takeRekeyOnReceive(now: .after(170)), is: false)
     }
 
-    @Test("the rotation of keypairs, in all orders of events")
+    @Test("the rotation of keypairs in all orders of events")
     func rotation() {
         var keypairs = Keypairs()
         expect(keypairs.insert(1, role: .initiator), is: [])
@@ -89,8 +89,8 @@ struct SessionUnitTests {
         expect([keypairs.current, keypairs.previous, keypairs.next], is: [4, 2, nil])
         expect(keypairs.confirmNext(), is: [])
         expect(keypairs.insert(5, role: .responder), is: [2])
-        // Ours while the peer may have begun to use its own: kept as previous.
-        // And what it sends under until it sees the new one used.
+        // The peer may send under its own new keypair, or under the current one until it receives a
+        // message under ours: both are kept.
         expect(keypairs.insert(6, role: .initiator), is: [])
         expect([keypairs.current, keypairs.previous, keypairs.next], is: [6, 5, nil])
         expect(keypairs.all, is: [6, 5, 4])
@@ -100,7 +100,7 @@ struct SessionUnitTests {
         expect(keypairs.all, is: [])
     }
 
-    @Test("a peer owns at most three keypairs, whatever happens")
+    @Test("a peer has at most three keypairs")
     func rotationModel() {
         var random = SeededGenerator(seed: 4)
         var keypairs = Keypairs()

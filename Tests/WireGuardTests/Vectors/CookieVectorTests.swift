@@ -4,11 +4,11 @@ import WireGuardCrypto
 
 @testable import WireGuard
 
-@Suite("Cookies are those of the vectors")
+@Suite("Cookies match the vectors")
 struct CookieVectorTests {
     static let cases = VectorFile("cookie.json").cases
 
-    /// Gives what the vector says, call by call: the secret of the cookies, then the nonce.
+    /// Returns the vector's values in order: the cookie secret, then the nonce.
     struct Script: RandomSource {
         var answers: [[UInt8]]
 
@@ -19,7 +19,7 @@ struct CookieVectorTests {
         }
     }
 
-    @Test("the reply, and the initiation that is sent again", arguments: cases)
+    @Test("the reply, and the initiation sent with the cookie", arguments: cases)
     func reply(_ vector: VectorFile.Case) {
         let now = Instant(nanoseconds: 1)
         let responder = publicKey(vector.bytes("responderStaticPublic"))
@@ -42,7 +42,7 @@ struct CookieVectorTests {
 
         var latest = LatestCookie(publicKey: responder)
         var again = initiation
-        // The first sending sets what the reply has to answer.
+        // Records the mac1 that the reply must answer.
         again.edit { latest.addMACs(to: &$0, now: now) }
         #expect(again == initiation)
         let isConsumed = consume(reply, by: &latest, at: now)

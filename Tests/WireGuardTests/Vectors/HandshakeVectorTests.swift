@@ -3,7 +3,7 @@ import WireGuardCrypto
 
 @testable import WireGuard
 
-@Suite("The handshake makes the bytes of the vectors")
+@Suite("The handshake matches the vectors")
 struct HandshakeVectorTests {
     static let cases = VectorFile("noise-handshake.json").cases
 
@@ -18,7 +18,7 @@ struct HandshakeVectorTests {
         let responderIndex = ReceiverIndex(rawValue: UInt32(vector.number("responderIndex")))
         let stamp = timestamp(vector.bytes("timestamp"))
 
-        // The first message, there.
+        // Initiation.
         var initiation = [UInt8](repeating: 0, count: HandshakeInitiation.byteCount)
         var cookie = LatestCookie(publicKey: responder.publicKey)
         let staticStatic = try StaticStatic(initiator, responder.publicKey)
@@ -32,7 +32,7 @@ struct HandshakeVectorTests {
         }
         #expect(initiation == vector.bytes("initiation"))
 
-        // And back.
+        // Response.
         let checker = CookieChecker(publicKey: responder.publicKey)
         #expect(withMACs(initiation) { checker.hasValidMAC1($0) })
         let verified = try verify(
@@ -59,7 +59,7 @@ struct HandshakeVectorTests {
         expect(responderKeys.remoteIndex, is: initiatorIndex)
     }
 
-    @Test("the intermediate hashes and chaining keys are the paper's", arguments: cases)
+    @Test("the intermediate hashes and chaining keys match the vectors", arguments: cases)
     func steps(_ vector: VectorFile.Case) {
         let responder = publicKey(vector.bytes("responderStaticPublic"))
         var state = SymmetricState(responder: responder)
@@ -72,7 +72,7 @@ struct HandshakeVectorTests {
         expect(array(state.hash.bytes), is: vector.bytes("initiationEHash"))
     }
 
-    @Test("a bit that is flipped anywhere in an initiation is noticed")
+    @Test("a flipped bit anywhere in an initiation is detected")
     func flippedInitiation() throws {
         let vector = Self.cases[0]
         let responder = StaticIdentity(privateKey(vector.bytes("responderStaticPrivate")))
@@ -85,7 +85,7 @@ struct HandshakeVectorTests {
         }
         let staticStatic = try StaticStatic(
             responder, publicKey(vector.bytes("initiatorStaticPublic")))
-        // The MACs and the sender index are no part of the noise; all else is.
+        // Noise covers everything except the MACs and the sender index.
         for index in HandshakeInitiation.Offset.ephemeral..<HandshakeInitiation.Offset.mac1 {
             var changed = initiation
             changed[index] ^= 0x80
@@ -95,7 +95,7 @@ struct HandshakeVectorTests {
         }
     }
 
-    @Test("an ephemeral or static key of low order ends the handshake", arguments: [0, 1])
+    @Test("an ephemeral or static key of low order is refused", arguments: [0, 1])
     func lowOrder(_ first: UInt8) {
         let vector = Self.cases[0]
         let responder = StaticIdentity(privateKey(vector.bytes("responderStaticPrivate")))
@@ -115,7 +115,7 @@ struct HandshakeVectorTests {
 
     // MARK: Steps
 
-    /// Opens an initiation up to its timestamp, which no other one precedes.
+    /// Opens an initiation and verifies its timestamp against no earlier one.
     private func verify(
         _ initiation: [UInt8], _ identity: StaticIdentity, from initiator: PublicKey?,
         _ staticStatic: StaticStatic

@@ -1,9 +1,9 @@
 import Testing
 import WireGuardCrypto
 
-@Suite("Hashes and key derivations are those of the vectors")
+@Suite("Hashes and key derivations match the vectors")
 struct KDFVectorTests {
-    /// A key that is longer than a block would have to be hashed first; WireGuard has none.
+    /// HMAC hashes keys longer than a block first; WireGuard uses none.
     static let cases = VectorFile("kdf.json").cases.filter { $0.bytes("key").count <= 64 }
 
     @Test("each function", arguments: cases)

@@ -4,7 +4,7 @@ import WireGuardCrypto
 
 @testable import WireGuard
 
-@Suite("Transport data is that of the vectors")
+@Suite("Transport data matches the vectors")
 struct TransportVectorTests {
     static let cases = VectorFile("transport.json").cases
 
@@ -32,7 +32,7 @@ struct TransportVectorTests {
     }
 
     @Test(
-        "opened: its type, its counter and what is inside", arguments: cases,
+        "opened: type, counter and packet", arguments: cases,
         AEADImplementation.available)
     func open(_ vector: VectorFile.Case, by implementation: AEADImplementation) {
         var message = vector.bytes("message")
@@ -57,7 +57,7 @@ struct TransportVectorTests {
     }
 
     @Test(
-        "padding goes to a multiple of 16, never past the MTU, and never shortens",
+        "padding extends to a multiple of 16, never past the MTU, and never shortens",
         arguments: [
             (0, 1420, 0), (1, 1420, 16), (16, 1420, 16), (17, 1420, 32), (1408, 1420, 1408),
             (1409, 1420, 1420), (1420, 1420, 1420), (1421, 1420, 1421), (9000, 1420, 9000),
