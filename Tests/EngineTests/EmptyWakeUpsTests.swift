@@ -2,9 +2,9 @@ import Testing
 
 @testable import Engine
 
-@Suite("Wake-ups for nothing")
+@Suite("Empty wake-ups")
 struct EmptyWakeUpsTests {
-    /// How often a thread rests that is woken for nothing `count` times, every so many microseconds.
+    /// The number of pauses of a thread with `count` empty wake-ups at this interval.
     private func rests(_ count: Int, every microseconds: UInt64, endingEvery end: Int? = nil) -> Int
     {
         var empty = EmptyWakeUps()
@@ -19,26 +19,26 @@ struct EmptyWakeUpsTests {
     }
 
     @Test(
-        "a loop that spins is made to rest, again and again", arguments: [0, 1, 5, 40] as [UInt64])
+        "a busy loop pauses, once per 100 wake-ups", arguments: [0, 1, 5, 40] as [UInt64])
     func spinning(microseconds: UInt64) {
         #expect(rests(1000, every: microseconds) == 10)
         #expect(rests(99, every: microseconds) == 0)
     }
 
     @Test(
-        "datagrams that come to nothing do not make it rest, however many there are",
+        "discarded datagrams cause no pause, regardless of their number",
         arguments: [41, 100, 1000, 1_000_000] as [UInt64])
     func datagrams(microseconds: UInt64) {
         #expect(rests(100_000, every: microseconds) == 0)
     }
 
-    @Test("a thread that does something in between does not rest")
+    @Test("a thread that finds work in between does not pause")
     func busy() {
         #expect(rests(100_000, every: 1, endingEvery: 99) == 0)
         #expect(rests(100_000, every: 1, endingEvery: 100) > 0)
     }
 
-    @Test("a clock that goes back is no spinning")
+    @Test("a clock that steps back causes no pause")
     func backwards() {
         var empty = EmptyWakeUps()
         var now: UInt64 = 1_000_000
@@ -49,7 +49,7 @@ struct EmptyWakeUpsTests {
         }
     }
 
-    @Test("the clock is read twice in a hundred times")
+    @Test("the clock is read twice per 100 wake-ups")
     func clock() {
         var empty = EmptyWakeUps()
         var reads = 0

@@ -6,9 +6,9 @@ import Testing
 @testable import Engine
 @testable import WireGuard
 
-@Suite("What the control thread sends")
+@Suite("Outbox of the control thread")
 struct OutboxTests {
-    /// A datagram to a port of the loopback link, or of its like of IPv6. Nobody can send to port 0.
+    /// A datagram to a port of the loopback address. Sending to port 0 always fails.
     private func datagram(
         to port: UInt16, byteCount: Int = 100, peer: UInt32? = nil, isIPv6: Bool = false,
         source: IPAddress? = nil
@@ -50,7 +50,7 @@ struct OutboxTests {
             now: ObservedInstant(nanoseconds: seconds * 1_000_000_000))
     }
 
-    /// A socket of a kernel that has segments.
+    /// A socket on a kernel that supports segments.
     private func receiver(isIPv6: Bool = false) throws -> UDPSocket {
         let socket = try UDPSocket(isIPv6 ? .v6 : .v4, port: 0)
         let hasSegments = socket.hasReceiveOffload && socket.hasSegmentation
@@ -58,8 +58,8 @@ struct OutboxTests {
         return socket
     }
 
-    /// How many bytes the messages have that arrived, and their segments: what leaves as one message
-    /// arrives as one over the loopback link.
+    /// The length and segment size of each message received. A message arrives over the loopback link
+    /// as it was sent.
     private func received(by socket: borrowing UDPSocket) -> [[Int]] {
         var batch = ReceiveBatch(slots: 32)
         var buffer = PacketBuffer(byteCount: ReceiveBatch.bufferByteCount(slots: 32))
@@ -70,7 +70,7 @@ struct OutboxTests {
         return (0..<count).map { [batch.length($0), batch.segmentSize($0)] }
     }
 
-    @Test("what the kernel refuses is counted, in batch after batch")
+    @Test("datagrams that the kernel refuses are counted across batches")
     func refused() throws {
         let receiver = try UDPSocket(.v4, port: 0)
         let datagrams = (0..<200).map { datagram(to: $0 % 10 == 3 ? 0 : receiver.port, peer: 1) }
@@ -78,7 +78,7 @@ struct OutboxTests {
         #expect(outcome == OutboxOutcome(dropped: 20, staleSources: []))
     }
 
-    @Test("what is larger than any datagram can be is counted, and the others leave")
+    @Test("an oversized datagram is counted as dropped, and the others are sent")
     func tooLarge() throws {
         let receiver = try UDPSocket(.v4, port: 0)
         let outcome = try send(
@@ -93,7 +93,7 @@ struct OutboxTests {
     }
 
     @Test(
-        "cookie replies to one remote leave as one message, at most 64 of them",
+        "up to 64 cookie replies to one remote are sent as one message",
         arguments: [false, true])
     func joined(isIPv6: Bool) throws {
         let one = try receiver(isIPv6: isIPv6)
@@ -108,7 +108,7 @@ struct OutboxTests {
         #expect(received(by: other) == [[128, 64]])
     }
 
-    @Test("no message has more bytes than one may have")
+    @Test("no message exceeds the maximum length")
     func longReplies() throws {
         let receiver = try receiver()
         let replies = Array(repeating: datagram(to: receiver.port, byteCount: 2000), count: 40)
@@ -116,7 +116,7 @@ struct OutboxTests {
         #expect(received(by: receiver) == [[64_000, 2000], [16_000, 2000]])
     }
 
-    @Test("what goes to peers leaves by itself, and so does all where segments are switched off")
+    @Test("datagrams to peers are sent one by one, and all are without segmentation")
     func single() throws {
         let receiver = try receiver()
         let reply = datagram(to: receiver.port)
@@ -126,7 +126,7 @@ struct OutboxTests {
         #expect(received(by: receiver) == Array(repeating: [100, 0], count: 6))
     }
 
-    @Test("replies from different addresses of ours leave apart")
+    @Test("replies with different sources are sent separately")
     func sources() throws {
         let receiver = try receiver()
         let replies = (1...2).map {
@@ -136,11 +136,11 @@ struct OutboxTests {
         #expect(received(by: receiver) == [[100, 0], [100, 0]])
     }
 
-    @Test("the peer whose source was refused is found behind replies that left together")
+    @Test("the peer whose source was refused is identified after joined replies")
     func staleSource() throws {
         let receiver = try receiver()
         let receiver6 = try self.receiver(isIPv6: true)
-        // Nobody has these: RFC 5737 and 6666.
+        // Addresses that no host has: RFC 5737 and RFC 6666.
         let stranger = IPAddress.v4(IPv4Address(bits: 0xC000_0201))
         let stranger6 = IPAddress.v6(IPv6Address(high: 0x0100_0000_0000_0000, low: 1))
         let replies = Array(repeating: datagram(to: receiver.port), count: 3)
@@ -151,25 +151,25 @@ struct OutboxTests {
             + [datagram(to: receiver6.port, peer: 6, isIPv6: true, source: stranger6)]
         let stale = [5, 6].map(PeerSlot.init)
         #expect(try send(batch) == OutboxOutcome(dropped: 0, staleSources: stale))
-        // Behind a flush.
+        // Across a flush.
         let twice = try send(batch + batch, byteCount: 1200)
         #expect(twice == OutboxOutcome(dropped: 0, staleSources: stale + stale))
     }
 
-    @Test("each datagram of a run that the kernel refuses is counted")
+    @Test("each segment of a refused message is counted")
     func refusedTogether() throws {
         let outcome = try send(Array(repeating: datagram(to: 0), count: 100))
         #expect(outcome == OutboxOutcome(dropped: 100, staleSources: []))
     }
 
-    @Test("where segments are refused, replies leave one by one, and for a while all do")
+    @Test("after a refusal of segments, replies are sent one by one for 10 s")
     func refusedSegments() throws {
         let receiver = try receiver()
         let sockets = try UDPSocketPair.bind(port: 0)
         let sender = try #require(sockets[0].v4).socket.descriptor.rawValue
         var outbox = makeOutbox()
         let replies = Array(repeating: datagram(to: receiver.port), count: 3)
-        // The kernel segments only what it may checksum.
+        // The kernel segments only datagrams that it may checksum.
         try doWithoutChecksums(sender, true)
         #expect(send(replies, from: &outbox, through: sockets[0], at: 1) == OutboxOutcome())
         try doWithoutChecksums(sender, false)
@@ -185,7 +185,7 @@ struct OutboxTests {
         try #require(code == 0)
     }
 
-    @Test("a run of replies that the buffer does not hold is sent in parts")
+    @Test("replies that exceed the buffer are sent in parts")
     func smallBuffer() throws {
         let receiver = try receiver()
         let replies = Array(repeating: datagram(to: receiver.port), count: 25)
