@@ -1,9 +1,9 @@
-/// The text of an address, a prefix or a socket's address, made on the stack.
+/// The text of an IP address, a prefix or a socket address, without a heap allocation.
 ///
-/// Addresses look as inet_ntop(3) prints them: IPv6 in the shortest form of RFC 5952, with dotted
-/// decimal at the end of IPv4-mapped and IPv4-compatible ones.
+/// Addresses look as inet_ntop(3) prints them: IPv6 in the shortest form of RFC 5952, IPv4-mapped and
+/// IPv4-compatible addresses with dotted decimal at the end.
 public struct AddressText: Sendable {
-    /// 64 bytes hold the longest, `[` v6 (39) `%` scope (10) `]:` port (5), and more.
+    /// The longest text has 58 bytes: `[`, IPv6 (39), `%`, scope (10), `]:`, port (5).
     private var storage = InlineArray<64, UInt8>(repeating: 0)
     private var count = 0
 
@@ -19,7 +19,7 @@ public struct AddressText: Sendable {
         append(decimal: UInt32(prefix.length))
     }
 
-    /// The text of a socket's address: `192.0.2.1:5`, `[2001:db8::1]:5`, `[fe80::1%2]:5`.
+    /// The text of a socket address: `192.0.2.1:5`, `[2001:db8::1]:5`, `[fe80::1%2]:5`.
     public init(_ address: SocketAddress) {
         switch address.address {
         case .v4:
@@ -47,7 +47,7 @@ public struct AddressText: Sendable {
         }
     }
 
-    /// The same as a string.
+    /// The text as a string.
     public var string: String {
         String(decoding: (0..<count).map { storage[$0] }, as: UTF8.self)
     }
@@ -69,7 +69,7 @@ public struct AddressText: Sendable {
 
     private mutating func append(_ address: IPv6Address) {
         let gap = Self.longestZeros(of: address)
-        // ::ffff:192.0.2.1 and ::192.0.2.1, but ::1 is the loopback address.
+        // ::ffff:192.0.2.1 and ::192.0.2.1. ::1 has a longer gap, so it stays as it is.
         let endsInIPv4 = gap == 0..<6 || gap == 0..<5 && address.group(5) == 0xFFFF
         var index = 0
         while index < 8 {
@@ -89,7 +89,7 @@ public struct AddressText: Sendable {
         }
     }
 
-    /// The first of the longest runs of two or more zero groups, else an empty one.
+    /// The longest sequence of two or more zero groups, the first of several; empty if there is none.
     private static func longestZeros(of address: IPv6Address) -> Range<Int> {
         var longest = 0..<0
         var start = 0
@@ -128,25 +128,10 @@ public struct AddressText: Sendable {
 }
 
 extension IPv6Address {
-    /// The 16 bits of the group at `index`, from 0 to 7.
+    /// The 16-bit group at `index`, 0 to 7.
     @inline(__always)
     fileprivate func group(_ index: Int) -> UInt16 {
         let half = index < 4 ? high : low
         return UInt16(truncatingIfNeeded: half >> UInt64(48 &- index % 4 &* 16))
     }
-}
-
-extension IPAddress: CustomStringConvertible {
-    /// The text of ``AddressText``.
-    public var description: String { AddressText(self).string }
-}
-
-extension IPPrefix: CustomStringConvertible {
-    /// The text of ``AddressText``.
-    public var description: String { AddressText(self).string }
-}
-
-extension SocketAddress: CustomStringConvertible {
-    /// The text of ``AddressText``.
-    public var description: String { AddressText(self).string }
 }

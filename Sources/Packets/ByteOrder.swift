@@ -1,7 +1,7 @@
-/// The only integer loads and stores of the project: every multi-byte field passes through here.
-///
-/// Offsets are in bytes from the start of the span. A load or store that leaves the span traps, so
-/// lengths are checked once, where a view of the bytes is made.
+// All integer loads and stores of multi-byte fields.
+//
+// Offsets are in bytes from the start of the span. A load or store outside of the span traps, so check
+// lengths once, where you make a view of the bytes.
 extension RawSpan {
     /// The byte at `offset`.
     @inlinable @inline(always)
@@ -11,7 +11,7 @@ extension RawSpan {
         return unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt8.self)
     }
 
-    /// An integer in network byte order.
+    /// Loads an integer in network byte order.
     @inlinable @inline(always)
     public func loadBigEndian<T: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as: T.Type)
         -> T
@@ -19,7 +19,7 @@ extension RawSpan {
         T(bigEndian: loadNative(at: offset, as: T.self))
     }
 
-    /// An integer in the byte order of WireGuard's messages.
+    /// Loads an integer in the byte order of WireGuard messages.
     @inlinable @inline(always)
     public func loadLittleEndian<T: FixedWidthInteger & BitwiseCopyable>(
         at offset: Int, as: T.Type
@@ -30,7 +30,7 @@ extension RawSpan {
     @inlinable @inline(always)
     func loadNative<T: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as: T.Type) -> T {
         precondition(offset >= 0 && offset &+ MemoryLayout<T>.size <= byteCount)
-        // Checked above; `offset` is far below `Int.max`, since it lies in the span.
+        // Checked above. The sum cannot overflow, because no span is that large.
         return unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: T.self)
     }
 }
@@ -42,7 +42,7 @@ extension MutableRawSpan {
         bytes.byte(at: offset)
     }
 
-    /// An integer in network byte order.
+    /// Loads an integer in network byte order.
     @inlinable @inline(always)
     public func loadBigEndian<T: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as: T.Type)
         -> T
@@ -50,7 +50,7 @@ extension MutableRawSpan {
         bytes.loadBigEndian(at: offset, as: T.self)
     }
 
-    /// An integer in the byte order of WireGuard's messages.
+    /// Loads an integer in the byte order of WireGuard messages.
     @inlinable @inline(always)
     public func loadLittleEndian<T: FixedWidthInteger & BitwiseCopyable>(
         at offset: Int, as: T.Type
@@ -72,7 +72,7 @@ extension MutableRawSpan {
         storeBytes(of: value.bigEndian, toByteOffset: offset, as: T.self)
     }
 
-    /// Stores an integer in the byte order of WireGuard's messages.
+    /// Stores an integer in the byte order of WireGuard messages.
     @inlinable @inline(always)
     public mutating func store<T: FixedWidthInteger & BitwiseCopyable>(
         littleEndian value: T, at offset: Int

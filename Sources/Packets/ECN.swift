@@ -1,8 +1,7 @@
-/// Explicit congestion notification, the lowest two bits of type of service and traffic class, on
-/// its way through a tunnel.
+/// Explicit congestion notification in a tunnel: the lowest two bits of type of service and traffic class.
 ///
-/// Outbound as the kernel: RFC 3168 section 9.1.1, full functionality. Inbound RFC 6040 section 4.2,
-/// except that a packet is never dropped: a CE mark on a packet that cannot carry it is ignored.
+/// Outbound follows RFC 3168, section 9.1.1, full functionality, like the kernel. Inbound follows RFC 6040,
+/// section 4.2, except that no packet is dropped: a CE mark on a packet that cannot carry it is ignored.
 package enum ECN {
     /// Not ECN-capable.
     @inlinable package static var notCapable: UInt8 { 0b00 }
@@ -13,14 +12,14 @@ package enum ECN {
     /// Congestion experienced.
     @inlinable package static var congestionExperienced: UInt8 { 0b11 }
 
-    /// The ECN bits of the outer header for a packet whose traffic class is `inner`.
+    /// The ECN bits of the outer header for a packet with traffic class `inner`.
     @inlinable
     package static func encapsulated(inner: UInt8) -> UInt8 {
         let bits = inner & 0b11
         return bits == congestionExperienced ? capable0 : bits
     }
 
-    /// The outer ECN bits for the IP packet at `offset`; 0 for what is no IP packet.
+    /// The ECN bits of the outer header for the IP packet at `offset`; 0 if it is not an IP packet.
     @inlinable
     package static func encapsulated(packet: RawSpan, at offset: Int, length: Int) -> UInt8 {
         guard offset >= 0, length >= 2, length <= packet.byteCount &- offset else { return 0 }
@@ -31,26 +30,26 @@ package enum ECN {
         }
     }
 
-    /// The inner ECN bits after a packet with the inner bits `inner` came in under `outer`.
+    /// The ECN bits of a packet with bits `inner` that arrived in a datagram with bits `outer`.
     @inlinable
     package static func decapsulated(outer: UInt8, inner: UInt8) -> UInt8 {
         let inner = inner & 0b11
         return switch (outer & 0b11, inner) {
         case (_, notCapable): inner
         case (congestionExperienced, _): congestionExperienced
-        // RFC 6040, figure 4: ECT(1) outside tells of mild congestion (PCN).
+        // RFC 6040, figure 4: an outer ECT(1) signals mild congestion (PCN).
         case (capable1, capable0): capable1
         default: inner
         }
     }
 
-    /// Marks the IP packet at `offset` in place for the `outer` traffic class that it came in under.
-    /// Bytes that are no IP packet stay as they are.
+    /// Marks the IP packet at `offset` in place, for the traffic class `outer` of its datagram. Bytes that
+    /// are not an IP packet do not change.
     @inlinable
     package static func decapsulate(
         outer: UInt8, packet: inout MutableRawSpan, at offset: Int, length: Int
     ) {
-        // Nearly all packets: nothing outside that could mark anything.
+        // Fast path for nearly all packets: the outer bits cannot change the inner ones.
         guard outer & 0b01 != 0 else { return }
         mark(outer: outer, packet: &packet, at: offset, length: length)
     }

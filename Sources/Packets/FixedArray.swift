@@ -1,17 +1,18 @@
-/// A run of plain values whose number is fixed at start: the storage of everything on the packet
-/// path. It never grows, is never copied, and its elements hold no references.
+/// A fixed number of trivial values in one allocation: the storage of the packet path. It never grows and
+/// is never copied, and its elements hold no references.
 ///
-/// Public, though of use in this package alone: other modules get a specialised copy of what is
-/// inlinable and public, and call the generic one, 20 times as slow, if it is `package`.
+/// It is public only for speed: other modules specialise inlinable public code, but call the generic code
+/// of a `package` type, which is 20 times slower.
 @safe
 public struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
-    // First, since Swift 6.3.1 tells the thread sanitizer of an access to what the first word points to.
+    // Must be the first property: Swift 6.3.1 reports accesses of the memory that the first word points to
+    // to the thread sanitizer.
     @usableFromInline
     let base: UnsafeMutablePointer<Element>
     /// The number of elements.
     public let count: Int
 
-    /// Makes an array of `count` elements, each of them `value`.
+    /// Makes an array of `count` elements with the value `value`.
     public init(repeating value: Element, count: Int) {
         precondition(count > 0)
         unsafe base = UnsafeMutablePointer<Element>.allocate(capacity: count)
@@ -19,8 +20,8 @@ public struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
         self.count = count
     }
 
-    /// Makes an array of `count` elements, each of which is written before it is read: until then, what
-    /// it holds is unspecified, and its page costs neither time nor memory.
+    /// Makes an array of `count` unspecified elements. Write each before you read it. Pages that are not
+    /// written cost neither time nor memory.
     package init(unwritten count: Int) {
         precondition(count > 0)
         unsafe base = UnsafeMutablePointer<Element>.allocate(capacity: count)
@@ -28,11 +29,11 @@ public struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
     }
 
     deinit {
-        // The elements are trivial: nothing to deinitialise.
+        // The elements are trivial and need no deinitialization.
         unsafe base.deallocate()
     }
 
-    /// The first `length` elements, to read.
+    /// The first `length` elements, for reading.
     @inlinable
     @_lifetime(borrow self)
     public func prefix(_ length: Int) -> Span<Element> {
@@ -42,7 +43,7 @@ public struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
         return unsafe _overrideLifetime(span, borrowing: self)
     }
 
-    /// The first `length` elements, to change.
+    /// The first `length` elements, for reading and writing.
     @inlinable
     @_lifetime(&self)
     public mutating func mutablePrefix(_ length: Int) -> MutableSpan<Element> {
@@ -52,7 +53,7 @@ public struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
         return unsafe _overrideLifetime(span, mutating: &self)
     }
 
-    /// The element at `index`, which must be below `count`.
+    /// The element at `index`, which must be less than `count`.
     @inlinable
     public subscript(index: Int) -> Element {
         @inline(always)
@@ -70,5 +71,5 @@ public struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
     }
 }
 
-// The memory belongs to this value alone, and its elements are plain bits.
+// This value owns the memory, and its elements are trivial.
 extension FixedArray: @unchecked Sendable where Element: Sendable {}

@@ -1,18 +1,18 @@
-/// The answer to a packet that no peer takes: ICMPv4 host unreachable (type 3, code 1) or ICMPv6
-/// address unreachable (type 1, code 3), as the kernel's WireGuard sends it.
+/// The reply to a packet that no peer accepts: ICMPv4 host unreachable (type 3, code 1) or ICMPv6 address
+/// unreachable (type 1, code 3), like the kernel's WireGuard sends.
 ///
-/// Its source is the address that was dialled. An address of the host's own would be dropped as a
-/// martian when it comes in through the TUN.
+/// Its source is the destination of the packet: the kernel drops a packet from the TUN whose source is an
+/// address of the host itself as a martian.
 package enum ICMPUnreachable {
-    /// The most bytes that an answer takes.
+    /// The maximum length of a reply in bytes.
     package static var maximumLength: Int { 1280 }
 
-    /// Writes the answer to the IP packet at `offset`, of which `length` bytes are there, to
-    /// `target` in `answer`, where `maximumLength` bytes must be left.
+    /// Writes the reply to the IP packet of `length` bytes at `offset` to `answer` at `target`, where
+    /// `maximumLength` bytes must be available.
     ///
-    /// - Returns: the length of the answer in bytes, or nil when none may be sent (RFC 1122,
-    ///   section 3.2.2, and RFC 4443, section 2.4 (e)): the packet is malformed, an ICMP error, a
-    ///   fragment other than the first, or not from one host to another.
+    /// - Returns: the length of the reply in bytes, or nil if none may be sent (RFC 1122, section 3.2.2, and
+    ///   RFC 4443, section 2.4 (e)): the packet is malformed, an ICMP error, a fragment other than the
+    ///   first, or not from one host to another.
     package static func write(
         for offending: RawSpan, at offset: Int, length: Int,
         into answer: inout MutableRawSpan, at target: Int
@@ -48,7 +48,7 @@ package enum ICMPUnreachable {
         guard header.protocolNumber == .icmp else { return true }
         guard header.totalLength > header.headerLength else { return false }
         switch bytes.byte(at: offset + header.headerLength) {
-        // Echo, router discovery, timestamp, information and mask: the queries and their replies.
+        // Queries and their replies: echo, router discovery, timestamp, information and address mask.
         case 0, 8, 9, 10, 13...18: return true
         default: return false
         }
@@ -65,7 +65,7 @@ package enum ICMPUnreachable {
         guard transport.protocolNumber == .icmpv6 else { return true }
         guard transport.offset < header.totalLength else { return false }
         let type = bytes.byte(at: offset + transport.offset)
-        // Below 128 are errors; 137 is redirect.
+        // Types below 128 are errors; 137 is a redirect.
         return type >= 128 && type != 137
     }
 
@@ -73,7 +73,7 @@ package enum ICMPUnreachable {
         into answer: inout MutableRawSpan, at target: Int, quoted: Int,
         from source: IPv4Address, to destination: IPv4Address
     ) {
-        // Version 4, 5 words; internetwork control, as the kernel's ICMP errors.
+        // Version 4, 5 words; DSCP internetwork control, like the ICMP errors of the kernel.
         answer.store(bigEndian: 0x45C0 as UInt16, at: target)
         answer.store(bigEndian: UInt16(28 + quoted), at: target + 2)
         // An atomic datagram (RFC 6864): no identification, don't fragment.
@@ -87,7 +87,7 @@ package enum ICMPUnreachable {
         sum.add(answer.bytes, from: target, count: 20)
         answer.store(bigEndian: sum.checksum, at: target + 10)
 
-        // Destination unreachable, host unreachable; checksum and unused bytes zero.
+        // Destination unreachable, host unreachable; the checksum and the unused bytes are zero.
         answer.store(bigEndian: 0x0301_0000_0000_0000 as UInt64, at: target + 20)
         sum = InternetChecksum()
         sum.add(answer.bytes, from: target + 20, count: 8 + quoted)
@@ -107,7 +107,7 @@ package enum ICMPUnreachable {
         answer.store(bigEndian: source.low, at: target + 16)
         answer.store(bigEndian: destination.high, at: target + 24)
         answer.store(bigEndian: destination.low, at: target + 32)
-        // Destination unreachable, address unreachable; checksum and unused bytes zero.
+        // Destination unreachable, address unreachable; the checksum and the unused bytes are zero.
         answer.store(bigEndian: 0x0103_0000_0000_0000 as UInt64, at: target + 40)
         var sum = InternetChecksum()
         // Pseudo-header (RFC 8200, section 8.1): addresses, length, protocol.
@@ -119,8 +119,8 @@ package enum ICMPUnreachable {
 }
 
 extension IPv4Address {
-    /// Whether this can be one host elsewhere: not "this network" (0/8), loopback, multicast,
-    /// reserved or broadcast.
+    /// Whether the address can belong to a single remote host: it is not "this network" (0/8), loopback,
+    /// multicast, reserved or broadcast.
     fileprivate var isHost: Bool {
         let first = bits >> 24
         return first != 0 && first != 127 && first < 224
@@ -128,7 +128,8 @@ extension IPv4Address {
 }
 
 extension IPv6Address {
-    /// Whether this can be one host elsewhere: not unspecified, loopback or multicast.
+    /// Whether the address can belong to a single remote host: it is not unspecified, loopback or
+    /// multicast.
     fileprivate var isHost: Bool {
         !(high == 0 && low <= 1) && high >> 56 != 0xFF
     }

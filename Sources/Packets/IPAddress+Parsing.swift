@@ -1,9 +1,9 @@
-/// Addresses from text, as strictly as inet_pton(3): no leading zeros in IPv4, at most four digits a
-/// group in IPv6 (RFC 4291, §2.2), nothing before or behind. All of it works on bytes and allocates
-/// nothing, since a configuration may name a hundred thousand prefixes.
+// Parses addresses as strictly as inet_pton(3): no leading zeros in IPv4, at most four digits per group
+// in IPv6 (RFC 4291, section 2.2), nothing before or after. Parsing works on bytes and does not allocate,
+// because a configuration may name a hundred thousand prefixes.
 
 extension IPv4Address {
-    /// Reads dotted decimal: `192.0.2.1`; nil if `text` is anything else.
+    /// Parses dotted decimal, `192.0.2.1`; nil if `text` is anything else.
     public init?(parsing text: RawSpan) {
         self.init(parsing: text, in: 0..<text.byteCount)
     }
@@ -20,7 +20,7 @@ extension IPv4Address {
             let start = offset
             var value: UInt32 = 0
             while offset < range.upperBound, let digit = text.byte(at: offset).decimalDigit {
-                // A zero that something follows: 010 is 8 to some and 10 to others.
+                // No digit may follow a leading zero: some programs read 010 as octal.
                 guard offset == start || value != 0, offset &- start < 3 else { return nil }
                 value = value &* 10 &+ UInt32(digit)
                 offset &+= 1
@@ -34,8 +34,8 @@ extension IPv4Address {
 }
 
 extension IPv6Address {
-    /// Reads groups of hexadecimal digits, at most one `::`, and dotted decimal in the place of the
-    /// last two groups; nil if `text` is anything else. A scope is no part of an address.
+    /// Parses groups of hexadecimal digits, at most one `::`, and dotted decimal in place of the last two
+    /// groups; nil if `text` is anything else. A scope is not part of an address.
     public init?(parsing text: RawSpan) {
         self.init(parsing: text, in: 0..<text.byteCount)
     }
@@ -45,7 +45,7 @@ extension IPv6Address {
         guard range.count >= 2, range.count <= 45 else { return nil }
         var offset = range.lowerBound
         if text.byte(at: offset) == .colon {
-            // A colon at the start has to be the first of two; the second is read below.
+            // A colon at the start must be the first of two. The second one is read below.
             offset &+= 1
             guard text.byte(at: offset) == .colon else { return nil }
         }
@@ -90,14 +90,14 @@ extension IPv6Address {
         self = address
     }
 
-    /// What was read so far: the groups before and after the gap that `::` stands for.
+    /// The groups parsed so far, before and after the gap that `::` stands for.
     private struct Groups {
         private var high: UInt64 = 0
         private var low: UInt64 = 0
         private var count = 0
         private var gap: Int?
 
-        /// Takes one more group, unless there are eight.
+        /// Appends a group; returns false if there are eight.
         mutating func append(_ group: UInt16) -> Bool {
             guard count < 8 else { return false }
             high = high << 16 | low >> 48
@@ -106,22 +106,22 @@ extension IPv6Address {
             return true
         }
 
-        /// Notes `::`, which is allowed once.
+        /// Records `::`; returns false the second time.
         mutating func markGap() -> Bool {
             guard gap == nil else { return false }
             gap = count
             return true
         }
 
-        /// The address, if the groups make one.
+        /// The address; nil if the number of groups is wrong.
         var address: IPv6Address? {
             guard let gap else {
                 return count == 8 ? IPv6Address(high: high, low: low) : nil
             }
-            // `::` stands for one group at the least.
+            // `::` stands for at least one group.
             guard count < 8 else { return nil }
             let behind = IPv6Address.lowBits((count - gap) * 16)
-            // The groups before the gap move up to the start, those behind it are at the end.
+            // Move the groups before the gap to the start. Those after it are at the end already.
             let all = UInt128(high) << 64 | UInt128(low)
             let bits = (all & ~behind) << UInt128((8 - count) * 16) | all & behind
             return IPv6Address(
@@ -135,7 +135,7 @@ extension IPv6Address {
 }
 
 extension IPAddress {
-    /// Reads an address of either family; nil if `text` is anything else.
+    /// Parses an address of either family; nil if `text` is anything else.
     public init?(parsing text: RawSpan) {
         self.init(parsing: text, in: 0..<text.byteCount)
     }
@@ -152,7 +152,7 @@ extension IPAddress {
 }
 
 extension IPPrefix {
-    /// Reads `address/length`; nil if `text` is anything else. Host bits are cleared.
+    /// Parses `address/length`; nil if `text` is anything else. Clears the host bits.
     public init?(parsing text: RawSpan) {
         let end = text.byteCount
         // The length has one to three digits.
@@ -160,7 +160,7 @@ extension IPPrefix {
         while slash > 0, end &- slash < 4, text.byte(at: slash) != .slash { slash &-= 1 }
         guard slash > 0, text.byte(at: slash) == .slash,
             let length = UInt8(parsing: text, in: (slash &+ 1)..<end),
-            // As in an IPv4 address, a leading zero is a mistake.
+            // As in an IPv4 address, leading zeros are invalid.
             end &- slash == 2 || text.byte(at: slash &+ 1) != .zeroDigit,
             let address = IPAddress(parsing: text, in: 0..<slash)
         else { return nil }
@@ -169,10 +169,10 @@ extension IPPrefix {
 }
 
 extension SocketAddress {
-    /// Reads `1.2.3.4:5`, `[2001:db8::1]:5` or `[fe80::1%scope]:5`; nil if `text` is anything else.
+    /// Parses `1.2.3.4:5`, `[2001:db8::1]:5` or `[fe80::1%scope]:5`; nil if `text` is anything else.
     ///
-    /// A scope that is no number is the name of an interface: `resolveScope` gives its index, or nil
-    /// if there is none.
+    /// - Parameter resolveScope: returns the index of the interface with a name, nil if there is none. It
+    ///   is called for a scope that is not a number.
     public init?(parsing text: RawSpan, resolveScope: (String) -> UInt32?) {
         let end = text.byteCount
         guard let colon = text.lastOffset(of: .colon, in: 0..<end),
@@ -204,8 +204,7 @@ extension SocketAddress {
 }
 
 extension FixedWidthInteger where Self: UnsignedInteger {
-    /// Reads decimal digits, one at the least; nil if there is anything else or the number does not
-    /// fit.
+    /// Parses one or more decimal digits; nil if `range` holds anything else or the number does not fit.
     @inlinable
     package init?(parsing text: RawSpan, in range: Range<Int>) {
         guard !range.isEmpty else { return nil }
@@ -227,7 +226,7 @@ extension RawSpan {
         range.last { self.byte(at: $0) == byte }
     }
 
-    /// The text of `range`, if it is UTF-8.
+    /// The text of `range`; nil if it is not UTF-8.
     package func string(in range: Range<Int>) -> String? {
         String(validating: range.map { byte(at: $0) }, as: UTF8.self)
     }
@@ -242,19 +241,19 @@ extension UInt8 {
     package static let openingBracket = UInt8(ascii: "[")
     package static let closingBracket = UInt8(ascii: "]")
 
-    /// The value of a decimal digit.
+    /// The value as a decimal digit; nil if it is not one.
     @inlinable
     package var decimalDigit: UInt8? {
         let value = self &- 0x30
         return value < 10 ? value : nil
     }
 
-    /// The value of a hexadecimal digit of either case.
+    /// The value as a hexadecimal digit of either case; nil if it is not one.
     @inlinable
     package var hexadecimalDigit: UInt8? {
         let decimal = self &- 0x30
         if decimal < 10 { return decimal }
-        // Bit 0x20 makes a letter lower-case.
+        // Setting bit 0x20 makes a letter lower-case.
         let letter = (self | 0x20) &- 0x61
         return letter < 6 ? letter &+ 10 : nil
     }

@@ -1,4 +1,4 @@
-/// The version of the Internet protocol: the upper half of a packet's first byte.
+/// The version of the Internet Protocol: the upper four bits of the first byte of a packet.
 package enum IPVersion: UInt8, Sendable {
     /// IPv4.
     case v4 = 4
@@ -6,7 +6,7 @@ package enum IPVersion: UInt8, Sendable {
     case v6 = 6
 }
 
-/// The assigned number of a protocol above IP, or of an IPv6 extension header.
+/// The assigned number of a protocol that IP carries, or of an IPv6 extension header.
 package struct IPProtocol: RawRepresentable, Equatable, Sendable {
     package let rawValue: UInt8
 
@@ -21,35 +21,35 @@ package struct IPProtocol: RawRepresentable, Equatable, Sendable {
     @inlinable package static var tcp: IPProtocol { IPProtocol(rawValue: 6) }
     /// UDP.
     @inlinable package static var udp: IPProtocol { IPProtocol(rawValue: 17) }
-    /// The fragment header of IPv6.
+    /// The IPv6 fragment header.
     @inlinable package static var fragment: IPProtocol { IPProtocol(rawValue: 44) }
     /// ICMPv6.
     @inlinable package static var icmpv6: IPProtocol { IPProtocol(rawValue: 58) }
 }
 
-/// What an IP header says, read once from bytes that nobody has vouched for.
+/// The fields of an IP header, parsed once from untrusted bytes.
 package struct IPHeader: Equatable, Sendable {
-    /// The version, which is also the family of the addresses.
+    /// The version, and the family of the addresses.
     package let version: IPVersion
-    /// The bytes of the header with IPv4 options, without IPv6 extension headers.
+    /// The length of the header in bytes, with IPv4 options, without IPv6 extension headers.
     package let headerLength: Int
-    /// The bytes of the whole packet by its own word: never more than there are.
+    /// The length of the packet in bytes according to its header, at most the number of bytes available.
     package let totalLength: Int
-    /// Where it claims to come from.
+    /// The source address.
     package let source: IPAddress
-    /// Where it goes.
+    /// The destination address.
     package let destination: IPAddress
-    /// The protocol; over IPv6 the next header, which may be an extension header.
+    /// The protocol; for IPv6 the next header, which may be an extension header.
     package let protocolNumber: IPProtocol
-    /// DSCP and ECN: type of service or traffic class.
+    /// DSCP and ECN: the type of service or traffic class.
     package let trafficClass: UInt8
-    /// Whether it is a part of a larger packet (IPv6: whether a fragment header comes next).
+    /// Whether the packet is a fragment; for IPv6, whether a fragment header comes next.
     package let isFragment: Bool
 
-    /// Reads the header of the packet at `offset`, of which `length` bytes are there.
+    /// Parses the header of the packet of `length` bytes at `offset`.
     ///
-    /// Nil for everything malformed: another version, a header that is cut short, or a packet that
-    /// claims to be shorter than its header or longer than `length`.
+    /// Nil if it is malformed: another version, a truncated header, or a packet length that is less than
+    /// the header or more than `length`.
     package init?(_ bytes: RawSpan, at offset: Int, length: Int) {
         guard let lengths = Lengths(bytes, at: offset, length: length) else { return nil }
         version = lengths.version
@@ -61,7 +61,7 @@ package struct IPHeader: Equatable, Sendable {
             destination = Self.address4(bytes, at: offset + 16)
             protocolNumber = IPProtocol(rawValue: bytes.byte(at: offset + 9))
             trafficClass = bytes.byte(at: offset + 1)
-            // More fragments, or an offset.
+            // The flag "more fragments", or an offset.
             isFragment = bytes.loadBigEndian(at: offset + 6, as: UInt16.self) & 0x3FFF != 0
         case .v6:
             source = Self.address6(bytes, at: offset + 8)
@@ -73,7 +73,7 @@ package struct IPHeader: Equatable, Sendable {
         }
     }
 
-    /// Only the destination, for the way out. Nil where `init` is nil.
+    /// Parses only the destination, for outbound packets. Nil whenever `init` returns nil.
     @inlinable
     package static func destination(
         in bytes: RawSpan, at offset: Int, length: Int
@@ -85,8 +85,8 @@ package struct IPHeader: Equatable, Sendable {
         }
     }
 
-    /// Only the source and the packet's own length, for the way in: WireGuard's padding is what
-    /// exceeds the length. Nil where `init` is nil.
+    /// Parses only the source and the packet length, for inbound packets. Bytes after that length are
+    /// WireGuard's padding. Nil whenever `init` returns nil.
     @inlinable
     package static func sourceAndLength(
         in bytes: RawSpan, at offset: Int, length: Int
@@ -111,7 +111,7 @@ package struct IPHeader: Equatable, Sendable {
                 low: bytes.loadBigEndian(at: offset + 8, as: UInt64.self)))
     }
 
-    /// Version and lengths, checked against the bytes that are there.
+    /// The version and the lengths, checked against the bytes available.
     @usableFromInline
     struct Lengths {
         @usableFromInline let version: IPVersion
@@ -143,8 +143,8 @@ package struct IPHeader: Equatable, Sendable {
         }
     }
 
-    /// The bytes of an IPv4 header without options.
+    /// The length of an IPv4 header without options in bytes.
     @inlinable package static var shortestLength4: Int { 20 }
-    /// The bytes of the fixed IPv6 header.
+    /// The length of the fixed IPv6 header in bytes.
     @inlinable package static var length6: Int { 40 }
 }

@@ -1,12 +1,12 @@
-/// A run of addresses that share their first bits: 192.0.2.0/24, 2001:db8::/32.
+/// A range of addresses that share their first bits: 192.0.2.0/24, 2001:db8::/32.
 public struct IPPrefix: Hashable, Sendable {
-    /// The first address of the run: all host bits are zero.
+    /// The first address of the range: all host bits are zero.
     public let address: IPAddress
-    /// The number of bits that count: 0 to 32 or 0 to 128.
+    /// The number of shared bits: 0 to 32 or 0 to 128.
     public let length: UInt8
 
-    /// Makes the prefix that `address` lies in; nil if `length` is negative or longer than the
-    /// address.
+    /// Makes the prefix of `length` bits that contains `address`; nil if `length` is negative or more than
+    /// the bits of the address.
     @inlinable
     public init?(_ address: IPAddress, length: Int) {
         guard length >= 0, length <= address.bitCount else { return nil }
@@ -14,14 +14,14 @@ public struct IPPrefix: Hashable, Sendable {
         self.length = UInt8(truncatingIfNeeded: length)
     }
 
-    /// Whether `address` lies in the run; an address of the other family never does.
+    /// Whether the range contains `address`. It contains no address of the other family.
     public func contains(_ address: IPAddress) -> Bool {
         address.masked(to: Int(length)) == self.address
     }
 }
 
 extension IPAddress {
-    /// 32 or 128.
+    /// The number of bits: 32 or 128.
     @inlinable
     public var bitCount: Int {
         switch self {
@@ -30,7 +30,7 @@ extension IPAddress {
         }
     }
 
-    /// The address with all but its first `length` bits zero.
+    /// The address with all bits after the first `length` cleared.
     @inlinable
     public func masked(to length: Int) -> IPAddress {
         switch self {
@@ -41,16 +41,16 @@ extension IPAddress {
 }
 
 extension IPv4Address {
-    /// The address with all but its first `length` bits zero.
+    /// The address with all bits after the first `length` cleared.
     @inlinable
     public func masked(to length: Int) -> IPv4Address {
-        // The smart shift gives zero from 32 on, hence a mask of ones.
+        // A smart shift by 32 or more results in 0, so the mask keeps all bits.
         IPv4Address(bits: bits & ~(UInt32.max >> length))
     }
 }
 
 extension IPv6Address {
-    /// The address with all but its first `length` bits zero.
+    /// The address with all bits after the first `length` cleared.
     @inlinable
     public func masked(to length: Int) -> IPv6Address {
         IPv6Address(

@@ -1,16 +1,16 @@
-/// Where the transport header of an IPv6 packet is: behind its extension headers (RFC 8200,
+/// The position of the transport header of an IPv6 packet, after its extension headers (RFC 8200,
 /// section 4).
 package struct IPv6Transport: Equatable, Sendable {
-    /// The protocol behind the last extension header.
+    /// The protocol after the last extension header.
     package let protocolNumber: IPProtocol
-    /// The bytes from the start of the packet to the transport header.
+    /// The offset of the transport header from the start of the packet in bytes.
     package let offset: Int
-    /// Whether the packet is a fragment other than the first: then `offset` is where data starts
-    /// that is no header.
+    /// Whether the packet is a fragment other than the first. `offset` then points to data, not to a
+    /// header.
     package let isLaterFragment: Bool
 
-    /// Walks the extension headers of the IPv6 packet at `offset`, of which `length` bytes are there
-    /// (40 at least) and whose fixed header names `next`. Nil when they lead out of the packet.
+    /// Walks the extension headers of the IPv6 packet of `length` bytes, at least 40, at `offset`. `next`
+    /// is the next header of its fixed header. Nil if the extension headers exceed the packet.
     package init?(_ bytes: RawSpan, at offset: Int, next: IPProtocol, length: Int) {
         var next = next
         var at = IPHeader.length6
@@ -39,12 +39,12 @@ package struct IPv6Transport: Equatable, Sendable {
         isLaterFragment = false
     }
 
-    /// Whether a next-header number is that of an extension header that can be walked over.
+    /// Whether `number` is an extension header that `init` can skip.
     package static func isExtensionHeader(_ number: IPProtocol) -> Bool {
         Kind(number) != nil
     }
 
-    /// How an extension header tells its length.
+    /// How an extension header encodes its length.
     private enum Kind {
         case options, authentication, fragment
 

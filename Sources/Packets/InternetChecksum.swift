@@ -1,14 +1,14 @@
 /// The running sum of the Internet checksum (RFC 1071).
 ///
-/// The sum is kept in memory order and in 64 bits, so that nothing has to be swapped or folded until
-/// the end: one's complement addition does not mind either. Fields are added by their value in host
-/// order; every run of bytes must be of even length, except the last.
+/// The sum has 64 bits and is in memory order. One's complement addition allows both, and bytes are swapped
+/// and folded only at the end. Add fields by their value in host byte order. Every range of bytes except
+/// the last must have an even length.
 package struct InternetChecksum: Sendable {
-    /// The sum of 32-bit words in memory order.
+    /// The sum of 32-bit words in memory byte order.
     @usableFromInline
     var words: UInt64
 
-    /// An empty sum.
+    /// Makes an empty sum.
     @inlinable @inline(always)
     package init() {
         words = 0
@@ -26,22 +26,22 @@ package struct InternetChecksum: Sendable {
         words &+= UInt64(field.bigEndian)
     }
 
-    /// Adds `count` bytes from `offset` on. The range must lie in `bytes`.
+    /// Adds `count` bytes at `offset`. The range must lie in `bytes`.
     @inlinable
     package mutating func add(_ bytes: RawSpan, from offset: Int, count: Int) {
         precondition(offset >= 0 && count >= 0 && count <= bytes.byteCount &- offset)
         var at = offset
         let end = offset &+ count
         var sum: UInt64 = 0
-        // Vectors leave units of the processor idle that can add, so the last third of each 192 bytes is
-        // added word by word. What is loaded lies below `end`, which was checked.
+        // Vector additions leave scalar units of the processor idle, so add the last third of each 192
+        // bytes word by word. All loads are before `end`, which was checked.
         var first = EndAroundSum()
         var second = EndAroundSum()
         if count >= 64 {
-            var lanes = SIMDSum()
+            var vectors = SIMDSum()
             while at &+ 192 <= end {
-                lanes.add(unsafe Self.load(bytes, at))
-                lanes.add(unsafe Self.load(bytes, at &+ 64))
+                vectors.add(unsafe Self.load(bytes, at))
+                vectors.add(unsafe Self.load(bytes, at &+ 64))
                 first.add(unsafe Self.load(bytes, at &+ 128))
                 second.add(unsafe Self.load(bytes, at &+ 136))
                 first.add(unsafe Self.load(bytes, at &+ 144))
@@ -53,10 +53,10 @@ package struct InternetChecksum: Sendable {
                 at &+= 192
             }
             while at &+ 64 <= end {
-                lanes.add(unsafe Self.load(bytes, at))
+                vectors.add(unsafe Self.load(bytes, at))
                 at &+= 64
             }
-            sum = lanes.sum
+            sum = vectors.sum
         }
         while at &+ 16 <= end {
             first.add(unsafe Self.load(bytes, at))
@@ -76,21 +76,21 @@ package struct InternetChecksum: Sendable {
             at &+= 2
         }
         if at < end {
-            // RFC 1071: an odd byte is the first of a word whose second is zero.
+            // RFC 1071: pad an odd byte with a zero byte.
             sum &+= UInt64((UInt16(bytes.byte(at: at)) << 8).bigEndian)
         }
         first.add(second.words)
         words &+= sum &+ (first.words & 0xFFFF_FFFF) &+ (first.words >> 32)
     }
 
-    /// A word or a vector of them in memory order; the caller knows that it is there.
+    /// Loads a word or a vector in memory byte order. The caller must check the bounds.
     @unsafe @inlinable @inline(always)
     static func load<Word: BitwiseCopyable>(_ bytes: RawSpan, _ offset: Int) -> Word {
         unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: Word.self)
     }
 
-    /// Adds `count` bytes of `source` from `offset` on, and copies them to `target` in `destination`:
-    /// one pass over the memory for both. Both ranges must lie in their spans.
+    /// Adds `count` bytes of `source` at `offset`, and copies them to `destination` at `target` in the same
+    /// pass. Both ranges must lie in their spans.
     @inlinable
     package mutating func add(
         _ source: RawSpan, from offset: Int, count: Int,
@@ -101,22 +101,22 @@ package struct InternetChecksum: Sendable {
         var done = 0
         var sum: UInt64 = 0
         if count >= 64 {
-            var lanes = SIMDSum()
+            var vectors = SIMDSum()
             while done &+ 128 <= count {
                 let (first, second) = source.loadWordPair(at: offset &+ done)
                 destination.storeWordPair(first, second, at: target &+ done)
-                lanes.add(first)
-                lanes.add(second)
+                vectors.add(first)
+                vectors.add(second)
                 done &+= 128
             }
             if done &+ 64 <= count {
                 let vector = source.loadWords(at: offset &+ done)
                 destination.storeBytes(
                     of: vector, toByteOffset: target &+ done, as: SIMD8<UInt64>.self)
-                lanes.add(vector)
+                vectors.add(vector)
                 done &+= 64
             }
-            sum = lanes.sum
+            sum = vectors.sum
         }
         while done &+ 16 <= count {
             let pair = source.loadTwoWords(at: offset &+ done)
@@ -151,7 +151,7 @@ package struct InternetChecksum: Sendable {
         words &+= sum
     }
 
-    /// The one's complement sum in host order, not inverted: what a partial checksum field holds.
+    /// The one's complement sum in host byte order, not inverted, for a partial checksum field.
     @inlinable @inline(always)
     package var folded: UInt16 {
         var sum = (words & 0xFFFF_FFFF) &+ (words >> 32)
@@ -161,27 +161,26 @@ package struct InternetChecksum: Sendable {
         return UInt16(bigEndian: UInt16(truncatingIfNeeded: sum))
     }
 
-    /// The checksum in host order: what the field of a finished packet holds.
+    /// The checksum in host byte order, for the field of a complete packet.
     @inlinable @inline(always)
     package var checksum: UInt16 {
         ~folded
     }
 
-    /// The checksum for UDP, where zero means that there is none and is sent as its other form
-    /// (RFC 768).
+    /// The checksum for UDP, where 0 means no checksum and a computed 0 is sent as 0xFFFF (RFC 768).
     @inlinable @inline(always)
     package var udpChecksum: UInt16 {
         let checksum = checksum
         return checksum == 0 ? 0xFFFF : checksum
     }
 
-    /// Whether bytes that hold their own checksum sum up to what a correct one gives.
+    /// Whether the checksum is correct, if the added bytes include the checksum field.
     @inlinable @inline(always)
     package var isCorrect: Bool {
         folded == 0xFFFF
     }
 
-    /// The checksum of a header in which one 16-bit field changes (RFC 1624, equation 3).
+    /// Updates the checksum of a header for a change of one 16-bit field (RFC 1624, equation 3).
     @inlinable
     package static func updated(_ checksum: UInt16, from old: UInt16, to new: UInt16) -> UInt16 {
         var sum = UInt32(~checksum) &+ UInt32(~old) &+ UInt32(new)
@@ -190,15 +189,15 @@ package struct InternetChecksum: Sendable {
         return ~UInt16(truncatingIfNeeded: sum)
     }
 
-    /// Adds eight bytes in memory order.
+    /// Adds eight bytes in memory byte order.
     @inlinable @inline(always)
     mutating func add(memoryOrder word: UInt64) {
         words &+= (word & 0xFFFF_FFFF) &+ (word >> 32)
     }
 }
 
-/// Eight 64-bit lanes that sum 32-bit halves with three operations a vector: the words themselves,
-/// modulo 2^64, and their upper halves. The sum of the lower halves follows from the two.
+/// Sums the 32-bit halves of eight 64-bit words at a time with three operations per vector: the sum of the
+/// words modulo 2^64, and the sum of their upper halves. The sum of the lower halves follows from these.
 @usableFromInline
 struct SIMDSum {
     @usableFromInline var total: SIMD8<UInt64>
@@ -223,7 +222,7 @@ struct SIMDSum {
     }
 }
 
-/// A sum of 64-bit words whose carry comes in again at the lower end, as one's complement has it.
+/// A one's complement sum of 64-bit words: it adds each carry at the low end (end-around carry).
 @usableFromInline
 struct EndAroundSum {
     @usableFromInline var words: UInt64 = 0

@@ -1,7 +1,7 @@
-/// A fixed run of memory that packets are read into, worked on in place and written from.
+/// Memory that packets are read into, processed in and written from.
 ///
-/// It is made once, page-aligned, and never grows: memory is fixed at start. A page that no packet
-/// has touched yet costs nothing, so what it holds before the first write is unspecified.
+/// It is page-aligned, allocated once at start, and never grows. Its contents are unspecified until the
+/// first write, and pages that are not touched cost no memory.
 @safe
 public struct PacketBuffer: ~Copyable, @unchecked Sendable {
     /// The number of bytes.
@@ -20,7 +20,7 @@ public struct PacketBuffer: ~Copyable, @unchecked Sendable {
         unsafe base.deallocate()
     }
 
-    /// All bytes, to read.
+    /// All bytes, for reading.
     @inlinable
     public var bytes: RawSpan {
         @_lifetime(borrow self)
@@ -30,7 +30,7 @@ public struct PacketBuffer: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// All bytes, to read and write.
+    /// All bytes, for reading and writing.
     @inlinable
     public var mutableBytes: MutableRawSpan {
         @_lifetime(&self)

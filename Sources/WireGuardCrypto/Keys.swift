@@ -1,6 +1,6 @@
 /// A Curve25519 public key: the identity of a peer.
 ///
-/// Any 32 bytes are one, points of low order included: such a peer may be configured, but a
+/// Any 32 bytes are valid, including points of low order. A peer with such a key can be configured, but
 /// Diffie-Hellman with it fails.
 public struct PublicKey: Hashable, Sendable, BitwiseCopyable {
     private var storage: Bytes32
@@ -8,7 +8,7 @@ public struct PublicKey: Hashable, Sendable, BitwiseCopyable {
     /// The number of bytes.
     public static let byteCount = 32
 
-    /// A copy of `bytes`; nil unless there are 32.
+    /// Copies `bytes`; nil unless there are 32.
     public init?(bytes: RawSpan) {
         guard let storage = Bytes32(bytes) else { return nil }
         self.storage = storage
@@ -24,7 +24,7 @@ public struct PublicKey: Hashable, Sendable, BitwiseCopyable {
         get { storage.bytes }
     }
 
-    /// Whether it is all zeros, which stands for no key.
+    /// Whether all bytes are zero, which stands for no key.
     public var isZero: Bool { storage.isZero }
 }
 
@@ -35,19 +35,21 @@ public struct PrivateKey: ~Copyable, Sendable {
     /// The number of bytes.
     public static let byteCount = 32
 
-    /// A copy of `bytes`, clamped; nil unless there are 32. All zeros, which stand for no key where
-    /// keys are written, become an ordinary key: ask before.
+    /// Copies and clamps `bytes`; nil unless there are 32.
+    ///
+    /// Zeros stand for no key in text and in the configuration protocol, but are accepted here and
+    /// clamped to a valid key.
     public init?(bytes: RawSpan) {
         guard bytes.byteCount == Self.byteCount else { return nil }
         self.init(clamping: Secret32(copying: bytes))
     }
 
-    /// A new key.
+    /// Generates a key.
     public init(random: inout some RandomSource) {
         self.init(clamping: Secret32(random: &random))
     }
 
-    /// Takes over `secret` and clamps it.
+    /// Takes ownership of `secret` and clamps it.
     package init(clamping secret: consuming Secret32) {
         var secret = secret
         // RFC 7748, §5: a multiple of 8, with bit 254 as its highest.
@@ -59,28 +61,28 @@ public struct PrivateKey: ~Copyable, Sendable {
         self.secret = secret
     }
 
-    /// The 32 bytes; whoever copies them wipes the copy.
+    /// The 32 bytes. If you copy them, wipe the copy.
     public var bytes: RawSpan {
         @_lifetime(borrow self)
         get { secret.bytes }
     }
 
-    /// The key that belongs to it: one scalar multiplication, so keep it.
+    /// The public key. Costs a scalar multiplication on every access.
     public var publicKey: PublicKey { Curve25519.publicKey(of: self) }
 
-    /// Another owner of the same key.
+    /// A copy in locked memory of its own.
     public borrowing func copy() -> PrivateKey {
         // Clamping a clamped key changes nothing.
         PrivateKey(clamping: secret.copy())
     }
 
-    /// Whether both are the same key, in constant time.
+    /// Whether both keys are equal, in constant time.
     public static func == (left: borrowing PrivateKey, right: borrowing PrivateKey) -> Bool {
         left.secret == right.secret
     }
 }
 
-/// The symmetric key that two peers may share beforehand; zeros are the same as none.
+/// The optional symmetric key that two peers share in advance. Zeros mean none.
 public struct PresharedKey: ~Copyable, Sendable {
     let secret: Secret32
 
@@ -92,7 +94,7 @@ public struct PresharedKey: ~Copyable, Sendable {
         secret = Secret32()
     }
 
-    /// A copy of `bytes`; nil unless there are 32.
+    /// Copies `bytes`; nil unless there are 32.
     public init?(bytes: RawSpan) {
         guard bytes.byteCount == Self.byteCount else { return nil }
         secret = Secret32(copying: bytes)
@@ -102,52 +104,52 @@ public struct PresharedKey: ~Copyable, Sendable {
         self.secret = secret
     }
 
-    /// The 32 bytes; whoever copies them wipes the copy.
+    /// The 32 bytes. If you copy them, wipe the copy.
     public var bytes: RawSpan {
         @_lifetime(borrow self)
         get { secret.bytes }
     }
 
-    /// Whether there is none, in constant time.
+    /// Whether all bytes are zero, which means none, in constant time.
     public var isZero: Bool { secret.isZero }
 
-    /// Another owner of the same key.
+    /// A copy in locked memory of its own.
     public borrowing func copy() -> PresharedKey {
         PresharedKey(secret.copy())
     }
 
-    /// Whether both are the same key, in constant time.
+    /// Whether both keys are equal, in constant time.
     public static func == (left: borrowing PresharedKey, right: borrowing PresharedKey) -> Bool {
         left.secret == right.secret
     }
 }
 
-/// A key of one direction of a session. Its bytes never move, and any thread may seal or open with
-/// it as long as it lives.
+/// The key of one direction of a session. Its bytes never move, and any thread may seal or open with it
+/// during its lifetime.
 package struct SymmetricKey: ~Copyable, Sendable {
     let secret: Secret32
 
     /// The number of bytes.
     package static let byteCount = 32
 
-    /// Takes over a derived secret.
+    /// Takes ownership of a derived secret.
     package init(_ secret: consuming Secret32) {
         self.secret = secret
     }
 
-    /// A copy of `bytes`; nil unless there are 32.
+    /// Copies `bytes`; nil unless there are 32.
     package init?(bytes: RawSpan) {
         guard bytes.byteCount == Self.byteCount else { return nil }
         secret = Secret32(copying: bytes)
     }
 
-    /// The 32 bytes; whoever copies them wipes the copy.
+    /// The 32 bytes. If you copy them, wipe the copy.
     package var bytes: RawSpan {
         @_lifetime(borrow self)
         get { secret.bytes }
     }
 
-    /// Whether both are the same key, in constant time.
+    /// Whether both keys are equal, in constant time.
     package static func == (left: borrowing SymmetricKey, right: borrowing SymmetricKey) -> Bool {
         left.secret == right.secret
     }

@@ -2,10 +2,10 @@ import Glibc
 import Packets
 import Testing
 
-@Suite("Text of addresses")
+@Suite("Address text")
 struct AddressTextTests {
     @Test(
-        "addresses are read and printed in the shortest form",
+        "addresses are parsed, and printed in the shortest form",
         arguments: [
             ("0.0.0.0", "0.0.0.0"), ("192.0.2.1", "192.0.2.1"),
             ("255.255.255.255", "255.255.255.255"),
@@ -27,7 +27,7 @@ struct AddressTextTests {
     }
 
     @Test(
-        "what is no address",
+        "texts that are not an address",
         arguments: [
             "", " ", "1", "1.2.3", "1.2.3.4.5", "1.2.3.4 ", " 1.2.3.4", "1..2.3", ".1.2.3",
             "1.2.3.",
@@ -44,7 +44,7 @@ struct AddressTextTests {
     }
 
     @Test(
-        "random texts are read as inet_pton(3) reads them", arguments: 1...4 as ClosedRange<UInt64>)
+        "random texts are parsed like inet_pton(3)", arguments: 1...4 as ClosedRange<UInt64>)
     func likeGlibc(seed: UInt64) {
         var generator = Generator(state: seed)
         let bytes = Array("0123456789abcdefABCDEF::::....::.%/ g0".utf8)
@@ -76,7 +76,7 @@ struct AddressTextTests {
         #expect(valid > rounds / 20)
     }
 
-    @Test("random addresses with many zeros are printed as inet_ntop(3) prints them, and read back")
+    @Test("random addresses with many zeros are printed like inet_ntop(3), and parsed back")
     func printing() {
         var generator = Generator(state: 7)
         for _ in 0..<rounds {
@@ -96,7 +96,7 @@ struct AddressTextTests {
     }
 
     @Test(
-        "prefixes lose their host bits",
+        "host bits of prefixes are cleared",
         arguments: [
             ("192.0.2.1/24", "192.0.2.0/24"), ("192.0.2.1/32", "192.0.2.1/32"),
             ("1.2.3.4/0", "0.0.0.0/0"),
@@ -112,7 +112,7 @@ struct AddressTextTests {
     }
 
     @Test(
-        "what is no prefix",
+        "texts that are not a prefix",
         arguments: [
             "", "/", "/8", "1.2.3.4", "1.2.3.4/", "1.2.3.4/33", "1.2.3.4/032", "1.2.3.4/00",
             "1.2.3.4/-1",
@@ -125,7 +125,7 @@ struct AddressTextTests {
         #expect(withBytes(text) { IPPrefix(parsing: $0) } == nil)
     }
 
-    @Test("a prefix is no longer than its address, and contains what begins with it")
+    @Test("a prefix is not longer than its address, and contains the addresses that start with it")
     func containment() {
         let address = IPAddress.v4(IPv4Address(bits: 0x0A01_0203))
         #expect(IPPrefix(address, length: 33) == nil)
@@ -138,7 +138,7 @@ struct AddressTextTests {
     }
 
     @Test(
-        "addresses of sockets",
+        "socket addresses",
         arguments: [
             ("1.2.3.4:5", "1.2.3.4:5"), ("255.255.255.255:65535", "255.255.255.255:65535"),
             ("[::1]:0", "[::1]:0"), ("[fe80::1%12]:7", "[fe80::1%12]:7"),
@@ -156,7 +156,7 @@ struct AddressTextTests {
     }
 
     @Test(
-        "what is no address of a socket",
+        "texts that are not a socket address",
         arguments: [
             "", ":", "::", ":1", "[]:1", "[]", "[", "]", "[:1", "]:1", "[]:", "[%]:1", "1.2.3.4",
             "[::1]",
@@ -167,8 +167,49 @@ struct AddressTextTests {
         #expect(found == nil)
     }
 
+    @Test(
+        "a string is parsed as strictly as the bytes of a request",
+        arguments: [
+            "127.0.0.1", "::1", "10.0.0.2/32", "fd00::/8", "127.0.0.1:51820", "[::1]:51820",
+            "[fe80::1%3]:51820",
+        ])
+    func strings(text: String) {
+        let parsed: [(any CustomStringConvertible)?] = [
+            IPAddress(text), IPPrefix(text), SocketAddress(text),
+        ]
+        #expect(parsed.compactMap(\.self).map(\.description) == [text])
+        for odd in [" " + text, text + " ", text + "\n", text + "\u{0}", "\u{301}" + text, text + "x"] {
+            #expect(IPAddress(odd) == nil && IPPrefix(odd) == nil && SocketAddress(odd) == nil)
+        }
+    }
+
+    @Test(
+        "names, ports out of range and bare addresses are refused",
+        arguments: [
+            "", "localhost:51820", "example.com:1", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
+            "127.0.0.1:-1", "::1:51820", "[::1]", "[fe80::1%lo]:1", "[127.0.0.1]:1", ":51820",
+            "127.0.0.1:http", "１27.0.0.1:1",
+        ])
+    func oddSocketAddresses(text: String) {
+        #expect(SocketAddress(text) == nil)
+    }
+
+    @Test("an address of one family is parsed by its type, and a long string does not trap")
+    func families() {
+        #expect(IPv4Address("192.0.2.1")?.bits == 0xC000_0201)
+        #expect(IPv4Address("192.0.2.1")?.description == "192.0.2.1")
+        #expect(IPv4Address("::1") == nil && IPv6Address("192.0.2.1") == nil)
+        #expect(IPv6Address("2001:DB8::1")?.description == "2001:db8::1")
+        #expect(IPv6Address("::ffff:192.0.2.1")?.low == 0xFFFF_C000_0201)
+        let long = String(repeating: "1", count: 100_000)
+        #expect(IPAddress(long) == nil && IPPrefix(long + "/8") == nil)
+        #expect(SocketAddress("[" + long + "]:1") == nil)
+        let source = SourceAddress(address: .v4(IPv4Address(bits: 0xC000_0201)), interfaceIndex: 3)
+        #expect(source.description == "192.0.2.1 on interface 3")
+    }
+
     private func address(_ text: String) -> IPAddress? {
-        withBytes(text) { IPAddress(parsing: $0) }
+        IPAddress(text)
     }
 
     private func glibcAddress(_ text: String) -> IPAddress? {
@@ -199,21 +240,21 @@ struct AddressTextTests {
     }
 }
 
-/// Fewer in debug builds, where everything takes fifty times as long.
+/// Fewer in debug builds, which are about fifty times slower.
 #if DEBUG
     private let rounds = 4_000
 #else
     private let rounds = 200_000
 #endif
 
-/// Calls `body` with the bytes of a text.
+/// Calls `body` with the UTF-8 bytes of a text.
 private func withBytes<Result>(_ text: String, _ body: (RawSpan) -> Result) -> Result {
     let bytes = Array(text.utf8)
     // Bytes have no padding.
     return unsafe body(bytes.span.bytes)
 }
 
-/// Random numbers that are the same in each run (SplitMix64).
+/// A seeded random number generator (SplitMix64).
 private struct Generator: RandomNumberGenerator {
     var state: UInt64
 

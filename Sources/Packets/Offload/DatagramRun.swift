@@ -1,22 +1,22 @@
-/// Datagrams that lie one behind the other in a buffer and leave in one `sendmsg` with
-/// `UDP_SEGMENT`: all of one size, except that the last may be shorter.
+/// A segmented send: datagrams that are contiguous in a buffer and leave in one `sendmsg` with
+/// `UDP_SEGMENT`. All have the same size, except that the last may be shorter.
 ///
 ///     [ segmentSize ][ segmentSize ][ segmentSize ][ shorter ]
 ///     ^ offset                                               ^ offset + length
 ///
-/// Start a run with its first datagram and extend it until it refuses; what was refused starts the
-/// next run.
+/// Start with the first datagram, and add others until `extend` returns false. The datagram that was refused
+/// starts the next send.
 package struct DatagramRun: Equatable, Sendable {
-    /// Where the first datagram starts, in bytes.
+    /// The offset of the first datagram in bytes.
     package let offset: Int
-    /// The bytes of each datagram but perhaps the last.
+    /// The size of each datagram in bytes; the last may be shorter.
     package let segmentSize: Int
-    /// The bytes of all datagrams.
+    /// The length of all datagrams in bytes.
     package private(set) var length: Int
-    /// The number of datagrams. A run of one is sent without `UDP_SEGMENT`.
+    /// The number of datagrams. A single one is sent without `UDP_SEGMENT`.
     package private(set) var count: Int
 
-    /// A run of one datagram.
+    /// Makes a send of one datagram.
     package init(offset: Int, length: Int) {
         self.offset = offset
         segmentSize = length
@@ -24,13 +24,13 @@ package struct DatagramRun: Equatable, Sendable {
         count = 1
     }
 
-    /// Takes a datagram into the run, unless it does not follow in memory, is too long, or comes
-    /// behind a shorter one, or the run is full.
+    /// Adds a datagram, unless it is not adjacent in memory, is longer than the first, follows a shorter
+    /// one, or exceeds the limits.
     ///
-    /// - Returns: whether the datagram is part of the run now.
+    /// - Returns: whether the datagram was added.
     package mutating func extend(offset: Int, length: Int, limits: Limits) -> Bool {
         guard count < limits.segments, offset == self.offset &+ self.length,
-            length > 0, length <= segmentSize, isOpen,
+            length > 0, length <= segmentSize, isLastFullSize,
             self.length &+ length <= limits.bytes
         else { return false }
         self.length &+= length
@@ -39,18 +39,18 @@ package struct DatagramRun: Equatable, Sendable {
     }
 
     /// Whether the last datagram has the full size.
-    private var isOpen: Bool {
+    private var isLastFullSize: Bool {
         length == count &* segmentSize
     }
 
-    /// What one send takes.
+    /// The limits of one send.
     package struct Limits: Equatable, Sendable {
-        /// The most datagrams.
+        /// The maximum number of datagrams.
         package var segments: Int
-        /// The most bytes.
+        /// The maximum length of all datagrams in bytes.
         package var bytes: Int
 
-        /// Limits of other than the kernel's size.
+        /// Makes custom limits.
         @inlinable
         package init(segments: Int, bytes: Int) {
             self.segments = segments
@@ -68,17 +68,17 @@ package struct DatagramRun: Equatable, Sendable {
     }
 }
 
-/// A buffer that `UDP_GRO` filled, as the datagrams that it holds.
+/// The datagrams of one receive with `UDP_GRO`.
 package struct DatagramSegments: Equatable, Sendable {
-    /// The bytes of all datagrams.
+    /// The length of all datagrams in bytes.
     package let length: Int
-    /// The bytes of each datagram but perhaps the last.
+    /// The size of each datagram in bytes; the last may be shorter.
     package let segmentSize: Int
-    /// The number of datagrams, at least one: a datagram may be empty.
+    /// The number of datagrams, at least one, because a datagram may be empty.
     package let count: Int
 
-    /// Splits `length` bytes into datagrams of `segmentSize`, which the kernel reports beside the
-    /// data. Without a usable size (0, or not below `length`) it is one datagram.
+    /// Splits `length` bytes into datagrams of `segmentSize`, which the kernel reports with the data. An
+    /// unusable size (0, or not less than `length`) means one datagram.
     package init(length: Int, segmentSize: Int) {
         self.length = max(0, length)
         let isSplit = segmentSize > 0 && segmentSize < self.length
@@ -86,7 +86,7 @@ package struct DatagramSegments: Equatable, Sendable {
         count = isSplit ? (self.length &- 1) / segmentSize &+ 1 : 1
     }
 
-    /// The bytes of datagram `index`, from the start of the buffer.
+    /// The range of datagram `index` in the buffer.
     package subscript(index: Int) -> Range<Int> {
         precondition(index >= 0 && index < count)
         let start = index &* segmentSize

@@ -1,18 +1,18 @@
 extension FlowCoalescer {
-    /// The end of a flow's latest write, as far as it decides whether the next packet joins it.
+    /// A flow: the state of its latest write that decides whether the next packet can join it.
     struct Flow: BitwiseCopyable, Sendable {
         /// The first packet of the write.
         var first = Segment()
         var write = 0
         var count = 0
         var length = 0
-        /// Whether anything may still join.
-        var isOpen = false
-        /// Whether the first packet's checksums were looked at.
+        /// Whether another packet may join the write.
+        var canGrow = false
+        /// Whether the checksums of the first packet were verified.
         var isVerified = false
         var nextSequence: UInt32 = 0
         var lastIdentification: UInt16 = 0
-        /// By how much the identification grows from packet to packet: 1, or 0.
+        /// The difference between the identifications of consecutive packets: 1 or 0.
         var step: UInt16 = 0
 
         init() {}
@@ -22,15 +22,15 @@ extension FlowCoalescer {
             self.write = write
             count = 1
             length = segment.headerLength &+ segment.payloadLength
-            isOpen = !segment.isPushed
+            canGrow = !segment.isPushed
             nextSequence = segment.nextSequence
             lastIdentification = segment.identification
         }
 
-        /// Whether `segment` continues the write, as far as the fixed headers tell.
+        /// Whether `segment` continues the write, according to the fixed headers.
         @inline(__always)
         func accepts(_ segment: Segment) -> Bool {
-            isOpen && segment.constants == first.constants
+            canGrow && segment.constants == first.constants
                 && segment.acknowledgment == first.acknowledgment
                 && segment.sequence == nextSequence
                 && segment.payloadLength <= first.payloadLength
@@ -39,9 +39,9 @@ extension FlowCoalescer {
                 && acceptsIdentification(of: segment)
         }
 
-        /// Cutting raises the identification by one from packet to packet. Without DF it must have
-        /// been so; with DF it may also stand still, for then it means nothing (RFC 6864, section
-        /// 4.1): other systems send zero. The kernel's GRO has the same rule.
+        /// Segmentation increases the identification by one per packet, so it must increase by one here
+        /// too. With DF it may also be constant, because then it has no meaning (RFC 6864, section 4.1) and
+        /// other systems send zero. The kernel's GRO has the same rule.
         @inline(__always)
         private func acceptsIdentification(of segment: Segment) -> Bool {
             let step = segment.identification &- lastIdentification
@@ -55,12 +55,12 @@ extension FlowCoalescer {
             nextSequence = segment.nextSequence
             count &+= 1
             length &+= segment.payloadLength
-            isOpen = segment.payloadLength == first.payloadLength && !segment.isPushed
+            canGrow = segment.payloadLength == first.payloadLength && !segment.isPushed
         }
 
-        /// The most bytes of an IP packet.
+        /// The maximum length of an IP packet in bytes.
         private static let maximumLength = 65_535
-        /// Below `UIO_MAXIOV`, so that a header of its own finds room.
+        /// Less than `UIO_MAXIOV`, to leave room for a header.
         private static let maximumPieces = 1000
         /// `UDP_MAX_SEGMENTS` of old kernels.
         private static let maximumDatagrams = 64

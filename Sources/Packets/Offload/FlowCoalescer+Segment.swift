@@ -1,10 +1,10 @@
 extension FlowCoalescer {
-    /// Addresses, ports, protocol and version: what makes a flow.
+    /// What identifies a flow: addresses, ports, protocol and version.
     struct FlowKey: Equatable, BitwiseCopyable, Sendable {
-        /// Both IPv6 addresses; IPv4's in the first word.
+        /// The IPv6 addresses; for IPv4, both addresses are in the first word of the source.
         var source: (UInt64, UInt64) = (0, 0)
         var destination: (UInt64, UInt64) = (0, 0)
-        /// Version, protocol, both ports.
+        /// The version, the protocol and both ports.
         var ports: UInt64 = 0
 
         @inline(__always)
@@ -16,7 +16,7 @@ extension FlowCoalescer {
             addressDifference(other) | (ports ^ other.ports) >> 40 == 0
         }
 
-        // Without branches: keys are compared for every packet, and mostly equal.
+        // Without branches, because keys are compared for every packet and usually equal.
         @inline(__always)
         private func addressDifference(_ other: FlowKey) -> UInt64 {
             (source.0 ^ other.source.0) | (source.1 ^ other.source.1)
@@ -24,38 +24,40 @@ extension FlowCoalescer {
         }
     }
 
-    /// What a packet is to the coalescer.
+    /// How the coalescer treats a packet.
     enum Role: Sendable {
-        /// It may be joined with its neighbours.
+        /// The packet may be joined with others of its flow.
         case segment
-        /// It belongs to a flow, but goes alone: no payload, SYN, FIN and so on. Only the key is set.
+        /// The packet belongs to a flow but cannot be joined: no payload, SYN, FIN and so on. Only the key is
+        /// set.
         case loner
-        /// It may belong to any flow between its addresses: a fragment, options. Only these are set.
+        /// The packet may belong to any flow between its addresses: a fragment, or IP options. Only the
+        /// addresses are set.
         case stranger
-        /// It is not TCP or UDP, or not to be joined at all. Nothing is set.
+        /// The packet is not of a protocol to join. Nothing is set.
         case outsider
     }
 
-    /// A packet as the coalescer sees it, parsed once.
+    /// The fields of a packet that the coalescer needs, parsed once.
     struct Segment: BitwiseCopyable, Sendable {
         var role = Role.outsider
         var key = FlowKey()
-        /// Where the packet starts in the buffer.
+        /// The offset of the packet in the buffer.
         var offset = 0
-        /// Where the transport header starts, from the start of the packet.
+        /// The offset of the transport header in the packet.
         var transport = 0
         var headerLength = 0
         var payloadLength = 0
-        /// What must be equal in all packets: of IP traffic class, TTL, DF, IPv6's flow label; the
-        /// length of the TCP header.
+        /// Fields that must be equal in all packets of a write: traffic class, TTL, DF, IPv6 flow label, and
+        /// the length of the TCP header.
         var constants: UInt64 = 0
-        /// Likewise: acknowledgment, window, urgent pointer.
+        /// More of these fields: acknowledgment, window, urgent pointer.
         var acknowledgment: UInt64 = 0
-        /// TCP only.
+        /// The sequence number; TCP only.
         var sequence: UInt32 = 0
-        /// IPv4 only.
+        /// The identification; IPv4 only.
         var identification: UInt16 = 0
-        /// Whether the identification means nothing: DF is set, or it is IPv6.
+        /// Whether the identification has no meaning: DF is set, or the packet is IPv6.
         var isAtomic = false
         var isTCP = false
         var isPushed = false
@@ -66,7 +68,7 @@ extension FlowCoalescer {
 
         init() {}
 
-        /// Looks at the packet at `offset`, which may hold anything; its range lies in `buffer`.
+        /// Parses the untrusted packet at `offset`. Its range must lie in `buffer`.
         @inline(__always)
         init(_ buffer: RawSpan, at offset: Int, length: Int, coalescing: Coalescing) {
             self.offset = offset
@@ -90,7 +92,7 @@ extension FlowCoalescer {
             key.ports = 4 << 40
 
             let first = buffer.loadBigEndian(at: offset, as: UInt64.self)
-            // Version and header length, total length; reserved bit, MF and fragment offset.
+            // Checks version and header length, total length, the reserved bit, MF and fragment offset.
             guard first >> 56 == 0x45, (first >> 32) & 0xFFFF == UInt64(length),
                 first & 0xBFFF == 0
             else {
@@ -157,7 +159,7 @@ extension FlowCoalescer {
             let transportLength = Int(offsetAndFlags >> 12) &* 4
             headerLength = transport &+ transportLength
             payloadLength = length &- headerLength
-            // ACK and perhaps PSH, no reserved bit; a payload.
+            // Only ACK and optionally PSH may be set, no reserved bit, and there must be a payload.
             guard transportLength >= 20, payloadLength > 0, offsetAndFlags & 0x0FF7 == 0x0010 else {
                 return
             }
@@ -174,15 +176,15 @@ extension FlowCoalescer {
             headerLength = transport &+ 8
             payloadLength = length &- headerLength
             let lengthAndChecksum = buffer.loadBigEndian(at: at &+ 4, as: UInt32.self)
-            // RFC 768: a checksum of zero is none, which segments of a super-packet would get.
+            // RFC 768: a checksum of zero means none, but segments of a super-packet would have one.
             guard payloadLength > 0, Int(lengthAndChecksum >> 16) == length &- transport,
                 lengthAndChecksum & 0xFFFF != 0
             else { return }
             role = .segment
         }
 
-        /// Whether header and transport checksum are right. UDP's zero means none, and such packets
-        /// are no segments.
+        /// Whether the header checksum and the transport checksum are correct. UDP packets without a
+        /// checksum are not segments.
         func hasCorrectChecksums(in buffer: RawSpan) -> Bool {
             var sum = InternetChecksum()
             if transport == IPHeader.shortestLength4 {
@@ -206,7 +208,7 @@ extension FlowCoalescer {
 }
 
 extension FlowCoalescer.Coalescing {
-    /// Whether packets of protocol `number` are to be joined.
+    /// Whether to join packets of protocol `number`.
     @inline(__always)
     fileprivate func includes(_ number: UInt8) -> Bool {
         switch number {

@@ -1,27 +1,27 @@
 extension FlowCoalescer {
-    /// A packet where it lies in the receive buffer.
+    /// The range of a packet in the receive buffer.
     struct Packet: BitwiseCopyable, Sendable {
         var offset = 0
         var length = 0
-        /// The packet that follows in the same write, unless this is its last.
+        /// The next packet of the same write; unspecified for the last one.
         var next = 0
     }
 
-    /// Packets that are written at once: the headers are the first's, set to fit all payloads.
+    /// Packets that one write passes to the TUN, with the headers of the first, adjusted for all payloads.
     struct Write: BitwiseCopyable, Sendable {
         var first = 0
         var last = 0
         var count = 1
         var firstPiece = 0
         var holdsDatagrams = false
-        /// The bytes of the super-packet without its virtio header. Like the rest below only set
-        /// for what may be joined.
+        /// The length of the super-packet without its virtio header. This and the properties below are set
+        /// only for packets that may be joined.
         var length = 0
         var headerLength = 0
         var transport = 0
         var segmentSize = 0
         var isTCP = false
-        /// Whether the last packet came with PSH.
+        /// Whether the last packet has PSH.
         var isPushed = false
 
         init() {}
@@ -31,26 +31,26 @@ extension FlowCoalescer {
             last = packet
         }
 
-        /// Turns the first packet's headers, at `offset`, into those of the super-packet.
+        /// Changes the headers of the first packet, at `offset`, to those of the super-packet.
         func join(at offset: Int, in buffer: inout MutableRawSpan) {
             setLengths(total: length, at: offset, in: &buffer)
             if isPushed {
                 let flags = offset &+ transport &+ 13
                 buffer.store(byte: buffer.byte(at: flags) | Self.push, at: flags)
             }
-            // The field holds the sum of the pseudo-header: the kernel adds the rest.
+            // The field holds the sum of the pseudo-header; the kernel adds the rest.
             let sum = pseudoHeader(total: length, at: offset, in: buffer.bytes)
             buffer.store(bigEndian: sum.folded, at: offset &+ transport &+ checksumField)
             virtioHeader.store(in: &buffer, at: offset &- VirtioNetHeader.byteCount)
         }
 
-        /// Turns the super-packet's headers, at `offset`, into those that the first packet came with,
-        /// which had `length` bytes.
+        /// Changes the headers of the super-packet, at `offset`, back to those of the first packet, which
+        /// had `length` bytes.
         func restore(at offset: Int, length: Int, in buffer: inout MutableRawSpan) {
             setLengths(total: length, at: offset, in: &buffer)
             let start = offset &+ transport
             if isTCP {
-                // A packet that came with PSH is the last of its write.
+                // A packet with PSH is the last of its write, so the first had none.
                 buffer.store(byte: buffer.byte(at: start &+ 13) & ~Self.push, at: start &+ 13)
             }
             buffer.store(bigEndian: 0 as UInt16, at: start &+ checksumField)
@@ -102,7 +102,7 @@ extension FlowCoalescer {
                 checksumOffset: UInt16(truncatingIfNeeded: checksumField))
         }
 
-        /// Neither IPv4 options nor IPv6 extension headers are joined.
+        /// Packets with IPv4 options or IPv6 extension headers are not joined.
         private var isVersion4: Bool {
             transport == IPHeader.shortestLength4
         }

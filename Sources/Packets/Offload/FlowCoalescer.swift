@@ -1,51 +1,50 @@
-/// Joins packets of one flow into super-packets, so that many of them reach the TUN in one write
-/// (GRO).
+/// Joins packets of one flow into super-packets, so that one write passes many packets to the TUN (GRO).
 ///
-/// The packets lie in one receive buffer, wherever they were decrypted to, and stay there. A write is
-/// a list of pieces for `writev`: the first packet whole, with a virtio header right before it, and
-/// of those that follow it in the flow only the payloads.
+/// The packets stay where they are in the receive buffer. A write is a list of pieces for `writev`: the
+/// complete first packet, with a virtio header in front, and the payloads of the packets that follow in the
+/// flow.
 ///
 ///     … [virtio][IP][TCP][payload 0] … [IP][TCP][payload 1] … [IP][TCP][payload 2] …
 ///       └────────── piece ─────────┘            └─ piece ─┘            └─ piece ─┘
 ///
-/// Whoever cuts the super-packet again gets the packets that came in, except for the identification
-/// of IPv4 packets that must not be fragmented, which nobody may look at (RFC 6864, section 4.1).
-/// Packets of one flow keep their order, as do those that cannot be joined.
+/// Segmenting a super-packet results in the original packets, except for the identification of IPv4 packets
+/// with DF, which has no meaning (RFC 6864, section 4.1). Packets of one flow stay in order, and so do
+/// packets that cannot be joined.
 ///
-/// Use: `append` each packet, `finish`, read the writes, `removeAll`.
+/// To use it, call `append` for each packet, then `finish`, read the writes, and call `removeAll`.
 package struct FlowCoalescer: ~Copyable, Sendable {
-    /// What is joined. The rest goes out packet by packet.
+    /// The protocols to join. Other packets have a write each.
     package var coalescing: Coalescing
-    /// The packets appended since `removeAll`.
+    /// The number of packets appended since `removeAll`.
     package private(set) var packetCount = 0
     /// The number of writes.
     package private(set) var writeCount = 0
 
-    /// In order of arrival, each linked to the next of its write.
+    /// The packets in order of arrival, each linked to the next one of its write.
     private var packets: FixedArray<Packet>
-    /// In order of arrival of their first packets.
+    /// The writes in order of arrival of their first packets.
     private var writes: FixedArray<Write>
-    /// Grouped by write, in order; made by `finish`.
+    /// The pieces, grouped by write; valid after `finish`.
     private var pieces: FixedArray<Piece>
-    /// The flows seen last, each with the write that the next packet may join.
+    /// The most recent flows, each with the write that its next packet may join.
     private var flows: FixedArray<Flow>
     private var flowCount = 0
-    /// The flow of the last segment: nearly always the one of the next segment too.
+    /// The flow of the last segment. The next segment nearly always belongs to it too.
     private var latestFlow = 0
-    /// The flow that gives way when the table is full.
+    /// The flow to replace when the table is full.
     private var oldestFlow = 0
 
-    /// Makes storage for `maximumPackets` packets between two `removeAll`.
+    /// Makes storage for `maximumPackets` packets between two calls of `removeAll`.
     package init(maximumPackets: Int, coalescing: Coalescing = [.tcp, .udp]) {
         self.coalescing = coalescing
-        // Of the thousands that one receive can bring a hundred come: the pages of the others stay unused.
+        // One receive usually brings a hundred of the thousands possible; the other pages stay untouched.
         packets = FixedArray(unwritten: maximumPackets)
         writes = FixedArray(unwritten: maximumPackets)
         pieces = FixedArray(unwritten: maximumPackets)
         flows = FixedArray(repeating: Flow(), count: Self.maximumFlows)
     }
 
-    /// The protocols whose packets are joined.
+    /// Protocols whose packets can be joined.
     package struct Coalescing: OptionSet, Sendable {
         package let rawValue: UInt8
 
@@ -54,9 +53,9 @@ package struct FlowCoalescer: ~Copyable, Sendable {
             self.rawValue = rawValue
         }
 
-        /// The TUN takes TCP super-packets (`TUN_F_TSO4`, `TUN_F_TSO6`).
+        /// TCP, if the TUN accepts super-packets of it (`TUN_F_TSO4`, `TUN_F_TSO6`).
         @inlinable package static var tcp: Coalescing { Coalescing(rawValue: 1) }
-        /// The TUN takes UDP super-packets (`TUN_F_USO4`, `TUN_F_USO6`).
+        /// UDP, if the TUN accepts super-packets of it (`TUN_F_USO4`, `TUN_F_USO6`).
         @inlinable package static var udp: Coalescing { Coalescing(rawValue: 2) }
     }
 
@@ -72,13 +71,13 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         }
     }
 
-    /// Whether another packet fits.
+    /// Whether there is no room for another packet.
     package var isFull: Bool {
         packetCount == packets.count
     }
 
-    /// Takes the next packet: `length` bytes at `offset` of `buffer`, with nothing behind its IP
-    /// length, and at least 10 bytes before it that hold nothing any more.
+    /// Appends a packet of `length` bytes, its exact IP length, at `offset` of `buffer`. `finish` overwrites
+    /// the 10 bytes before it.
     package mutating func append(offset: Int, length: Int, in buffer: RawSpan) {
         precondition(!isFull && offset >= VirtioNetHeader.byteCount)
         precondition(length >= 0 && length <= buffer.byteCount &- offset)
@@ -89,20 +88,20 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         let segment = Segment(buffer, at: offset, length: length, coalescing: coalescing)
         switch segment.role {
         case .segment:
-            append(segment, packet: packet, in: buffer)
+            add(segment, packet: packet, in: buffer)
             return
         case .loner:
-            if let flow = find(segment.key) { flows[flow].isOpen = false }
+            if let flow = find(segment.key) { flows[flow].canGrow = false }
         case .stranger:
-            closeFlows(betweenAddressesOf: segment.key)
+            stopFlows(betweenAddressesOf: segment.key)
         case .outsider: break
         }
         let write = startWrite(packet)
         writes[write].holdsDatagrams = Self.isDatagram(buffer, at: offset, length: length)
     }
 
-    /// Whether a packet that is not joined carries UDP, or may: a fragment says no more. By the fixed
-    /// header alone.
+    /// Whether a packet that is not joined carries UDP, or may carry it because it is a fragment. Parses
+    /// only the fixed header.
     private static func isDatagram(_ buffer: RawSpan, at offset: Int, length: Int) -> Bool {
         guard length >= IPHeader.shortestLength4 else { return false }
         switch buffer.byte(at: offset) >> 4 {
@@ -115,7 +114,7 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         }
     }
 
-    /// Ends all writes: lengths and checksums of the super-packets, virtio headers, pieces.
+    /// Completes all writes: sets lengths and checksums of super-packets, virtio headers and pieces.
     package mutating func finish(in buffer: inout MutableRawSpan) {
         var piece = 0
         for index in 0..<writeCount {
@@ -150,13 +149,13 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         return write.firstPiece..<(write.firstPiece &+ write.count)
     }
 
-    /// Whether write `index` is UDP, or a fragment, which mostly is; joined or not.
+    /// Whether write `index` is UDP, or a fragment, which is usually UDP.
     package func holdsDatagrams(writeAt index: Int) -> Bool {
         precondition(index >= 0 && index < writeCount)
         return writes[index].holdsDatagrams
     }
 
-    /// The range of the buffer that piece `index` is. Valid after `finish`.
+    /// The range of piece `index` in the buffer. Valid after `finish`.
     package func piece(at index: Int) -> Piece {
         precondition(index >= 0 && index < packetCount)
         return pieces[index]
@@ -169,9 +168,9 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         return pieces.prefix(range.upperBound).extracting(range)
     }
 
-    /// Takes write `index` apart again, for a kernel that refuses it: from now on each of its pieces
-    /// is a packet as it came in, with its own virtio header, to be written alone. Valid after
-    /// `finish`, at most once for each write.
+    /// Undoes the joining of write `index`, for a kernel that refuses it. Each of its pieces then is an
+    /// original packet with its own virtio header, for a write of its own. Call it after `finish`, and at
+    /// most once per write.
     package mutating func separate(writeAt index: Int, in buffer: inout MutableRawSpan) {
         precondition(index >= 0 && index < writeCount)
         let write = writes[index]
@@ -189,7 +188,7 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         }
     }
 
-    /// Forgets all packets, so that the buffer can be used anew.
+    /// Removes all packets.
     package mutating func removeAll() {
         packetCount = 0
         writeCount = 0
@@ -201,21 +200,21 @@ package struct FlowCoalescer: ~Copyable, Sendable {
 
 extension FlowCoalescer {
     @inline(__always)
-    private mutating func append(_ segment: Segment, packet: Int, in buffer: RawSpan) {
+    private mutating func add(_ segment: Segment, packet: Int, in buffer: RawSpan) {
         guard let flow = find(segment.key) else {
             let flow = slotForNewFlow()
-            open(flow, with: segment, packet: packet)
+            startWrite(of: flow, with: segment, packet: packet)
             return
         }
         guard flows[flow].accepts(segment), options(of: segment, match: flow, in: buffer) else {
-            open(flow, with: segment, packet: packet)
+            startWrite(of: flow, with: segment, packet: packet)
             return
         }
-        // A super-packet is declared good to the kernel: what came in bad must not become good.
-        // The first packet is looked at only now, for most never get a second.
+        // The kernel takes the checksums of a super-packet as correct, so packets with incorrect ones
+        // must not be joined. The first packet is checked only now, because most writes get no second.
         if !flows[flow].isVerified {
             guard flows[flow].first.hasCorrectChecksums(in: buffer) else {
-                open(flow, with: segment, packet: packet)
+                startWrite(of: flow, with: segment, packet: packet)
                 return
             }
             flows[flow].isVerified = true
@@ -223,7 +222,7 @@ extension FlowCoalescer {
         guard segment.hasCorrectChecksums(in: buffer) else {
             let write = startWrite(packet)
             writes[write].holdsDatagrams = !segment.isTCP
-            flows[flow].isOpen = false
+            flows[flow].canGrow = false
             return
         }
         join(segment, to: flow, packet: packet)
@@ -240,8 +239,8 @@ extension FlowCoalescer {
         flows[flow].advance(over: segment)
     }
 
-    /// Starts a write with `segment` that the next of its flow may join.
-    private mutating func open(_ flow: Int, with segment: Segment, packet: Int) {
+    /// Starts a write with `segment`, which the next segment of the flow may join.
+    private mutating func startWrite(of flow: Int, with segment: Segment, packet: Int) {
         let write = startWrite(packet)
         writes[write].segmentSize = segment.payloadLength
         writes[write].length = segment.headerLength &+ segment.payloadLength
@@ -276,24 +275,24 @@ extension FlowCoalescer {
             flowCount &+= 1
             return flowCount &- 1
         }
-        // The flow that is forgotten keeps its write; its next packet starts another one.
+        // The replaced flow keeps its write; its next packet starts a new one.
         let slot = oldestFlow
         oldestFlow = oldestFlow &+ 1 == flows.count ? 0 : oldestFlow &+ 1
         return slot
     }
 
-    private mutating func closeFlows(betweenAddressesOf key: FlowKey) {
+    private mutating func stopFlows(betweenAddressesOf key: FlowKey) {
         for index in 0..<flowCount where flows[index].first.key.hasAddresses(of: key) {
-            flows[index].isOpen = false
+            flows[index].canGrow = false
         }
     }
 
-    /// Whether the TCP options equal those of the flow's first packet, byte for byte.
+    /// Whether the TCP options are equal to those of the first packet of the write.
     @inline(__always)
     private func options(of segment: Segment, match flow: Int, in buffer: RawSpan) -> Bool {
         var at = segment.transport &+ 20
         let first = flows[flow].first.offset
-        // The header lengths are equal; options fill words.
+        // The header lengths are equal, and options are padded to words.
         while segment.isTCP && at < segment.headerLength {
             let ours = buffer.loadNative(at: segment.offset &+ at, as: UInt32.self)
             let theirs = buffer.loadNative(at: first &+ at, as: UInt32.self)
@@ -303,6 +302,6 @@ extension FlowCoalescer {
         return true
     }
 
-    /// The flows that are told apart at a time.
+    /// The number of flows in the table.
     private static let maximumFlows = 16
 }

@@ -8,10 +8,10 @@ extension SegmentPlan {
         }
     }
 
-    /// Writes packet `index`, finished, to `target` in `destination`, where `length(of: index)` bytes
-    /// must be left.
+    /// Writes the complete packet `index` to `destination` at `target`, where `length(of: index)` bytes must
+    /// be available.
     ///
-    /// - Parameter source: the bytes that the plan was made from.
+    /// - Parameter source: the bytes that the plan was made for.
     /// - Returns: the length of the packet in bytes.
     package func cut(
         _ index: Int, from source: RawSpan, into destination: inout MutableRawSpan, at target: Int
@@ -33,7 +33,7 @@ extension SegmentPlan {
         min(segmentSize, length &- headerLength &- index &* segmentSize)
     }
 
-    /// Finishes a checksum whose field holds the sum of the pseudo-header already.
+    /// Completes a checksum whose field holds the sum of the pseudo-header.
     private func finish(
         from source: RawSpan, into destination: inout MutableRawSpan, at target: Int
     ) {
@@ -42,7 +42,7 @@ extension SegmentPlan {
         sum.add(
             source, from: offset &+ transport, count: length &- transport,
             copyingTo: &destination, at: target &+ transport)
-        // Zero means none for UDP, and both forms of zero are the same to everybody else.
+        // For UDP, 0 means no checksum. For other protocols, 0 and 0xFFFF are equivalent.
         destination.store(bigEndian: sum.udpChecksum, at: target &+ headerLength)
     }
 
@@ -85,7 +85,7 @@ extension SegmentPlan {
             destination.store(bigEndian: flags, at: at &+ 12)
             destination.store(bigEndian: sum.checksum, at: at &+ 16)
         } else {
-            // Once more: the length is in the UDP header as well.
+            // Add it again: the UDP header contains the length too.
             sum.add(transportLength)
             destination.store(bigEndian: transportLength, at: at &+ 4)
             destination.store(bigEndian: sum.udpChecksum, at: at &+ 6)
@@ -93,7 +93,7 @@ extension SegmentPlan {
         return total
     }
 
-    /// FIN and PSH belong to the last byte of the payload, CWR to the first.
+    /// Only the last segment has FIN and PSH, and only the first has CWR.
     private func flags(of index: Int) -> UInt16 {
         var flags = tcpFlags
         if index != count &- 1 {
@@ -107,7 +107,7 @@ extension SegmentPlan {
 }
 
 extension MutableRawSpan {
-    /// Copies headers: at least 28 bytes, and few of them, which a call to memcpy is too much for.
+    /// Copies headers of at least 28 bytes. For so few bytes this is faster than a call of memcpy.
     @inline(__always)
     fileprivate mutating func copyHeader(
         _ count: Int, from source: RawSpan, at offset: Int, to target: Int
@@ -119,7 +119,7 @@ extension MutableRawSpan {
                 toByteOffset: target &+ at, as: UInt64.self)
             at &+= 8
         }
-        // What is left is the end of the last eight bytes.
+        // Copy the rest with a load that overlaps the last one.
         storeBytes(
             of: source.loadNative(at: offset &+ count &- 8, as: UInt64.self),
             toByteOffset: target &+ count &- 8, as: UInt64.self)

@@ -1,57 +1,55 @@
-/// Why a packet from the TUN cannot be cut as its virtio header asks for: the two contradict each
-/// other. Such a packet is dropped and counted.
+/// Why a packet from the TUN cannot be segmented as its virtio header says. Callers drop and count such a
+/// packet.
 package enum SegmentationError: Error, Equatable {
-    /// A kind of segmentation that was never offered to the kernel.
+    /// A kind of segmentation that we did not enable.
     case unknownKind
-    /// The bytes are no IP packet of the kind that the header names.
+    /// The bytes are not an IP packet of the kind in the header.
     case wrongProtocol
-    /// A header or a checksum field lies outside of the packet.
+    /// A header or a checksum field is outside of the packet.
     case outsideOfPacket
-    /// A segment would be empty or longer than an IP packet can be.
+    /// A segment would be empty, or longer than an IP packet can be.
     case wrongSegmentSize
 }
 
-/// How a super-packet that the TUN delivered is cut into packets of the wire's size (GSO).
+/// How to segment a super-packet from the TUN into packets (GSO).
 ///
-/// The plan is made once for each read; it holds numbers only, so the same bytes must be handed to
-/// `cut`. What all segments have in common is summed up in the plan, so cutting one is a single pass
-/// that copies its payload and sums it.
+/// Make one plan per super-packet. It holds no bytes, so pass the same bytes to `cut`. It holds the checksum
+/// of what all segments have in common, so `cut` copies and sums the payload of a segment in a single pass.
 ///
 ///     [ virtio ][ IP ][ TCP ][ payload 0 | payload 1 | … | rest ]
 ///               ^ offset     ^ offset + headerLength
 ///          cut 0: [ IP' ][ TCP' ][ payload 0 ]
 package struct SegmentPlan: Sendable {
-    /// The number of packets that result, at least one.
+    /// The number of resulting packets, at least one.
     package let count: Int
 
     let kind: Kind
     let offset: Int
     let length: Int
     let version: IPVersion
-    /// Where the transport header starts, from the start of the packet. For `.checksum`, where
-    /// summing starts.
+    /// The offset of the transport header in the packet. For `.checksum`, where the checksum starts.
     let transport: Int
-    /// All headers of a segment. For `.checksum`, where the checksum field is.
+    /// The length of all headers of a segment. For `.checksum`, the offset of the checksum field.
     let headerLength: Int
     let segmentSize: Int
     let identification: UInt16
     let sequence: UInt32
-    /// Data offset, reserved bits and flags of the first segment's TCP header.
+    /// Data offset, reserved bits and flags of the TCP header of the super-packet.
     let tcpFlags: UInt16
-    /// The IPv4 header without identification, total length and checksum.
+    /// The sum of the IPv4 header without identification, total length and checksum.
     let ipSum: InternetChecksum
-    /// Pseudo-header and transport header without what differs from segment to segment.
+    /// The sum of the pseudo-header and the transport header without the fields that differ between segments.
     let transportSum: InternetChecksum
 
     enum Kind: Sendable {
-        /// One packet as it is.
+        /// One complete packet.
         case whole
-        /// One packet whose checksum is to be finished.
+        /// One packet with a partial checksum.
         case checksum
         case tcp, udp
     }
 
-    /// Plans how to cut the packet at `offset`, of which `length` bytes follow its virtio header.
+    /// Plans how to segment the packet of `length` bytes at `offset`.
     package init(
         _ virtio: VirtioNetHeader, packet: RawSpan, offset: Int, length: Int
     ) throws(SegmentationError) {
@@ -119,7 +117,7 @@ extension SegmentPlan {
             transport: transport)
 
         let at = offset + transport
-        // The kernel's header length may be wrong: the data offset tells.
+        // The header length from the kernel may be wrong, so use the data offset.
         let transportLength =
             kind == .tcp ? Int(packet.byte(at: at + 12) >> 4) * 4 : Self.udpHeaderLength
         headerLength = transport + transportLength
@@ -153,7 +151,7 @@ extension SegmentPlan {
             identification = 0
             transportSum.add(packet, from: offset + 8, count: 32)
         }
-        // The pseudo-header's protocol, the ports; for TCP all but sequence, flags and checksum.
+        // The protocol of the pseudo-header and the ports; for TCP all but sequence, flags and checksum.
         transportSum.add(UInt16((isTCP ? IPProtocol.tcp : .udp).rawValue))
         transportSum.add(packet, from: at, count: 4)
         if isTCP {
@@ -165,7 +163,7 @@ extension SegmentPlan {
         self.transportSum = transportSum
     }
 
-    /// Checks that the transport header is where the virtio header says, and of which protocol.
+    /// Checks the offset and the protocol of the transport header.
     private static func check(
         _ expected: IPProtocol, _ version: IPVersion, packet: RawSpan, offset: Int, length: Int,
         transport: Int

@@ -1,23 +1,23 @@
-/// The header before each packet that a TUN with `IFF_VNET_HDR` delivers and takes
-/// (`struct virtio_net_hdr`, 10 bytes). Its fields are in the byte order of the machine.
+/// The header in front of each packet of a TUN with `IFF_VNET_HDR` (`struct virtio_net_hdr`, 10 bytes). Its
+/// fields are in native byte order.
 package struct VirtioNetHeader: Equatable, Sendable {
-    /// The bytes that a header takes.
+    /// The length of a header in bytes.
     @inlinable package static var byteCount: Int { 10 }
 
-    /// What is said of the checksum.
+    /// The state of the checksum.
     package var flags: Flags
-    /// What the packet is to be cut into.
+    /// How the packet must be segmented.
     package var segmentation: Segmentation
-    /// The length of all headers. Not to be trusted when it comes from the kernel.
+    /// The length of all headers in bytes. The value from the kernel may be wrong.
     package var headerLength: UInt16
-    /// The payload bytes of each segment but the last.
+    /// The payload bytes of each segment; the last may have fewer.
     package var segmentSize: UInt16
-    /// Where summing starts: the transport header, from the start of the packet.
+    /// Where the checksum starts: the offset of the transport header in the packet.
     package var checksumStart: UInt16
-    /// Where the checksum goes, from `checksumStart`.
+    /// The offset of the checksum field from `checksumStart`.
     package var checksumOffset: UInt16
 
-    /// The header of a packet that is whole and finished, unless told otherwise.
+    /// Makes a header; by default that of a complete packet that needs no segmentation.
     @inlinable
     package init(
         flags: Flags = [], segmentation: Segmentation = .none, headerLength: UInt16 = 0,
@@ -31,7 +31,7 @@ package struct VirtioNetHeader: Equatable, Sendable {
         self.checksumOffset = checksumOffset
     }
 
-    /// Reads the header at `offset`; nil when `bytes` ends before it does.
+    /// Parses the header at `offset`; nil if `bytes` is too short.
     @inlinable
     package init?(_ bytes: RawSpan, at offset: Int) {
         guard offset >= 0, bytes.byteCount &- offset >= Self.byteCount else { return nil }
@@ -43,7 +43,7 @@ package struct VirtioNetHeader: Equatable, Sendable {
         checksumOffset = bytes.loadNative(at: offset + 8, as: UInt16.self)
     }
 
-    /// Stores the header at `offset`, where 10 bytes must be left.
+    /// Stores the header at `offset`, where 10 bytes must be available.
     @inlinable
     package func store(in bytes: inout MutableRawSpan, at offset: Int) {
         bytes.store(byte: flags.rawValue, at: offset)
@@ -63,7 +63,7 @@ package struct VirtioNetHeader: Equatable, Sendable {
             self.rawValue = rawValue
         }
 
-        /// The checksum field holds a partial sum that is to be finished.
+        /// The checksum field holds a partial sum that must be completed.
         @inlinable package static var needsChecksum: Flags { Flags(rawValue: 1) }
         /// The checksum was verified.
         @inlinable package static var dataValid: Flags { Flags(rawValue: 2) }
@@ -78,18 +78,18 @@ package struct VirtioNetHeader: Equatable, Sendable {
             self.rawValue = rawValue
         }
 
-        /// One packet, not to be cut.
+        /// One packet.
         @inlinable package static var none: Segmentation { Segmentation(rawValue: 0) }
         /// TCP over IPv4.
         @inlinable package static var tcp4: Segmentation { Segmentation(rawValue: 1) }
-        /// UDP fragmentation (UFO), which is never asked for here.
+        /// UDP fragmentation (UFO), which we never enable.
         @inlinable package static var udpFragments: Segmentation { Segmentation(rawValue: 3) }
         /// TCP over IPv6.
         @inlinable package static var tcp6: Segmentation { Segmentation(rawValue: 4) }
         /// UDP datagrams of equal size, over either family (USO).
         @inlinable package static var udp: Segmentation { Segmentation(rawValue: 5) }
 
-        /// The kind without the bit that says that ECN is in use.
+        /// The kind without the ECN bit.
         @inlinable package var withoutECN: Segmentation {
             Segmentation(rawValue: rawValue & ~0x80)
         }

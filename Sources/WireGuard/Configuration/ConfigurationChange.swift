@@ -1,35 +1,35 @@
 import Packets
 import WireGuardCrypto
 
-/// What a set asks for: a value that is whole and checked before anything is applied.
+/// The changes that a set asks for. It is complete and checked before any of it is applied.
 ///
-/// It is laid out flat, because one set may name a hundred thousand prefixes: the prefixes of all
-/// peers are one array, of which each peer has a range. Keys are in locked memory from the moment
-/// they are read, and wiped when the value ends.
+/// One set may name a hundred thousand prefixes, so the prefixes of all peers are in one array, of which
+/// each peer has a range. Keys are in locked memory from the moment they are parsed, and are wiped at
+/// the end of the value's lifetime.
 public struct ConfigurationChange: ~Copyable, Sendable {
-    /// What becomes of the private key.
+    /// The change of the private key.
     public var privateKey = PrivateKeyChange.unchanged
-    /// The UDP port to listen on, 0 for any; nil leaves it.
+    /// The UDP port to listen on, 0 for any free one; nil for no change.
     public var listenPort: UInt16?
-    /// The mark of outgoing packets, 0 for none; nil leaves it.
+    /// The mark of outgoing datagrams, 0 for none; nil for no change.
     public var firewallMark: UInt32?
-    /// Whether all peers are removed first, the ones that are named here too.
+    /// Whether to remove all peers first, including those named here.
     public var replacesPeers = false
-    /// The peers, in the order in which they are to be applied; one may come more than once.
+    /// The changes of peers, in the order in which they apply. A peer may occur more than once.
     public private(set) var peers: [PeerChange] = []
 
     private var allAllowedIPs: [AllowedIPChange] = []
     private var presharedKeys = PresharedKeyList()
 
-    /// A change of nothing.
+    /// Makes a change that changes nothing.
     public init() {}
 
-    /// The prefixes that a peer gets or loses, in order.
+    /// The prefixes that a peer gains or loses, in order.
     public func allowedIPs(of peer: PeerChange) -> ArraySlice<AllowedIPChange> {
         allAllowedIPs[peer.allowedIPs]
     }
 
-    /// A copy of the preshared key that a peer gets, zeros if it is to have none; nil leaves it.
+    /// A copy of the new preshared key of a peer, zeros to remove it; nil for no change.
     public func presharedKey(of peer: PeerChange) -> PresharedKey? {
         peer.presharedKeyIndex.map { presharedKeys.copy(at: Int($0)) }
     }
@@ -37,20 +37,20 @@ public struct ConfigurationChange: ~Copyable, Sendable {
     /// The number of prefixes of all peers.
     public var allowedIPCount: Int { allAllowedIPs.count }
 
-    /// Opens a change of a peer, which the following calls are about.
+    /// Adds a change of a peer. The methods below apply to the peer that was added last.
     public mutating func addPeer(_ publicKey: PublicKey) {
         peers.append(
             PeerChange(
                 publicKey: publicKey, allowedIPs: allAllowedIPs.count..<allAllowedIPs.count))
     }
 
-    /// Changes values of the last peer.
+    /// Calls `body` with the last peer; does nothing if there is none.
     public mutating func withLastPeer(_ body: (inout PeerChange) -> Void) {
         guard !peers.isEmpty else { return }
         body(&peers[peers.count - 1])
     }
 
-    /// Gives the last peer a preshared key; zeros take away the one that it has.
+    /// Sets the preshared key of the last peer; zeros remove it.
     public mutating func setPresharedKey(_ key: consuming PresharedKey) {
         guard let last = peers.indices.last else { return }
         if let index = peers[last].presharedKeyIndex {
@@ -61,14 +61,14 @@ public struct ConfigurationChange: ~Copyable, Sendable {
         }
     }
 
-    /// Gives a prefix to the last peer, or takes it away.
+    /// Adds a prefix to the last peer, or removes it.
     public mutating func addAllowedIP(_ prefix: IPPrefix, _ action: AllowedIPChange.Action) {
         guard let last = peers.indices.last else { return }
         allAllowedIPs.append(AllowedIPChange(prefix: prefix, action: action))
         peers[last].allowedIPs = peers[last].allowedIPs.lowerBound..<allAllowedIPs.count
     }
 
-    /// Takes all prefixes away from the last peer, those that this change gave it so far included.
+    /// Removes all prefixes of the last peer, including those that this change has added so far.
     public mutating func replaceAllowedIPs() {
         guard let last = peers.indices.last else { return }
         allAllowedIPs.removeSubrange(peers[last].allowedIPs)
@@ -77,27 +77,27 @@ public struct ConfigurationChange: ~Copyable, Sendable {
     }
 }
 
-/// What becomes of the private key of a device.
+/// A change of the private key of a device.
 public enum PrivateKeyChange: ~Copyable, Sendable {
-    /// It stays.
+    /// No change.
     case unchanged
-    /// The device has none from now on.
+    /// Removes the key.
     case cleared
-    /// A key, which may be the present one.
+    /// Sets a key, which may be the present one.
     case set(PrivateKey)
 }
 
-/// What becomes of one peer.
+/// A change of one peer.
 public struct PeerChange: Sendable {
-    /// Who it is.
+    /// The public key that identifies the peer.
     public let publicKey: PublicKey
-    /// Whether it is made, changed or removed.
+    /// Whether to create, change or remove the peer.
     public var action = Action.createOrUpdate
-    /// Where it is; nil leaves that.
+    /// The new endpoint; nil for no change.
     public var endpoint: SocketAddress?
-    /// Seconds between persistent keepalives, 0 for none; nil leaves it.
+    /// The interval between persistent keepalives in seconds, 0 for none; nil for no change.
     public var persistentKeepalive: UInt16?
-    /// Whether its prefixes are taken away before it gets those of this change.
+    /// Whether to remove the prefixes of the peer before adding those of this change.
     public fileprivate(set) var replacesAllowedIPs = false
 
     fileprivate var allowedIPs: Range<Int>
@@ -108,22 +108,22 @@ public struct PeerChange: Sendable {
         self.allowedIPs = allowedIPs
     }
 
-    /// What is done with the peer.
+    /// What to do with a peer.
     public enum Action: Sendable {
-        /// It is made if it is unknown, else changed.
+        /// Changes the peer. Creates it first if it does not exist.
         case createOrUpdate
-        /// It is changed; if it is unknown, nothing happens.
+        /// Changes the peer if it exists.
         case updateOnly
-        /// It is removed, whatever else the change says; if it is unknown, nothing happens.
+        /// Removes the peer if it exists, and ignores the rest of the change.
         case remove
     }
 }
 
-/// What becomes of one prefix of a peer.
+/// A change of one prefix of a peer.
 public struct AllowedIPChange: Hashable, Sendable {
     /// The prefix.
     public var prefix: IPPrefix
-    /// Whether the peer gets it or loses it.
+    /// Whether the peer gains or loses the prefix.
     public var action: Action
 
     /// Makes a change of one prefix.
@@ -132,11 +132,11 @@ public struct AllowedIPChange: Hashable, Sendable {
         self.action = action
     }
 
-    /// What is done with the prefix.
+    /// What to do with a prefix.
     public enum Action: Sendable {
-        /// The peer gets it, whoever has it now.
+        /// Gives the prefix to the peer, and takes it from another peer that has it.
         case add
-        /// The peer loses it, if it has it.
+        /// Removes the prefix if the peer has it.
         case remove
     }
 }

@@ -1,10 +1,10 @@
 import WireGuardCrypto
 
-/// A growing list of preshared keys. An array cannot hold what cannot be copied; here the keys stay
-/// in their locked memory, and only their owners move.
+/// A growing list of preshared keys, because an array cannot hold noncopyable values. Growing moves the
+/// owners; the keys stay in their locked memory.
 @safe
 struct PresharedKeyList: ~Copyable, @unchecked Sendable {
-    // Sendable: the memory is this value's alone; shared borrows only read.
+    // Sendable: this value owns the memory, and shared borrows only read it.
     private var base: UnsafeMutablePointer<PresharedKey>
     private var capacity = 0
     private(set) var count = 0
@@ -38,7 +38,7 @@ struct PresharedKeyList: ~Copyable, @unchecked Sendable {
     private mutating func grow() {
         let capacity = max(4, self.capacity * 2)
         let memory = UnsafeMutablePointer<PresharedKey>.allocate(capacity: capacity)
-        // All keys move, so nothing is left to deinitialize.
+        // Moves all keys, so the old memory needs no deinitialization.
         unsafe memory.moveInitialize(from: base, count: count)
         unsafe base.deallocate()
         unsafe base = memory

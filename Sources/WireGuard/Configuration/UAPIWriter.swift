@@ -1,18 +1,17 @@
 import Packets
 import WireGuardCrypto
 
-/// The text of the answers to `get=1` and `set=1`.
+/// Writes the answers to `get=1` and `set=1`.
 ///
-/// The answer to a get is made of a device, then for each peer the peer and its prefixes, then an
-/// errno. Whoever sends it may do so after each part, and then call ``removeAll()``: an answer of any
-/// length needs the memory of one part.
+/// The answer to a get consists of the device, then each peer followed by its prefixes, then ``finish()``.
+/// To limit memory, send what is written after each part and call ``removeAll()``.
 public struct UAPIWriter: ~Copyable, Sendable {
     private var text = WipedText()
 
     /// Makes a writer that has written nothing.
     public init() {}
 
-    /// What was written since the start or the last ``removeAll()``; it may contain keys.
+    /// The bytes written since the last ``removeAll()``. They may contain keys.
     public var bytes: RawSpan {
         @_lifetime(borrow self)
         get { text.bytes }
@@ -21,7 +20,7 @@ public struct UAPIWriter: ~Copyable, Sendable {
     /// The number of ``bytes``.
     public var byteCount: Int { text.byteCount }
 
-    /// Writes private_key, listen_port and fwmark, without those that there are not.
+    /// Writes `private_key`, `listen_port` and `fwmark`, unless they are not set.
     public mutating func append(_ device: borrowing DeviceSnapshot) {
         switch device.privateKey {
         case .none: break
@@ -34,7 +33,7 @@ public struct UAPIWriter: ~Copyable, Sendable {
         if device.firewallMark != 0 { appendLine("fwmark", UInt64(device.firewallMark)) }
     }
 
-    /// Writes public_key and what else there is to a peer, but for its prefixes.
+    /// Writes `public_key` and the other lines of a peer, except its prefixes.
     public mutating func append(_ peer: borrowing PeerSnapshot) {
         text.append("public_key=")
         text.append(hexadecimal: peer.publicKey.bytes)
@@ -61,7 +60,7 @@ public struct UAPIWriter: ~Copyable, Sendable {
         text.append(.newline)
     }
 
-    /// Writes a number of our own; clients ignore keys that they do not know.
+    /// Writes a statistic that the protocol does not define. Clients ignore unknown keys.
     public mutating func append(statistic name: StaticString, _ value: UInt64) {
         appendLine(name, value)
     }
@@ -94,7 +93,7 @@ public struct UAPIWriter: ~Copyable, Sendable {
         }
     }
 
-    /// Wipes what was written, and keeps the memory.
+    /// Wipes ``bytes``, and keeps the memory for reuse.
     public mutating func removeAll() {
         text.removeAll()
     }

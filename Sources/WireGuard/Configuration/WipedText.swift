@@ -1,10 +1,10 @@
 import Packets
 import WireGuardCrypto
 
-/// Growing bytes that may contain keys: whatever memory they leave is wiped first.
+/// A growing byte buffer that may contain keys. It wipes all memory before freeing it.
 @safe
 package struct WipedText: ~Copyable, @unchecked Sendable {
-    // Sendable: the memory is this value's alone; shared borrows only read.
+    // Sendable: this value owns the memory, and shared borrows only read it.
     private var base: UnsafeMutableRawPointer
     private var capacity = 0
     package private(set) var byteCount = 0
@@ -46,7 +46,7 @@ package struct WipedText: ~Copyable, @unchecked Sendable {
 
     mutating func append(_ text: StaticString) {
         text.withUTF8Buffer { text in
-            // The bytes of a literal live for ever.
+            // The bytes of a literal are never freed.
             unsafe append(RawSpan(_unsafeBytes: UnsafeRawBufferPointer(text)))
         }
     }
@@ -68,7 +68,7 @@ package struct WipedText: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// Wipes all bytes and keeps the memory.
+    /// Wipes all bytes, and keeps the memory for reuse.
     mutating func removeAll() {
         unsafe Self.wipe(base, byteCount: byteCount)
         byteCount = 0
@@ -90,9 +90,9 @@ package struct WipedText: ~Copyable, @unchecked Sendable {
         bytes.wipe()
     }
 
-    /// The lower-case digit; chosen by arithmetic, as a table or a branch would depend on the key.
+    /// The lower-case digit, in constant time: a table or a branch would depend on the key.
     private static func hexadecimalDigit(_ value: UInt8) -> UInt8 {
-        // 9 − value is negative, its high bits all ones, for the letters only.
+        // 9 − value is negative, and its high bits are ones, exactly for the letters.
         let isLetter = UInt8(bitPattern: (9 - Int8(bitPattern: value)) >> 7)
         return value + .zeroDigit + (isLetter & 39)
     }
