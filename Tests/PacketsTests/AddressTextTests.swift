@@ -178,7 +178,9 @@ struct AddressTextTests {
             IPAddress(text), IPPrefix(text), SocketAddress(text),
         ]
         #expect(parsed.compactMap(\.self).map(\.description) == [text])
-        for odd in [" " + text, text + " ", text + "\n", text + "\u{0}", "\u{301}" + text, text + "x"] {
+        for odd in [
+            " " + text, text + " ", text + "\n", text + "\u{0}", "\u{301}" + text, text + "x",
+        ] {
             #expect(IPAddress(odd) == nil && IPPrefix(odd) == nil && SocketAddress(odd) == nil)
         }
     }

@@ -38,5 +38,5 @@ struct SuperpacketLimit: Equatable, Sendable {
     /// Header and tag of transport data.
     private static let overhead = 32
     /// What one segmented send carries over IPv6, which is less than over IPv4.
-    private static let send = DatagramRun.Limits.v6
+    private static let send = SegmentedSend.Limits.v6
 }

@@ -10,7 +10,7 @@ struct UAPIParserTests {
         #expect(transcript(text) == ["get"])
     }
 
-    @Test("a set of everything")
+    @Test("a set with every key")
     func everything() {
         let text = """
             set=1
@@ -46,7 +46,7 @@ struct UAPIParserTests {
             ])
     }
 
-    @Test("zeros clear keys, and values of zero are values")
+    @Test("zeros clear keys, and zero is a valid number")
     func zeros() {
         let text = """
             set=1\nprivate_key=\(key(0))\nlisten_port=0\nfwmark=0\npublic_key=\(key(0))
@@ -59,7 +59,7 @@ struct UAPIParserTests {
         #expect(transcript("set=1\n\n") == ["set"])
     }
 
-    @Test("the last of several values counts, and a peer may come twice")
+    @Test("the last of several values wins, and a peer may occur twice")
     func repetition() {
         let text = """
             set=1\nlisten_port=1\nlisten_port=2\nprivate_key=\(key(1))\nprivate_key=\(key(0))
@@ -78,7 +78,7 @@ struct UAPIParserTests {
             ])
     }
 
-    @Test("keys may be in either case")
+    @Test("hexadecimal digits of keys may be in either case")
     func upperCase() {
         let digits = String(repeating: "aB", count: 32)
         #expect(
@@ -101,7 +101,7 @@ struct UAPIParserTests {
     }
 
     @Test(
-        "lines of the device that are refused",
+        "device lines that are refused",
         arguments: [
             "private_key=", "private_key=00", "private_key=\(key(1))0", "private_key= \(key(1))",
             "private_key=\(key(1)) ", "private_key=g" + key(1).dropFirst(),
@@ -127,7 +127,7 @@ struct UAPIParserTests {
     }
 
     @Test(
-        "lines of a peer that are refused",
+        "peer lines that are refused",
         arguments: [
             "private_key=\(key(1))", "listen_port=1", "fwmark=1", "replace_peers=true",
             "preshared_key=", "preshared_key=\(key(1))00", "preshared_key=\(key(1).dropLast())",
@@ -182,7 +182,7 @@ struct UAPIParserTests {
     }
 
     @Test(
-        "first lines that are unknown",
+        "unknown first lines",
         arguments: [
             ("get=2", "get"), ("get=", "get"), ("get=1 ", "get"), ("get=11", "get"),
             ("set=2", "set"),
@@ -205,7 +205,7 @@ struct UAPIParserTests {
     }
 
     @Test(
-        "without the blank line nothing comes of a dialogue",
+        "a request without its blank line has no effect",
         arguments: [
             "", "get=1", "get=1\n", "get=1\n\r", "set=1\nlisten_port=5\n", "set=1\nlisten_port=5",
             "set=1\nx=1\n",
@@ -214,7 +214,7 @@ struct UAPIParserTests {
         #expect(transcript(text) == [])
     }
 
-    @Test("several dialogues follow each other in one piece")
+    @Test("several requests in one piece")
     func dialogues() {
         #expect(
             transcript("get=1\n\nset=1\nlisten_port=7\n\nset=1\nfwmark=8\n\nget=1\n\nset=1\nq\n\n")
@@ -223,7 +223,7 @@ struct UAPIParserTests {
                 ])
     }
 
-    @Test("a line has at most 1024 bytes; what is longer ends the connection")
+    @Test("a line of more than 1024 bytes ends the connection")
     func lineLength() {
         let most = String(repeating: "x", count: 1024)
         #expect(transcript("set=1\n\(most)\n\n") == ["set failed: line 2: no '=' found"])
@@ -240,7 +240,8 @@ struct UAPIParserTests {
         #expect(transcript(String(repeating: "x", count: 100_000)) == [tooLong(1)])
     }
 
-    @Test("every piece size gives the same, with LF and CRLF", arguments: 1...40)
+    @Test(
+        "the result does not depend on the size of the pieces or on LF and CRLF", arguments: 1...40)
     func chunks(size: Int) {
         let text = """
             set=1\nprivate_key=\(key(1))\nlisten_port=51820\npublic_key=\(key(2))
@@ -257,7 +258,7 @@ struct UAPIParserTests {
     }
 
     @Test(
-        "mutated dialogues never trap, and never depend on the pieces",
+        "mutated requests do not trap, and the result does not depend on the pieces",
         arguments: 1...4 as ClosedRange<UInt64>)
     func mutations(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
@@ -285,7 +286,7 @@ struct UAPIParserTests {
         }
     }
 
-    @Test("130 560 prefixes in one set")
+    @Test("130,560 prefixes in one set")
     func manyPrefixes() {
         let count = scaled(release: 255 * 256 * 2, debug: 2_000)
         var text = Array("set=1\npublic_key=\(key(1))\nreplace_allowed_ips=true\n".utf8)
@@ -307,14 +308,14 @@ struct UAPIParserTests {
         #expect(offset == text.count)
     }
 
-    @Test("two sets that are put together differ in nothing from their texts")
+    @Test("a change built in code equals a parsed one")
     func builder() {
         var change = ConfigurationChange()
         change.addAllowedIP(IPPrefix("10.0.0.0/8"), .add)
         change.replaceAllowedIPs()
         change.setPresharedKey(PresharedKey())
         change.withLastPeer { $0.action = .remove }
-        #expect(describe(change) == "set", "without a peer nothing happens")
+        #expect(describe(change) == "set", "without a peer nothing changes")
         guard let publicKey = withBytes([UInt8](repeating: 2, count: 32), { PublicKey(bytes: $0) })
         else { return }
         change.addPeer(publicKey)
@@ -323,7 +324,7 @@ struct UAPIParserTests {
     }
 }
 
-/// 64 digits of one byte.
+/// The hexadecimal digits of a key whose bytes are all `byte`.
 func key(_ byte: UInt8, isClamped: Bool = false) -> String {
     var bytes = [UInt8](repeating: byte, count: 32)
     if isClamped {
@@ -337,7 +338,7 @@ func hexadecimal(_ bytes: RawSpan) -> String {
     array(bytes).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
-/// What a parser makes of a text that arrives in pieces; `eth0` is interface 7.
+/// The requests that a parser returns for a text that arrives in pieces. `eth0` is interface 7.
 private func transcript(_ text: String, pieces: Int = .max) -> [String] {
     transcript(Array(text.utf8), pieces: pieces)
 }

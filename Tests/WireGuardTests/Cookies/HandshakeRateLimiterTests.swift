@@ -9,8 +9,8 @@ struct HandshakeRateLimiterTests {
         arguments: ["192.0.2.1", "255.255.255.255", "2001:db8::1", "fe80::5:6", "::"])
     func burst(address: String) {
         var limiter = HandshakeRateLimiter()
-        let address = IPAddress(address)
-        let other = IPAddress("198.51.100.7")
+        let address: IPAddress = IPAddress(address)
+        let other: IPAddress = IPAddress("198.51.100.7")
         // Milliseconds, and whether the handshake is admitted then.
         let steps: [(Double, Bool)] = [
             (0, true), (0, true), (0, true), (0, true), (0, true), (0, false), (49, false),
@@ -76,7 +76,7 @@ struct HandshakeRateLimiterTests {
     @Test("a clock that steps back neither traps nor locks a source out for good")
     func clockSteps() {
         var limiter = HandshakeRateLimiter()
-        let address = IPAddress("192.0.2.1")
+        let address: IPAddress = IPAddress("192.0.2.1")
         for _ in 0..<5 { expect(limiter.admits(address, now: .after(1e9)), is: true) }
         expect(limiter.admits(address, now: .after(1e9)), is: false)
         expect(limiter.admits(address, now: .after(2)), is: true)

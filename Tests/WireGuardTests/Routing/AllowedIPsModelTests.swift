@@ -2,11 +2,11 @@ import Packets
 import Testing
 import WireGuard
 
-/// Random tables against ``LinearTable``.
-@Suite("Allowed IPs against a list")
+/// Compares random tables with ``LinearTable``.
+@Suite("Allowed IPs, compared with a list")
 struct AllowedIPsModelTests {
     @Test(
-        "2000 peers, 40 400 prefixes and 1.2 million look-ups a family (debug: fewer), peer after peer removed"
+        "2000 peers, 40,400 prefixes and 1.2 million look-ups per family (debug: fewer), then peers are removed"
     )
     func kernelRandom() {
         var generator = SeededGenerator(seed: 1)
@@ -34,7 +34,7 @@ struct AllowedIPsModelTests {
             expect(table.count, is: model.count)
             let known = model.prefixes
             for query in 0..<queries {
-                // Half of the addresses are near a prefix, else most would be nobody's.
+                // Derive half of the addresses from a prefix, because most random ones have no owner.
                 let address =
                     query % 2 == 0
                     ? generator.address(isIPv6: query % 4 == 0)
@@ -61,12 +61,13 @@ struct AllowedIPsModelTests {
     }
 
     @Test(
-        "random insertions and removals, prefix by prefix", arguments: 1...4 as ClosedRange<UInt64>)
+        "random insertions and removals of single prefixes", arguments: 1...4 as ClosedRange<UInt64>
+    )
     func churn(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         var table = AllowedIPs()
         var model = LinearTable()
-        // Few bits differ, so that prefixes nest and nodes fill, split and merge.
+        // Few base addresses, so that prefixes nest, and nodes fill, split and merge.
         let bases = (0..<3).flatMap { _ in
             [generator.address(isIPv6: false), generator.address(isIPv6: true)]
         }
@@ -103,7 +104,7 @@ struct AllowedIPsModelTests {
         expect(table.elementsInUse, is: 2)
     }
 
-    @Test("memory does not grow when the same prefixes come and go")
+    @Test("memory does not grow when the same prefixes are added and removed again and again")
     func noLeak() {
         var generator = SeededGenerator(seed: 5)
         var table = AllowedIPs()
@@ -111,7 +112,7 @@ struct AllowedIPsModelTests {
             generator.prefix(of: generator.address(isIPv6: number % 2 == 0), atLeast: 8)
         }
         let owner = PeerSlot(rawValue: 0)
-        // One that stays, else the memory of the empty table is given back.
+        // Keep one prefix, because an empty table frees its memory.
         table.insert(IPPrefix("::1/128"), owner: PeerSlot(rawValue: 1))
         let elements = table.elementsInUse
         var bytes = 0
@@ -130,7 +131,7 @@ struct AllowedIPsModelTests {
         expect(table.elementsInUse, is: 2)
     }
 
-    @Test("a large table that has become empty is small again")
+    @Test("a large table frees its memory when it becomes empty")
     func shrinks() {
         var generator = SeededGenerator(seed: 8)
         var table = AllowedIPs()
@@ -145,10 +146,10 @@ struct AllowedIPsModelTests {
         expect(table.byteCount < 4096, is: true)
     }
 
-    /// Above some thousand prefixes the first 16 bits are looked up at once; most prefixes here are
-    /// shorter, so that they lie over each other there.
+    /// Large tables look up the first 16 bits at once. Most prefixes here are shorter, so that they overlap
+    /// there.
     @Test(
-        "short prefixes come and go in a table with shortcuts",
+        "short prefixes are added and removed in a table with shortcuts",
         arguments: 1...2 as ClosedRange<UInt64>)
     func shortcuts(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
@@ -158,7 +159,7 @@ struct AllowedIPsModelTests {
             IPPrefix("\(number % 223).\(number / 223).7.0/24")
         }
         for round in 0..<3 {
-            // Past the bound above which there are shortcuts.
+            // Enough prefixes to activate the shortcuts.
             for number in 0..<4_500 {
                 table.insert(filler(number), owner: PeerSlot(rawValue: 9))
                 model.insert(filler(number), owner: PeerSlot(rawValue: 9))
@@ -181,7 +182,7 @@ struct AllowedIPsModelTests {
                     expect(table.lookup(address), is: model.lookup(address))
                 }
             }
-            // Below the bound under which they are dropped.
+            // Few enough to deactivate the shortcuts.
             for number in 0..<4_400 {
                 table.remove(filler(number), ifOwnedBy: PeerSlot(rawValue: 9))
                 _ = model.remove(filler(number), ifOwnedBy: PeerSlot(rawValue: 9))
@@ -195,7 +196,7 @@ struct AllowedIPsModelTests {
         expect(table.elementsInUse, is: 2)
     }
 
-    @Test("20 000 peers with one address each take at most 100 bytes a prefix")
+    @Test("20,000 peers with one address each take at most 100 bytes per prefix")
     func memory() {
         var generator = SeededGenerator(seed: 6)
         let peers: UInt32 = 20_000
@@ -222,7 +223,7 @@ extension SeededGenerator {
             : .v4(IPv4Address(bits: UInt32(truncatingIfNeeded: next())))
     }
 
-    /// Keeps some bits of an address and draws the others anew.
+    /// Replaces some bits of an address by random ones.
     fileprivate mutating func mutate(_ address: IPAddress) -> IPAddress {
         switch address {
         case .v4(let address):
@@ -241,7 +242,7 @@ extension SeededGenerator {
     fileprivate mutating func prefix(of address: IPAddress, atLeast least: Int) -> IPPrefix {
         let length = Int.random(in: least...address.bitCount, using: &self)
         guard let prefix = IPPrefix(address, length: length) else {
-            preconditionFailure("the length is in range")
+            preconditionFailure("the length is valid")
         }
         return prefix
     }

@@ -2,14 +2,14 @@ import Packets
 import Testing
 import WireGuard
 
-/// The rows of the kernel's static self-test, with addresses of our own.
+/// The cases of the kernel's static self-test, with other addresses.
 @Suite("Allowed IPs")
 struct AllowedIPsTests {
     private static let prefixes: [(prefix: String, owner: UInt32)] = [
         ("192.168.4.0/24", 0), ("192.168.4.4/32", 0), ("192.168.0.0/16", 1),
-        ("192.95.5.64/27", 1), ("192.95.5.65/27", 2),  // replaces the one before, masking itself
+        ("192.95.5.64/27", 1), ("192.95.5.65/27", 2),  // replaces the prefix before, because host bits are cleared
         ("2001:db8:6000:6b00::c05f:543/128", 3), ("2001:db8:6000:6b00::/64", 2),
-        ("0.0.0.0/0", 4), ("::/0", 4), ("::/0", 5),  // replaces the one before
+        ("0.0.0.0/0", 4), ("::/0", 4), ("::/0", 5),  // replaces the prefix before
         ("2404:6800::/32", 6), ("2404:6800:4004:800:dead:beef:dead:beef/64", 7),
         ("2404:6800:4004:800:dead:beef:dead:beef/128", 0),
         ("2444:6800:40e4:800:deae:beef:def:beef/128", 2), ("2444:6800:f0e4:800:eeae:beef::/98", 1),
@@ -47,7 +47,7 @@ struct AllowedIPsTests {
         expect(Self.table().lookup(IPAddress(address)), is: PeerSlot(rawValue: owner))
     }
 
-    @Test("nothing is found in an empty table, and it is small")
+    @Test("an empty table finds nothing and is small")
     func empty() {
         let table = AllowedIPs()
         expect(table.lookup(v4: 0), is: nil)
@@ -58,7 +58,7 @@ struct AllowedIPsTests {
         expect(table.byteCount < 4096, is: true)
     }
 
-    @Test("a removed peer is no longer found, and shorter prefixes of others come to light")
+    @Test("removing a peer exposes shorter prefixes of other peers")
     func removePeer() {
         var table = AllowedIPs()
         let (alice, bob) = (PeerSlot(rawValue: 0), PeerSlot(rawValue: 1))
@@ -78,7 +78,7 @@ struct AllowedIPsTests {
         expect(table.elementsInUse, is: 2)
     }
 
-    @Test("nested prefixes of one peer both go")
+    @Test("removing a peer removes nested prefixes")
     func nested() {
         var table = AllowedIPs()
         let alice = PeerSlot(rawValue: 0)
@@ -89,7 +89,7 @@ struct AllowedIPsTests {
         expect(table.elementsInUse, is: 2)
     }
 
-    @Test("the deepest trie that there is, each address one bit from all ones")
+    @Test("the deepest possible trie: each address differs from all ones in one bit")
     func maximumDepth() {
         var table = AllowedIPs()
         func address(_ bit: Int) -> IPAddress {
@@ -100,7 +100,7 @@ struct AllowedIPsTests {
                     low: bit < 64 ? ones : ones ^ 1 << UInt64(bit - 64)))
         }
         for bit in 0..<128 {
-            guard let prefix = IPPrefix(address(bit), length: 128) else { return }
+            guard let prefix: IPPrefix = IPPrefix(address(bit), length: 128) else { return }
             table.insert(prefix, owner: PeerSlot(rawValue: UInt32(bit)))
         }
         for bit in 0..<128 {
@@ -111,7 +111,7 @@ struct AllowedIPsTests {
         expect(table.elementsInUse, is: 2)
     }
 
-    @Test("the walk over a peer gives its masked prefixes, oldest first")
+    @Test("the prefixes of a peer are listed without host bits, oldest first")
     func walk() {
         var table = AllowedIPs()
         let (alice, bob) = (PeerSlot(rawValue: 3), PeerSlot(rawValue: 8))
@@ -126,7 +126,7 @@ struct AllowedIPsTests {
         expect(
             walk(table, alice),
             is: ["192.95.5.64/27", "fd00::1/128", "10.1.0.16/29", "10.1.0.24/29", "::/0"])
-        // Whatever is claimed becomes the newest, also if it was one's own.
+        // A claimed prefix becomes the newest, even if the peer had it.
         table.insert(IPPrefix("fd00::1/128"), owner: alice)
         table.insert(IPPrefix("10.1.0.16/29"), owner: bob)
         expect(walk(table, alice), is: ["192.95.5.64/27", "10.1.0.24/29", "::/0", "fd00::1/128"])
@@ -137,7 +137,7 @@ struct AllowedIPsTests {
     }
 
     @Test(
-        "only the owner loses exactly the prefix that is named",
+        "only the exact prefix is removed, and only for its owner",
         arguments: ["10.0.0.0/8", "10.2.0.0/15", "10.2.0.0/17", "10.3.0.0/16", "::/0", "0.0.0.0/0"])
     func removeOther(prefix: String) {
         var table = AllowedIPs()
@@ -153,10 +153,10 @@ struct AllowedIPsTests {
         expect(table.elementsInUse, is: 2)
     }
 
-    @Test("every IPv4 and IPv6 length holds its prefix and gives way to the shorter one")
+    @Test("prefixes of every length are found, and removing one exposes the next shorter one")
     func allLengths() {
-        let address = IPAddress("170.85.204.51")
-        let address6 = IPAddress("aaaa:5555:cccc:3333:f0f0:0f0f:9999:6666")
+        let address: IPAddress = IPAddress("170.85.204.51")
+        let address6: IPAddress = IPAddress("aaaa:5555:cccc:3333:f0f0:0f0f:9999:6666")
         for address in [address, address6] {
             var table = AllowedIPs()
             let prefixes = (0...address.bitCount).compactMap { IPPrefix(address, length: $0) }

@@ -1,7 +1,7 @@
 import Packets
 import WireGuard
 
-/// The allowed IPs as a list that is searched from start to end: what ``AllowedIPs`` is held against.
+/// A simple model of ``AllowedIPs``: a dictionary, in which a look-up tries every prefix length.
 struct LinearTable {
     private var owners: [IPPrefix: PeerSlot] = [:]
 
@@ -26,7 +26,7 @@ struct LinearTable {
         owners = owners.filter { !peers.contains($0.value.rawValue) }
     }
 
-    /// The number of prefixes of each peer that has any.
+    /// The number of prefixes of each peer.
     var counts: [PeerSlot: Int] {
         owners.values.reduce(into: [:]) { $0[$1, default: 0] += 1 }
     }
@@ -35,7 +35,7 @@ struct LinearTable {
         Set(owners.filter { $0.value == owner }.keys)
     }
 
-    /// Tries all lengths, the longest first: another way than by a trie.
+    /// Tries all lengths, the longest first.
     func lookup(_ address: IPAddress) -> PeerSlot? {
         for length in stride(from: address.bitCount, through: 0, by: -1) {
             guard let prefix = IPPrefix(address, length: length) else { return nil }

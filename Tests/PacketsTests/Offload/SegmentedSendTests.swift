@@ -3,12 +3,12 @@ import Testing
 @testable import Packets
 
 @Suite("Datagram runs")
-struct DatagramRunTests {
+struct SegmentedSendTests {
     /// Lengths of datagrams that lie one behind the other, and the counts of the runs.
     struct Row: TestRow {
         var claim: String
         var lengths: [Int]
-        var limits = DatagramRun.Limits.v4
+        var limits = SegmentedSend.Limits.v4
         var runs: [Int]
     }
 
@@ -36,7 +36,7 @@ struct DatagramRunTests {
 
     @Test("a run is of one size but for its last", arguments: rows)
     func runs(row: Row) {
-        var runs: [DatagramRun] = []
+        var runs: [SegmentedSend] = []
         var offset = 10
         for length in row.lengths {
             let fits =
@@ -46,7 +46,7 @@ struct DatagramRunTests {
                     runs[runs.count - 1] = run
                     return fits
                 } ?? false
-            if !fits { runs.append(DatagramRun(offset: offset, length: length)) }
+            if !fits { runs.append(SegmentedSend(offset: offset, length: length)) }
             offset += length
         }
         #expect(runs.map(\.count) == row.runs)
@@ -59,10 +59,10 @@ struct DatagramRunTests {
 
     @Test("a gap in memory starts anew", arguments: [99, 101, 0, -1])
     func gap(offset: Int) {
-        var run = DatagramRun(offset: 0, length: 100)
+        var run = SegmentedSend(offset: 0, length: 100)
         let refused = run.extend(offset: offset, length: 100, limits: .v4)
         #expect(!refused)
-        #expect(run == DatagramRun(offset: 0, length: 100))
+        #expect(run == SegmentedSend(offset: 0, length: 100))
     }
 
     @Test(

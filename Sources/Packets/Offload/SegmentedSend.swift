@@ -6,7 +6,7 @@
 ///
 /// Start with the first datagram, and add others until `extend` returns false. The datagram that was refused
 /// starts the next send.
-package struct DatagramRun: Equatable, Sendable {
+package struct SegmentedSend: Equatable, Sendable {
     /// The offset of the first datagram in bytes.
     package let offset: Int
     /// The size of each datagram in bytes; the last may be shorter.
