@@ -56,7 +56,7 @@ struct Outbox<Sender: DatagramSender & ~Copyable>: ~Copyable {
         upTo byteCount: Int
     ) -> Int {
         guard first.peer == nil, !first.bytes.isEmpty else { return 1 }
-        let limits = DatagramRun.Limits.v4
+        let limits = SegmentedSend.Limits.v4
         let most = min(byteCount, limits.bytes) / first.bytes.count
         let segments = datagrams.prefix(max(min(most, limits.segments), 1)).prefix {
             $0.peer == nil && $0.bytes.count == first.bytes.count && $0.remote == first.remote

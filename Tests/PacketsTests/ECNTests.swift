@@ -5,10 +5,10 @@ import Testing
 @Suite("ECN through the tunnel")
 struct ECNTests {
     @Test(
-        "outside is as inside, except CE, which is ECT(0)",
+        "the outer bits equal the inner ones, except that CE becomes ECT(0)",
         arguments: [(0b00, 0b00), (0b01, 0b01), (0b10, 0b10), (0b11, 0b10)])
     func encapsulation(inner: UInt8, outer: UInt8) {
-        // DSCP stays inside.
+        // DSCP is not copied.
         #expect(ECN.encapsulated(inner: inner | 0xB8) == outer)
         for isVersion6 in [false, true] {
             let packet = TestPacket.udp(1).with {
@@ -23,8 +23,8 @@ struct ECNTests {
         }
     }
 
-    /// RFC 6040, figure 4, rows by inner and columns by outer bits (Not-ECT, ECT(1), ECT(0), CE), but
-    /// CE over Not-ECT is not dropped.
+    /// RFC 6040, figure 4: rows are inner bits and columns are outer bits (Not-ECT, ECT(1), ECT(0), CE),
+    /// except that CE over Not-ECT is not dropped.
     static let decapsulations: [[UInt8]] = [
         [0b00, 0b00, 0b00, 0b00],
         [0b01, 0b01, 0b01, 0b11],
@@ -32,7 +32,7 @@ struct ECNTests {
         [0b11, 0b11, 0b11, 0b11],
     ]
 
-    @Test("inside becomes what RFC 6040 says, with a right header checksum")
+    @Test("the inner bits follow RFC 6040, and the header checksum is correct")
     func decapsulation() {
         for inner in UInt8(0)..<4 {
             for outer in UInt8(0)..<4 {
@@ -56,7 +56,7 @@ struct ECNTests {
     }
 
     @Test(
-        "what is no IP packet stays as it is",
+        "bytes that are not an IP packet do not change",
         arguments: [[], [0x45], [0x45, 2], [0xF5, 2, 0, 0]])
     func garbage(bytes: [UInt8]) {
         var buffer = PacketBuffer(bytes)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Packets
 
-/// Whatever comes from the network or the kernel, nothing traps: a trap ends the test run.
+/// No input from the network or the kernel may trap. A trap ends the test run.
 @Suite("Hostile bytes")
 struct FuzzTests {
     #if DEBUG
@@ -11,7 +11,7 @@ struct FuzzTests {
         static let rounds = 100_000
     #endif
 
-    @Test("no parser traps on what it is given", arguments: 0..<4 as Range<UInt64>)
+    @Test("no parser traps on any input", arguments: 0..<4 as Range<UInt64>)
     func parsers(seed: UInt64) {
         var random = SeededRandom(seed: seed)
         var answers = PacketBuffer(byteCount: ICMPUnreachable.maximumLength)
@@ -41,7 +41,7 @@ struct FuzzTests {
     }
 
     @Test(
-        "segmentation refuses or cuts, and all segments together are the payload",
+        "segmentation throws, or the segments together are the payload",
         arguments: 0..<4 as Range<UInt64>)
     func segmentation(seed: UInt64) {
         var random = SeededRandom(seed: seed)
@@ -70,7 +70,7 @@ struct FuzzTests {
     }
 
     @Test(
-        "the coalescer writes each packet once, whatever it is",
+        "the coalescer writes every packet exactly once",
         arguments: 0..<4 as Range<UInt64>)
     func coalescer(seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
@@ -93,7 +93,7 @@ struct FuzzTests {
         }
     }
 
-    /// Noise, or a packet with a few wrong bytes, or one that is cut short.
+    /// Random bytes, a packet with a few wrong bytes, or a truncated packet.
     private func hostilePacket(using random: inout SeededRandom) -> [UInt8] {
         if random.next() % 8 == 0 {
             return random.bytes(Int.random(in: 0...100, using: &random))

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("ICMP unreachable")
 struct ICMPUnreachableTests {
-    @Test("IPv4: host unreachable, from the address that was dialled", arguments: [0, 32, 1400])
+    @Test("IPv4: host unreachable, from the destination of the packet", arguments: [0, 32, 1400])
     func version4(payload: Int) {
         let offending = TestPacket.udp(payload).bytes
         let answer = answer(to: offending)
@@ -24,7 +24,8 @@ struct ICMPUnreachableTests {
         #expect(Array(answer[28...]) == Array(offending[..<quoted]))
     }
 
-    @Test("IPv6: address unreachable, from the address that was dialled", arguments: [0, 32, 1400])
+    @Test(
+        "IPv6: address unreachable, from the destination of the packet", arguments: [0, 32, 1400])
     func version6(payload: Int) {
         let offending = TestPacket.udp(payload).overVersion6.bytes
         let answer = answer(to: offending)
@@ -43,13 +44,13 @@ struct ICMPUnreachableTests {
         #expect(Array(answer[48...]) == Array(offending[..<quoted]))
     }
 
-    @Test("padding behind the packet is not quoted")
+    @Test("padding after the packet is not quoted")
     func padding() {
         let offending = TestPacket.udp(1).bytes
         #expect(answer(to: offending + [0, 0, 0])?.count == 28 + offending.count)
     }
 
-    /// A change to bytes of a UDP packet of 8 payload bytes, and whether it is answered.
+    /// A change to a UDP packet with 8 payload bytes, and whether there is a reply.
     struct Row: TestRow {
         var claim: String
         var isVersion6 = false
@@ -107,7 +108,7 @@ struct ICMPUnreachableTests {
             changes: [(6, [60]), (40, [58, 1, 0, 0, 0, 0, 0, 0])]),
     ]
 
-    @Test("only what one host sent to another is answered (RFC 1122, RFC 4443)", arguments: rows)
+    @Test("only packets from one host to another get a reply (RFC 1122, RFC 4443)", arguments: rows)
     func eligibility(row: Row) {
         var bytes = TestPacket.udp(8).with { $0.isVersion6 = row.isVersion6 }.bytes
         for change in row.changes {

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("IP header")
 struct IPHeaderTests {
-    @Test("an IPv4 header says what it was made of")
+    @Test("the fields of an IPv4 header")
     func version4() throws {
         let packet = TestPacket.udp(32).with {
             $0.trafficClass = 0x8B
@@ -23,7 +23,7 @@ struct IPHeaderTests {
         #expect(!header.isFragment)
     }
 
-    @Test("an IPv6 header says what it was made of")
+    @Test("the fields of an IPv6 header")
     func version6() throws {
         let packet = TestPacket.tcp(9, at: 1).overVersion6.with {
             $0.trafficClass = 0x8B
@@ -52,8 +52,8 @@ struct IPHeaderTests {
         #expect(header?.isFragment == isFragment)
     }
 
-    /// A change to a good packet (28 bytes over IPv4, 48 over IPv6), the length that is there, and
-    /// the total length that is read, nil for none.
+    /// A change to a valid packet (28 bytes for IPv4, 48 for IPv6), the available length, and the parsed
+    /// total length, nil if the header is invalid.
     struct Row: TestRow {
         var claim: String
         var isVersion6 = false
@@ -88,7 +88,7 @@ struct IPHeaderTests {
         Row(claim: "v6 payload far beyond", isVersion6: true, byte: 4, value: 255, length: 48),
     ]
 
-    @Test("only a header that fits is read, by all three readers", arguments: rows)
+    @Test("all three parsers accept only a header that fits", arguments: rows)
     func malformed(row: Row) {
         let packet = TestPacket.udp(0).with { $0.isVersion6 = row.isVersion6 }
         var bytes = packet.bytes
@@ -104,7 +104,7 @@ struct IPHeaderTests {
         #expect((destination == nil) == (row.total == nil))
     }
 
-    @Test("a range outside of the bytes is no packet")
+    @Test("a range outside of the bytes is not a packet")
     func outside() {
         let buffer = PacketBuffer(TestPacket.udp(0).bytes)
         #expect(IPHeader(buffer.bytes, at: -1, length: 28) == nil)
@@ -117,7 +117,7 @@ struct IPHeaderTests {
 
 @Suite("IPv6 transport header")
 struct IPv6TransportTests {
-    /// Extension headers before 8 bytes of UDP, and what is found.
+    /// Extension headers before 8 bytes of UDP, and the expected result.
     struct Row: TestRow {
         var claim: String
         var next: UInt8
@@ -148,7 +148,7 @@ struct IPv6TransportTests {
         Row(claim: "never ending", next: 60, headers: [60, 0, 0, 0, 0, 0, 0, 0], found: nil),
     ]
 
-    @Test("extension headers are walked over, but not out of the packet", arguments: rows)
+    @Test("extension headers are skipped within the packet", arguments: rows)
     func walk(row: Row) {
         var bytes = TestPacket.udp(0).overVersion6.bytes
         bytes[6] = row.next

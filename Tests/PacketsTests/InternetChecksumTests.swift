@@ -13,7 +13,7 @@ struct InternetChecksumTests {
         #expect(sum.checksum == ~0xDDF2)
     }
 
-    @Test("every length at odd and even offsets gives the sum of the obvious way")
+    @Test("every length at odd and even offsets equals the simple sum")
     func lengths() {
         var random = SeededRandom(seed: 1)
         let bytes = random.bytes(400)
@@ -28,7 +28,7 @@ struct InternetChecksumTests {
         }
     }
 
-    @Test("nothing is lost in carries", arguments: [1, 2, 63, 64, 1500, 65_535])
+    @Test("no carry is lost", arguments: [1, 2, 63, 64, 1500, 65_535])
     func carries(count: Int) {
         let buffer = PacketBuffer(Array(repeating: 0xFF, count: count))
         var sum = InternetChecksum()
@@ -36,7 +36,7 @@ struct InternetChecksumTests {
         #expect(sum.folded == referenceSum(Array(repeating: 0xFF, count: count)))
     }
 
-    @Test("copying gives the same sum and the same bytes, and touches no others")
+    @Test("copying gives the same sum and the same bytes, and changes no others")
     func copying() {
         var random = SeededRandom(seed: 2)
         let bytes = random.bytes(300)
@@ -54,7 +54,7 @@ struct InternetChecksumTests {
         }
     }
 
-    @Test("fields count as the bytes that they are stored as")
+    @Test("adding a field equals adding its bytes")
     func fields() {
         var sum = InternetChecksum()
         sum.add(0x1234 as UInt16)
@@ -62,7 +62,7 @@ struct InternetChecksumTests {
         #expect(sum.folded == referenceSum([0x12, 0x34, 0xFE, 0xDC, 0xBA, 0x98]))
     }
 
-    @Test("a changed field updates the checksum as if it were summed anew (RFC 1624)")
+    @Test("updating a checksum for a changed field equals computing it again (RFC 1624)")
     func update() {
         var random = SeededRandom(seed: 3)
         for _ in 0..<2000 {
@@ -77,7 +77,7 @@ struct InternetChecksumTests {
         }
     }
 
-    @Test("a UDP checksum of zero is sent as ffff, others as they are")
+    @Test("a UDP checksum of zero is sent as ffff, others unchanged")
     func udp() {
         var sum = InternetChecksum()
         sum.add(0xFFFF as UInt16)

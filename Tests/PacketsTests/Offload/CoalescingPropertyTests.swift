@@ -3,19 +3,21 @@ import Testing
 
 @testable import Packets
 
-/// Joining and cutting again is the identity, for each flow and in order: the bug that every other
-/// implementation of GRO had at some time is a batch for which it is not.
+/// Joining and segmenting returns the original packets, in order within each flow. GRO bugs of other
+/// implementations were batches for which it did not.
 @Suite("Coalescing and segmentation")
 struct CoalescingPropertyTests {
     #if DEBUG
         static let batchesPerSeed = 250
     #else
-        // A million in all in a long run.
+        // A million packets in a long run.
         static let batchesPerSeed =
             ProcessInfo.processInfo.environment["SWIREGUARD_TEST_LONG"] == "1" ? 125_000 : 12_500
     #endif
 
-    @Test("random batches come out as they went in", arguments: 0..<8 as Range<UInt64>)
+    @Test(
+        "random batches are unchanged after joining and segmenting",
+        arguments: 0..<8 as Range<UInt64>)
     func identity(seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
         var buffer = PacketBuffer(byteCount: 1 << 17)
@@ -29,20 +31,20 @@ struct CoalescingPropertyTests {
 
             let apart = result.separated.map { $0.map { Array($0.dropFirst(10)) } }
             let again = try result.cutAgain()
-            // One comparison for each batch: expectations cost more than packets.
+            // One comparison per batch, because expectations cost more than packets.
             let isIdentity =
                 isSame(apart.flatMap { $0 }, as: packets, except: .nothing)
                 && isSame(again.flatMap { $0 }, as: packets, except: .repeatedIdentification)
             #expect(isIdentity, "seed \(seed), batch \(batch)")
             guard isIdentity else { return }
         }
-        // A coalescer that joins nothing would pass as well.
+        // Without this, a coalescer that joins nothing would pass.
         #expect(joined > 2 * Self.batchesPerSeed)
     }
 
     private enum Exception {
         case nothing
-        /// Of packets with DF that all carry the same, cutting makes a rising one (RFC 6864).
+        /// Segmenting changes a constant identification with DF to an increasing one (RFC 6864).
         case repeatedIdentification
     }
 
@@ -70,8 +72,7 @@ struct CoalescingPropertyTests {
     }
 }
 
-/// Batches of packets of a few flows that mostly go on where the flow stopped, with all that can
-/// come between.
+/// Batches of packets of a few flows. Most continue their flow, and all kinds of other packets are between.
 enum RandomTraffic {
     static func batch(using random: inout SeededRandom) -> [TestPacket] {
         var flows = (0..<UInt8.random(in: 1...4, using: &random)).map {
@@ -80,7 +81,7 @@ enum RandomTraffic {
         return (0..<Int.random(in: 1...20, using: &random)).map { _ in
             let index = Int.random(in: 0..<flows.count, using: &random)
             let packet = disturbed(flows[index], using: &random)
-            // The flow goes on behind what was sent, as a rule.
+            // Usually continues the flow.
             if random.next() % 16 != 0 {
                 flows[index].sequence &+= UInt32(packet.payload.count)
             }
@@ -91,8 +92,8 @@ enum RandomTraffic {
         }
     }
 
-    /// What the packets of a flow have in common. A flow whose identification stands still is marked
-    /// by the urgent pointer.
+    /// The common fields of the packets of a flow. The urgent pointer marks a flow with a constant
+    /// identification.
     private static func flow(_ number: UInt8, using random: inout SeededRandom) -> TestPacket {
         var packet = TestPacket()
         packet.isVersion6 = random.next() % 2 == 0
@@ -134,7 +135,7 @@ enum RandomTraffic {
         return packet
     }
 
-    /// The flow of a packet: in a batch each source has one.
+    /// The flow of a packet. In a batch each source has one flow.
     static func flow(of packet: TestPacket) -> UInt16 {
         UInt16(packet.source) << 8 | (packet.isVersion6 ? 1 : 0)
     }

@@ -3,7 +3,7 @@
 extension FlowCoalescerTests {
     static let push = TestPacket.ack | TestPacket.push
 
-    /// The tables of wireguard-go's GRO tests. Where it puts a late packet first, we keep the order.
+    /// The cases of wireguard-go's GRO tests. It moves a late packet to the front; we keep the order.
     static let wireguardGo: [Row] = [
         Row(
             "several protocols and flows",
@@ -75,7 +75,7 @@ extension FlowCoalescerTests {
             [[0, 3], [1], [2]], coalescing: .tcp),
     ]
 
-    /// Two packets of a flow of which the second differs in one thing.
+    /// Two packets of a flow. The second differs in one field.
     static let differences: [Row] = [
         difference("equal", [[0, 1, 2]]) { _ in },
         difference("acknowledgment", [[0], [1], [2]]) { $0.acknowledgment = 2 },
@@ -136,7 +136,7 @@ extension FlowCoalescerTests {
         identifications.map { TestPacket.udp(100, number: $0).with(change) }
     }
 
-    /// The option that Linux sends with each segment.
+    /// The TCP option that Linux sends with each segment.
     private static func timestamp(_ value: UInt8) -> [UInt8] {
         [1, 1, 8, 10, 0, 0, 0, value, 0, 0, 0, 1]
     }
@@ -145,10 +145,10 @@ extension FlowCoalescerTests {
         Row("nothing", [], []),
         Row("one", [.tcp(100, at: 1)], [[0]]),
         Row(
-            "the version makes the flow",
+            "the version is part of the flow",
             [.udp(100), .udp(100).overVersion6, .udp(100, number: 1)], [[0, 2], [1]]),
         Row(
-            "the first is bad, found out by the second",
+            "a bad checksum of the first packet is found with the second",
             [
                 .tcp(100, at: 1).with { $0.headerChecksumError = 1 }, .tcp(100, at: 101),
                 .tcp(100, at: 201),
@@ -160,7 +160,7 @@ extension FlowCoalescerTests {
             "equal options", stream(3) { packet, _ in packet.tcpOptions = timestamp(4) },
             [[0, 1, 2]]),
         Row(
-            "other time stamps",
+            "different time stamps",
             stream(3) { packet, index in packet.tcpOptions = timestamp(UInt8(index / 2)) },
             [[0, 1], [2]]),
         Row(
@@ -170,14 +170,14 @@ extension FlowCoalescerTests {
                 .tcp(100, at: 50).with { $0.identification = 0 },
             ], [[0, 1]]),
         Row(
-            "fixed identification with DF",
+            "constant identification with DF",
             [.udp(100), .udp(100), .udp(100), .udp(100, number: 1), .udp(100, number: 2)],
             [[0, 1, 2], [3, 4]]),
         Row(
-            "fixed identification without DF",
+            "constant identification without DF",
             datagrams([0, 0]) { packet in packet.fragment = 0 }, [[0], [1]]),
         Row(
-            "rising identification without DF",
+            "increasing identification without DF",
             datagrams([0, 1]) { packet in packet.fragment = 0 }, [[0, 1]]),
         Row(
             "UDP without checksum",
@@ -200,7 +200,7 @@ extension FlowCoalescerTests {
                 .udp(100, number: 1),
             ], [[0], [1], [2]]),
         Row(
-            "a fragment between others is none of its business",
+            "a fragment between other hosts does not matter",
             [
                 .udp(100), .udp(100, number: 1, to: 9).with { $0.fragment = 0x2001 },
                 .udp(100, number: 1),
@@ -210,14 +210,14 @@ extension FlowCoalescerTests {
             [Array(0..<64), Array(64..<128), [128, 129]]),
         Row("65 535 bytes at most", stream(4, of: 20_000), [[0, 1, 2], [3]]),
         Row(
-            "nothing is to be joined",
+            "joining is disabled",
             [.tcp(100, at: 1), .tcp(100, at: 101), .udp(100), .udp(100)],
             [[0], [1], [2], [3]], coalescing: []),
         Row(
             "only UDP", [.tcp(100, at: 1), .tcp(100, at: 101), .udp(100), .udp(100)],
             [[0], [1], [2, 3]], coalescing: .udp),
         Row(
-            "more flows than are remembered",
+            "more flows than the table holds",
             (0..<40).map { (index: UInt8) -> TestPacket in
                 .udp(100, number: UInt16(index / 20), to: 10 + index % 20)
             }, (0..<40).map { [$0] }),

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Flow coalescer")
 struct FlowCoalescerTests {
-    /// Packets in order of arrival, and which of them make each write.
+    /// Packets in order of arrival, and the packets of each write.
     struct Row: TestRow {
         var claim: String
         var packets: [TestPacket]
@@ -23,7 +23,7 @@ struct FlowCoalescerTests {
     }
 
     @Test(
-        "only what belongs together is joined, in order, and comes apart as it was",
+        "only matching packets are joined, in order, and segmenting restores them",
         arguments: wireguardGo + differences + others)
     func joining(row: Row) throws {
         let bytes = row.packets.map(\.bytes)
@@ -51,7 +51,9 @@ struct FlowCoalescerTests {
         }
     }
 
-    @Test("the kernel is told all that it needs", arguments: [false, true], [false, true])
+    @Test(
+        "the virtio header and the checksum field are those that the kernel expects",
+        arguments: [false, true], [false, true])
     func virtioHeader(isVersion6: Bool, isTCP: Bool) {
         let packets = (0..<3).map { index in
             (isTCP ? TestPacket.tcp(100, at: 1 + 100 * index) : .udp(100, number: UInt16(index)))
@@ -74,8 +76,8 @@ struct FlowCoalescerTests {
         #expect(Array(write.dropFirst(10)) == joined.asSuperPacket)
     }
 
-    /// wireguard-go's candidates: a change to a packet of 100 bytes payload and whether a second one
-    /// like it is joined.
+    /// Cases of wireguard-go: a change to a packet with 100 payload bytes, and whether a second one like it
+    /// is joined.
     struct Candidate: TestRow {
         var claim: String
         var packet: TestPacket
@@ -111,7 +113,7 @@ struct FlowCoalescerTests {
     ]
 
     @Test(
-        "only whole TCP and UDP packets are joined, the rest passes untouched",
+        "only complete TCP and UDP packets are joined, and others pass unchanged",
         arguments: candidates)
     func candidate(row: Candidate) {
         let second = row.packet.with {
@@ -132,7 +134,7 @@ struct FlowCoalescerTests {
     }
 
     @Test(
-        "writes of datagrams are told from all others where nothing is joined",
+        "writes of UDP are marked when joining is disabled",
         arguments: [false, true], [[], .tcp] as [FlowCoalescer.Coalescing])
     func datagramsAlone(isVersion6: Bool, coalescing: FlowCoalescer.Coalescing) {
         let packets: [TestPacket] = [.udp(100), .tcp(100, at: 1), .tcp(0, at: 101), .udp(0)]
@@ -142,7 +144,7 @@ struct FlowCoalescerTests {
         #expect(result.holdsDatagrams == [true, false, false, true, false, false])
     }
 
-    @Test("writes of datagrams, joined or not, are told from all others", arguments: [false, true])
+    @Test("writes of UDP are marked, joined or not", arguments: [false, true])
     func datagrams(isVersion6: Bool) {
         let packets: [TestPacket] = [
             .udp(100, number: 0), .udp(100, number: 1), .tcp(100, at: 1), .tcp(100, at: 101),
@@ -154,13 +156,13 @@ struct FlowCoalescerTests {
         #expect(result.holdsDatagrams == [true, false, false, true])
     }
 
-    @Test("what is no packet at all still makes a write")
+    @Test("bytes that are not a packet still have a write")
     func ofNothing() {
         let result = Coalesced([[], [0x45], [0x60]])
         #expect(result.pieceLengths == [[10], [11], [11]])
     }
 
-    @Test("after removeAll nothing is left of what was before")
+    @Test("after removeAll the coalescer is empty")
     func reuse() {
         var buffer = PacketBuffer(byteCount: 4096)
         var coalescer = FlowCoalescer(maximumPackets: 2)

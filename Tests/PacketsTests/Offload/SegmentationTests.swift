@@ -45,7 +45,7 @@ struct SegmentationTests {
         Row(claim: "udp6 odd", packet: .udp(4001).overVersion6, size: 777, count: 6),
     ]
 
-    @Test("each packet is what its sender would have made of it", arguments: rows)
+    @Test("each packet equals the one that a sender without offload would send", arguments: rows)
     func cutting(row: Row) throws {
         for lie in [0, 5, 65_535] as [UInt16] {
             let header = row.packet.virtioHeader(segmentSize: row.size)
@@ -57,7 +57,7 @@ struct SegmentationTests {
         }
     }
 
-    @Test("the ECN bit of the kind changes nothing")
+    @Test("the ECN bit of the kind has no effect")
     func ecnBit() throws {
         let packet = TestPacket.tcp(3000, at: 1, flags: 0x90)
         let header = packet.virtioHeader(segmentSize: 1000)
@@ -66,7 +66,7 @@ struct SegmentationTests {
         #expect(result == packet.cutSlowly(size: 1000).map(\.bytes))
     }
 
-    @Test("extension headers stay before each transport header")
+    @Test("every segment has the extension headers")
     func extensionHeaders() throws {
         let packet = TestPacket.tcp(300, at: 1).overVersion6
         let options: [UInt8] = [6, 0, 1, 4, 0, 0, 0, 0]
@@ -82,7 +82,7 @@ struct SegmentationTests {
         #expect(result == packet.cutSlowly(size: 100).map { withOptions($0.bytes) })
     }
 
-    @Test("a packet without offload is copied as it is", arguments: [1, 39, 1400])
+    @Test("a packet without offload is copied unchanged", arguments: [1, 39, 1400])
     func plain(count: Int) throws {
         var random = SeededRandom(seed: 4)
         let bytes = random.bytes(count)
@@ -90,7 +90,7 @@ struct SegmentationTests {
         #expect(result == [bytes])
     }
 
-    @Test("a checksum is finished from the sum in its field", arguments: [false, true])
+    @Test("a partial checksum is completed", arguments: [false, true])
     func finishing(isVersion6: Bool) throws {
         for packet in [TestPacket.tcp(77, at: 3), .udp(1000), .udp(0)] {
             let packet = packet.with { $0.isVersion6 = isVersion6 }
@@ -100,9 +100,9 @@ struct SegmentationTests {
         }
     }
 
-    @Test("a UDP checksum that comes out as zero is sent as ffff", arguments: [false, true])
+    @Test("a computed UDP checksum of zero is sent as ffff", arguments: [false, true])
     func zeroChecksum(isVersion6: Bool) throws {
-        // The payload is chosen so that the first datagram sums up to ffff without its checksum.
+        // With this payload the sum of the first datagram without its checksum is ffff.
         var packet = TestPacket.udp(4).with { $0.isVersion6 = isVersion6 }
         packet.payload = [0, 0, 0, 0]
         let bytes = packet.bytes
@@ -193,7 +193,7 @@ struct SegmentationTests {
             }, error: .outsideOfPacket),
     ]
 
-    @Test("what contradicts itself is refused", arguments: contradictions)
+    @Test("contradictory headers are refused", arguments: contradictions)
     func refusal(row: Contradiction) {
         var bytes = row.packet.asSuperPacket
         if let byte = row.byte { bytes[byte] = row.value }
@@ -203,7 +203,7 @@ struct SegmentationTests {
         }
     }
 
-    @Test("a segment is never longer than an IP packet can be")
+    @Test("a segment is at most as long as an IP packet can be")
     func tooLong() {
         let packet = TestPacket.tcp(0, at: 1)
         let bytes = packet.asSuperPacket + Array(repeating: 0, count: 65_500)
@@ -213,7 +213,7 @@ struct SegmentationTests {
     }
 }
 
-/// All packets that a super-packet is cut into.
+/// All packets of a super-packet.
 func cut(
     _ bytes: [UInt8], _ header: VirtioNetHeader, length: Int? = nil
 ) throws -> [[UInt8]] {
@@ -233,7 +233,7 @@ func cut(
 }
 
 extension TestPacket {
-    /// The header that the kernel sets before this as a super-packet.
+    /// The header that the kernel puts in front of this packet as a super-packet.
     func virtioHeader(segmentSize: Int) -> VirtioNetHeader {
         VirtioNetHeader(
             flags: .needsChecksum,
@@ -254,7 +254,7 @@ extension TestPacket {
         return bytes
     }
 
-    /// The packets of at most `size` payload bytes that this one is sent as.
+    /// The packets with at most `size` payload bytes that this one is segmented into.
     func cutSlowly(size: Int) -> [TestPacket] {
         let count = max(1, (payload.count + size - 1) / size)
         return (0..<count).map { index in

@@ -2,9 +2,9 @@ import Testing
 
 @testable import Packets
 
-@Suite("Datagram runs")
+@Suite("Segmented sends")
 struct SegmentedSendTests {
-    /// Lengths of datagrams that lie one behind the other, and the counts of the runs.
+    /// Lengths of contiguous datagrams, and the number of datagrams of each send.
     struct Row: TestRow {
         var claim: String
         var lengths: [Int]
@@ -34,7 +34,9 @@ struct SegmentedSendTests {
         Row(claim: "nothing joins nothing", lengths: [0, 0], runs: [1, 1]),
     ]
 
-    @Test("a run is of one size but for its last", arguments: rows)
+    @Test(
+        "all datagrams of a send have one size, except that the last may be shorter",
+        arguments: rows)
     func runs(row: Row) {
         var runs: [SegmentedSend] = []
         var offset = 10
@@ -57,7 +59,7 @@ struct SegmentedSendTests {
         }
     }
 
-    @Test("a gap in memory starts anew", arguments: [99, 101, 0, -1])
+    @Test("a gap in memory starts a new send", arguments: [99, 101, 0, -1])
     func gap(offset: Int) {
         var run = SegmentedSend(offset: 0, length: 100)
         let refused = run.extend(offset: offset, length: 100, limits: .v4)
@@ -66,7 +68,7 @@ struct SegmentedSendTests {
     }
 
     @Test(
-        "a received buffer is split by the size that the kernel reports",
+        "a receive is split by the size that the kernel reports",
         arguments: [
             (300, 100, [100, 100, 100]), (250, 100, [100, 100, 50]), (101, 100, [100, 1]),
             (100, 100, [100]), (100, 200, [100]), (100, 0, [100]), (100, -1, [100]), (0, 0, [0]),

@@ -13,12 +13,12 @@ struct VirtioNetHeaderTests {
         var span = buffer.mutableBytes
         header.store(in: &span, at: 1)
         let bytes = buffer.array(0, 12)
-        // Every machine that we run on is little-endian.
+        // All supported machines are little-endian.
         #expect(bytes == [0xEE, 1, 4, 2, 1, 4, 3, 6, 5, 8, 7, 0xEE])
         #expect(VirtioNetHeader(buffer.bytes, at: 1) == header)
     }
 
-    @Test("a finished packet has a header of zeros")
+    @Test("the header of a complete packet is zeros")
     func zeros() {
         var buffer = PacketBuffer(Array(repeating: 0xEE, count: 10))
         var span = buffer.mutableBytes
@@ -27,7 +27,7 @@ struct VirtioNetHeaderTests {
         #expect(bytes == Array(repeating: 0, count: 10))
     }
 
-    @Test("a header that is cut short is none")
+    @Test("a truncated header is refused")
     func short() {
         let buffer = PacketBuffer(Array(repeating: 0, count: 10))
         #expect(VirtioNetHeader(buffer.bytes, at: 1) == nil)
@@ -35,7 +35,7 @@ struct VirtioNetHeaderTests {
         #expect(VirtioNetHeader(buffer.bytes, at: .max) == nil)
     }
 
-    @Test("the ECN bit is no kind of its own")
+    @Test("the ECN bit is separate from the kind")
     func ecn() {
         let marked = VirtioNetHeader.Segmentation(rawValue: 0x81)
         #expect(marked.withoutECN == .tcp4)

@@ -1,17 +1,17 @@
 import Packets
 
-/// What a coalescer makes of packets, with what the kernel would make of the writes.
+/// The writes of a coalescer, and the packets that the kernel would segment them into.
 struct Coalesced {
-    /// For each write, the lengths of its pieces.
+    /// The lengths of the pieces of each write.
     var pieceLengths: [[Int]] = []
-    /// For each write, the bytes that `writev` would hand over, virtio header first.
+    /// The bytes of each write, virtio header first.
     var writes: [[UInt8]] = []
-    /// For each write, whether it is said to hold datagrams.
+    /// Whether each write is marked as UDP.
     var holdsDatagrams: [Bool] = []
-    /// For each write, the packets that it was taken apart into by `separate`, with their headers.
+    /// The packets of each write after `separate`, with their virtio headers.
     var separated: [[[UInt8]]] = []
 
-    /// Lays the packets out in a receive buffer with `gap` bytes between them, and coalesces them.
+    /// Puts the packets into a receive buffer with `gap` bytes between them, and coalesces them.
     init(
         _ packets: [[UInt8]], coalescing: FlowCoalescer.Coalescing = [.tcp, .udp], gap: Int = 32
     ) {
@@ -22,7 +22,7 @@ struct Coalesced {
         self.init(packets, in: &buffer, through: &coalescer, gap: gap)
     }
 
-    /// The same with storage that is used again.
+    /// The same with a coalescer that is reused.
     init(
         _ packets: [[UInt8]], in buffer: inout PacketBuffer,
         through coalescer: inout FlowCoalescer, gap: Int = 32
@@ -50,7 +50,7 @@ struct Coalesced {
         }
     }
 
-    /// The packets of each write, cut by our own segmentation.
+    /// The packets of each write, segmented by ``SegmentPlan``.
     func cutAgain() throws -> [[[UInt8]]] {
         try writes.map { write in
             guard write.count > 10 else { return [[]] }

@@ -1,4 +1,4 @@
-/// Numbers that are the same in every run (SplitMix64).
+/// A seeded random number generator (SplitMix64).
 struct SeededRandom: RandomNumberGenerator {
     private var state: UInt64
 

@@ -1,5 +1,4 @@
-/// A TCP or UDP packet by its fields, put together byte by byte: the slow and obvious way that the
-/// offloads are compared with.
+/// A TCP or UDP packet, serialised in the simplest way, as a reference for the offloads.
 struct TestPacket {
     var isVersion6 = false
     var isTCP = true
@@ -22,7 +21,7 @@ struct TestPacket {
     var urgent: UInt16 = 0
     var tcpOptions: [UInt8] = []
     var payload: [UInt8] = []
-    /// What is added to the right checksum.
+    /// The difference from the correct checksum.
     var transportChecksumError: UInt16 = 0
     var headerChecksumError: UInt16 = 0
     var isWithoutUDPChecksum = false
@@ -41,7 +40,7 @@ struct TestPacket {
         packet.flags = flags
         packet.destination = destination
         packet.payload = pattern(length)
-        // In sequence of the identification, too, for segments of equal length.
+        // Segments of equal length have consecutive identifications too.
         packet.identification = UInt16(truncatingIfNeeded: sequence / UInt32(max(1, length)))
         return packet
     }
@@ -56,7 +55,7 @@ struct TestPacket {
         return packet
     }
 
-    /// The same over IPv6.
+    /// The packet over IPv6.
     var overVersion6: TestPacket {
         with { $0.isVersion6 = true }
     }
@@ -134,7 +133,7 @@ struct TestPacket {
     }
 }
 
-/// The Internet checksum as RFC 1071 explains it.
+/// The Internet checksum, as RFC 1071 describes it.
 func referenceChecksum(_ bytes: [UInt8]) -> UInt16 {
     ~referenceSum(bytes)
 }

@@ -1,6 +1,6 @@
 import Testing
 
-/// A row of a table of cases, called by what it claims instead of by all of its fields.
+/// A row of a table of test cases, described by its name instead of by all its fields.
 protocol TestRow: Sendable, CustomTestStringConvertible {
     var claim: String { get }
 }

@@ -32,7 +32,7 @@ struct UAPIWriterTests {
         expect(string(writer.bytes), is: "errno=-\(errno)\n\nerrno=\(errno)\n\n")
     }
 
-    @Test("everything, in the order that clients know")
+    @Test("all lines, in the order that clients expect")
     func everything() {
         var writer = UAPIWriter()
         var device = DeviceSnapshot()
@@ -87,7 +87,7 @@ struct UAPIWriterTests {
                 """)
     }
 
-    @Test("a handshake before 1970 is none")
+    @Test("a handshake before 1970 is written as zero")
     func oldHandshake() {
         var writer = UAPIWriter()
         var peer = PeerSnapshot(publicKey: publicKey(1))
@@ -97,7 +97,7 @@ struct UAPIWriterTests {
         #expect(text.contains("last_handshake_time_sec=0\n"))
     }
 
-    @Test("what is written part by part is the same, and can be read back as a set")
+    @Test("an answer written in parts equals the whole, and can be parsed as a set")
     func roundTrip() {
         var writer = UAPIWriter()
         var text = "set=1\n"
