@@ -55,7 +55,7 @@ extension Sealer {
         let generation = tables.sourceGeneration.load(ordering: .relaxed)
         let source = endpoint.sourceGeneration == generation ? endpoint.source : nil
         let ecn = entries[run.lowerBound].ecn
-        var limits: DatagramRun.Limits =
+        var limits: SegmentedSend.Limits =
             if case .v4 = endpoint.remote.address { .v4 } else { .v6 }
         if !usesSegmentation || now < segmentationPause
             || tables.peers[slot.rawValue].refusesSegmentation(generation: generation, now: now)
@@ -64,7 +64,7 @@ extension Sealer {
         }
 
         var byteCount = 0
-        var datagrams: DatagramRun?
+        var datagrams: SegmentedSend?
         for index in run {
             let entry = entries[index]
             let size = TransportData.overhead + entry.paddedLength
@@ -73,7 +73,7 @@ extension Sealer {
                 continue
             }
             if let datagrams { append(datagrams, endpoint.remote, source, ecn, slot) }
-            datagrams = DatagramRun(offset: entry.offset, length: size)
+            datagrams = SegmentedSend(offset: entry.offset, length: size)
         }
         if let datagrams { append(datagrams, endpoint.remote, source, ecn, slot) }
 
@@ -82,7 +82,7 @@ extension Sealer {
     }
 
     private mutating func append(
-        _ run: DatagramRun, _ remote: SocketAddress, _ source: SourceAddress?, _ ecn: UInt8,
+        _ run: SegmentedSend, _ remote: SocketAddress, _ source: SourceAddress?, _ ecn: UInt8,
         _ peer: PeerSlot
     ) {
         transmits[transmitCount] = UDPTransmit(
