@@ -188,7 +188,8 @@ import WireGuardCrypto
     @Test("no description reveals a secret")
     func noDescription() throws {
         let bytes = [UInt8](repeating: 0xA7, count: 32)
-        guard let key = PresharedKey(bytes: bytes.raw), let own = PrivateKey(bytes: bytes.raw) else {
+        guard let key = PresharedKey(bytes: bytes.raw), let own = PrivateKey(bytes: bytes.raw)
+        else {
             throw WrongLength()
         }
         #expect(key.description == "PresharedKey(…)" && own.description == "PrivateKey(…)")

@@ -104,7 +104,9 @@ struct CookieTests {
         expect(pair.macs(from: other, at: .after(2)), is: [true, false])
     }
 
-    @Test("a reply is accepted once, only for the last message, and not after the handshake was answered")
+    @Test(
+        "a reply is accepted once, only for the last message, and not after the handshake was answered"
+    )
     func replies() {
         var pair = Pair()
         pair.answer(to: Self.source, at: .after(1))

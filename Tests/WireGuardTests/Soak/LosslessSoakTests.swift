@@ -8,7 +8,9 @@ import WireGuardTestSupport
 struct LosslessSoakTests {
     static let hours = UInt64(scaled(release: 72, debug: 1))
 
-    @Test("72 hours (debug: 1) of a packet every 100 ms each way: all arrive, with a rekey every 120 s")
+    @Test(
+        "72 hours (debug: 1) of a packet every 100 ms each way: all arrive, with a rekey every 120 s"
+    )
     func steadyTraffic() {
         let network = Network(seed: 72)
         let pair = network.makePair(.mutualEndpoints)

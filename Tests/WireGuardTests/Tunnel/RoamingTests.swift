@@ -89,7 +89,9 @@ struct RoamingTests {
         #expect(pair.isAlive())
     }
 
-    @Test("answers are sent from the address that received the packet, until that fails or is cleared")
+    @Test(
+        "answers are sent from the address that received the packet, until that fails or is cleared"
+    )
     func source() {
         let host = pair.bob.tunnel
         func answer() -> Tunnel.Datagram? {

@@ -9,7 +9,8 @@ struct StagingTests {
     let network = Network()
 
     @Test(
-        "the oldest are dropped, and the order is kept", arguments: [1, 2, 127, 128, 129, 200, 1_000])
+        "the oldest are dropped, and the order is kept",
+        arguments: [1, 2, 127, 128, 129, 200, 1_000])
     func order(count: Int) {
         let pair = network.makePair()
         pair.stream(0..<count, every: Interval(nanoseconds: 0))
