@@ -5,20 +5,21 @@ import WireGuard
 let now = Moment(
     instant: ObservedInstant(nanoseconds: 0), wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0)
 )
-let aliceAddress = SocketAddress(address: .v4(IPv4Address(bits: 0xC000_0201)), port: 51820)
-let bobAddress = SocketAddress(address: .v4(IPv4Address(bits: 0xC633_6402)), port: 51820)
+guard let aliceAddress = SocketAddress("192.0.2.1:51820"),
+    let bobAddress = SocketAddress("198.51.100.2:51820"),
+    let allIPv4 = IPPrefix("0.0.0.0/0")
+else { preconditionFailure("an address is not valid") }
 
-/// Makes a tunnel that is up and has one peer, with all IPv4 addresses behind it.
+/// Makes a tunnel that is up and has one peer, with the addresses of `allowedIP` behind it.
 func makeTunnel(
-    _ key: borrowing PrivateKey, peer: PublicKey, at endpoint: SocketAddress, now: Moment
+    _ key: borrowing PrivateKey, peer: PublicKey, at endpoint: SocketAddress,
+    allowedIP: IPPrefix, now: Moment
 ) throws -> Tunnel {
     var change = ConfigurationChange()
     change.privateKey = .set(key.copy())
     change.addPeer(peer)
     change.withLastPeer { $0.endpoint = endpoint }
-    if let everything = IPPrefix(.v4(IPv4Address(bits: 0)), length: 0) {
-        change.addAllowedIP(everything, .add)
-    }
+    change.addAllowedIP(allowedIP, .add)
     let tunnel = Tunnel()
     try tunnel.configure(change, now: now)
     tunnel.bringUp(now: now)
@@ -29,8 +30,10 @@ try Cryptography.initialize()
 var random = SystemRandom()
 let aliceKey = PrivateKey(random: &random)
 let bobKey = PrivateKey(random: &random)
-let alice = try makeTunnel(aliceKey, peer: bobKey.publicKey, at: bobAddress, now: now)
-let bob = try makeTunnel(bobKey, peer: aliceKey.publicKey, at: aliceAddress, now: now)
+let alice = try makeTunnel(
+    aliceKey, peer: bobKey.publicKey, at: bobAddress, allowedIP: allIPv4, now: now)
+let bob = try makeTunnel(
+    bobKey, peer: aliceKey.publicKey, at: aliceAddress, allowedIP: allIPv4, now: now)
 
 // An IPv4 packet without payload, from 10.0.0.1 to 10.0.0.2. It starts the handshake and waits for it.
 let packet: [UInt8] = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]

@@ -121,9 +121,7 @@ func connect(
     change.privateKey = .set(key.copy())
     change.addPeer(peer)
     change.withLastPeer { $0.endpoint = SocketAddress(address: localhost, port: port) }
-    if let everything = IPPrefix(.v4(IPv4Address(bits: 0)), length: 0) {
-        change.addAllowedIP(everything, .add)
-    }
+    if let allIPv4 = IPPrefix("0.0.0.0/0") { change.addAllowedIP(allIPv4, .add) }
     try node.tunnel.configure(change, now: readClocks())
     node.tunnel.bringUp(now: readClocks())
 }

@@ -65,7 +65,7 @@ final class Mailbox<Sockets: Sendable>: Sendable {
         confirmed.store(number, ordering: .releasing)
     }
 
-    /// Reports that the worker has ended, as it was told to or because its TUN is gone.
+    /// Reports that the worker has ended, on request or because its TUN is gone.
     func reportEnd() {
         isDone.store(true, ordering: .releasing)
     }

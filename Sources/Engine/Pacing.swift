@@ -10,16 +10,16 @@ struct Pacing: Sendable {
         /// The TUN became readable.
         case readable(isUp: Bool)
         /// A packet or super-packet was read from the TUN.
-        case read(byteCount: Int, isDatagram: Bool)
+        case read(byteCount: Int, isInnerUDP: Bool)
         /// The turn of the TUN ended.
         case endedReading
         /// A socket became readable.
         case receivable
-        /// A write of this many datagrams to the TUN ended, accepted or refused.
-        case wroteDatagrams(Int)
+        /// A write of this many inner UDP packets to the TUN ended, accepted or refused.
+        case wroteInnerUDP(Int)
         /// Messages were received and opened, and their packets written to the TUN. Of the bytes
-        /// received, `datagramBytes` were inner UDP packets.
-        case received(messages: Int, byteCount: Int, datagramBytes: Int)
+        /// received, `innerUDPBytes` were inner UDP packets.
+        case received(messages: Int, byteCount: Int, innerUDPBytes: Int)
         /// The turn of a socket ended.
         case endedReceiving(isEmpty: Bool)
         /// The worker has handled all events and is about to wait.
@@ -41,17 +41,17 @@ struct Pacing: Sendable {
     /// Reads or receives of this turn, and their bytes.
     private var turnCalls = 0
     private var turnBytes = 0
-    /// Whether datagrams were read from the TUN in this turn.
-    private var hasReadDatagrams = false
+    /// Whether inner UDP packets were read from the TUN in this turn.
+    private var hasReadInnerUDP = false
     /// Whether the last receive brought small messages, so that many may be received at once.
     private var areMessagesSmall = true
-    /// Whether the last receive consisted mostly of inner datagrams.
-    private var areMostlyDatagrams = false
-    /// Datagrams written to the TUN since the last yield or rest.
-    private var unyieldedDatagrams = 0
-    /// Bytes of datagrams written to the TUN since a turn last emptied a socket, and bytes of
+    /// Whether the last receive consisted mostly of inner UDP packets.
+    private var areMostlyInnerUDP = false
+    /// Inner UDP packets written to the TUN since the last yield or rest.
+    private var unyieldedInnerUDP = 0
+    /// Bytes of inner UDP packets written to the TUN since a turn last emptied a socket, and bytes of
     /// everything else in either direction.
-    private var datagramBytes = 0
+    private var innerUDPBytes = 0
     private var otherBytes = 0
     /// Bytes read and received since the last wait.
     private var carriedBytes = 0
@@ -67,14 +67,14 @@ struct Pacing: Sendable {
     /// The limit while messages are large: they still fit the cache, and are not held back until
     /// more arrive.
     private static let largeMessages = 8
-    /// The limit while they are mostly datagrams, to avoid bursts into the reader's socket.
-    private static let datagramMessages = 2
+    /// The limit while they are mostly inner UDP packets, to avoid bursts into the reader's socket.
+    private static let innerUDPMessages = 2
     /// Messages are small if a full receive of them is no larger than ``bytesPerTurn``.
     private static let smallMessageBytes = bytesPerTurn / maximumMessages
-    /// Yield after this many datagrams. A socket with the default buffer holds about 80 of 1300
-    /// bytes.
-    private static let datagramsPerYield = 16
-    /// The rest after datagrams, in nanoseconds per byte: 1.6 Gbit/s, which most programs can read.
+    /// Yield after this many inner UDP packets. A socket with the default buffer holds about 80 of
+    /// 1300 bytes.
+    private static let innerUDPPerYield = 16
+    /// The rest after inner UDP packets, in nanoseconds per byte: 1.6 Gbit/s, which most programs can read.
     private static let restPerByte = 5
     /// The kernel ends a rest about this much late.
     private static let shortestRest = 50_000
@@ -96,7 +96,7 @@ struct Pacing: Sendable {
     /// How many messages the next receive may take.
     var receiveLimit: Int {
         if areMessagesSmall { return Self.maximumMessages }
-        return areMostlyDatagrams ? Self.datagramMessages : Self.largeMessages
+        return areMostlyInnerUDP ? Self.innerUDPMessages : Self.largeMessages
     }
 
     /// Takes note of an event.
@@ -108,18 +108,18 @@ struct Pacing: Sendable {
         case .receivable:
             beginTurn()
             return .proceed
-        case .read(let byteCount, let isDatagram):
+        case .read(let byteCount, let isInnerUDP):
             count(byteCount)
             otherBytes &+= byteCount
-            if isDatagram { hasReadDatagrams = true }
+            if isInnerUDP { hasReadInnerUDP = true }
             return .proceed
         case .endedReading:
             return stepAfterReading()
-        case .wroteDatagrams(let datagrams):
-            unyieldedDatagrams += datagrams
-            return unyieldedDatagrams >= Self.datagramsPerYield ? yieldToReader() : .proceed
-        case .received(let messages, let byteCount, let datagramBytes):
-            noteReceived(messages, byteCount, datagramBytes)
+        case .wroteInnerUDP(let packets):
+            unyieldedInnerUDP += packets
+            return unyieldedInnerUDP >= Self.innerUDPPerYield ? yieldToReader() : .proceed
+        case .received(let messages, let byteCount, let innerUDPBytes):
+            noteReceived(messages, byteCount, innerUDPBytes)
             return .proceed
         case .endedReceiving(let isEmpty):
             return stepAfterReceiving(isEmpty)
@@ -131,7 +131,7 @@ struct Pacing: Sendable {
     private mutating func beginTurn() {
         turnCalls = 0
         turnBytes = 0
-        hasReadDatagrams = false
+        hasReadInnerUDP = false
     }
 
     private mutating func count(_ byteCount: Int) {
@@ -157,7 +157,7 @@ struct Pacing: Sendable {
     /// read before the next is written, and cost a wake-up, a context switch and a send. Between two
     /// busy processors, this tripled the throughput of 64-byte datagrams.
     private func stepAfterReading() -> Step {
-        hasReadDatagrams ? .yield : .proceed
+        hasReadInnerUDP ? .yield : .proceed
     }
 
     private mutating func noteReceived(_ messages: Int, _ byteCount: Int, _ datagrams: Int) {
@@ -165,21 +165,21 @@ struct Pacing: Sendable {
         areMessagesSmall = byteCount <= messages * Self.smallMessageBytes
         // Includes the overhead of the messages, which makes no difference here.
         let others = max(byteCount - datagrams, 0)
-        areMostlyDatagrams = datagrams > others
-        datagramBytes &+= datagrams
+        areMostlyInnerUDP = datagrams > others
+        innerUDPBytes &+= datagrams
         otherBytes &+= others
     }
 
     /// A turn that left data in the socket continues after other events, without a rest.
     private mutating func stepAfterReceiving(_ isEmpty: Bool) -> Step {
         if isEmpty, let rest = takeRest() { return rest }
-        return unyieldedDatagrams > 0 ? yieldToReader() : .proceed
+        return unyieldedInnerUDP > 0 ? yieldToReader() : .proceed
     }
 
     /// UDP has no backpressure and workers outrank the reader, so yield every 16 datagrams. Yielding
     /// once per turn lost 1–2 % at 1 Gbit/s between two busy processors; this loses none.
     private mutating func yieldToReader() -> Step {
-        unyieldedDatagrams = 0
+        unyieldedInnerUDP = 0
         return .yield
     }
 
@@ -190,10 +190,10 @@ struct Pacing: Sendable {
     ///
     /// No rest unless datagrams are more than half of all traffic: it would delay the other half.
     private mutating func takeRest() -> Step? {
-        defer { (datagramBytes, otherBytes) = (0, 0) }
-        let rest = min(min(datagramBytes, Self.longestRest) * Self.restPerByte, Self.longestRest)
-        guard rest >= Self.shortestRest, datagramBytes > otherBytes else { return nil }
-        unyieldedDatagrams = 0
+        defer { (innerUDPBytes, otherBytes) = (0, 0) }
+        let rest = min(min(innerUDPBytes, Self.longestRest) * Self.restPerByte, Self.longestRest)
+        guard rest >= Self.shortestRest, innerUDPBytes > otherBytes else { return nil }
+        unyieldedInnerUDP = 0
         return .rest(nanoseconds: rest - Self.shortestRest)
     }
 

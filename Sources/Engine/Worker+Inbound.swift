@@ -49,9 +49,9 @@ where Port: ~Copyable, Sender: ~Copyable, Receiver: ~Copyable, Host: ~Copyable {
         let wake = opener.open(arrivals, count: count, in: &incoming, into: &coalescer, now: now)
         coalescer.finish(in: &incoming)
         if wake == .needed { host.wakeControlThread() }
-        let datagramBytes = writeAll(in: &incoming, now: now)
+        let innerUDPBytes = writeAll(in: &incoming, now: now)
         _ = pacing.handle(
-            .received(messages: count, byteCount: byteCount, datagramBytes: datagramBytes))
+            .received(messages: count, byteCount: byteCount, innerUDPBytes: innerUDPBytes))
     }
 
     /// Writes everything in the coalescer.
@@ -59,17 +59,17 @@ where Port: ~Copyable, Sender: ~Copyable, Receiver: ~Copyable, Host: ~Copyable {
     /// - Returns: the bytes of inner datagrams in it. Those that the TUN refused are included: that is
     ///   rare, and only costs a rest.
     private mutating func writeAll(in incoming: inout MutableRawSpan, now: ObservedInstant) -> Int {
-        var datagramBytes = 0
+        var innerUDPBytes = 0
         for index in 0..<coalescer.writeCount {
             write(index, of: &incoming, now: now)
-            guard coalescer.holdsDatagrams(writeAt: index) else { continue }
+            guard coalescer.holdsInnerUDP(writeAt: index) else { continue }
             // Each piece is a datagram.
             let pieces = coalescer.write(at: index)
-            for piece in pieces { datagramBytes += coalescer.piece(at: piece).length }
-            perform(pacing.handle(.wroteDatagrams(pieces.count)))
+            for piece in pieces { innerUDPBytes += coalescer.piece(at: piece).length }
+            perform(pacing.handle(.wroteInnerUDP(pieces.count)))
         }
         coalescer.removeAll()
-        return datagramBytes
+        return innerUDPBytes
     }
 
     /// Writes one packet or super-packet to the TUN.
@@ -98,7 +98,7 @@ where Port: ~Copyable, Sender: ~Copyable, Receiver: ~Copyable, Host: ~Copyable {
         }
     }
 
-    private func countRefusedWrites(_ packets: Int) {
+    func countRefusedWrites(_ packets: Int) {
         opener.countRefusedWrites(packets)
         if opener.takeWakeForDrops() == .needed { host.wakeControlThread() }
     }

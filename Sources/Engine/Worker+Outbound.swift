@@ -20,7 +20,7 @@ where Port: ~Copyable, Sender: ~Copyable, Receiver: ~Copyable, Host: ~Copyable {
                 reading.end()
                 emptyWakeUps.end()
                 take(count, of: tun, sending: &outgoing, bouncing: &bounces)
-                _ = pacing.handle(.read(byteCount: count, isDatagram: sealer.holdsDatagrams))
+                _ = pacing.handle(.read(byteCount: count, isInnerUDP: sealer.holdsInnerUDP))
             case .wouldBlock:
                 if pacing.isFirstCall { noteEmptyWakeUp() }
                 break loop
@@ -49,7 +49,7 @@ where Port: ~Copyable, Sender: ~Copyable, Receiver: ~Copyable, Host: ~Copyable {
         if port.hasVirtioNetHeader {
             guard count > VirtioNetHeader.byteCount,
                 let read = VirtioNetHeader(tun.bytes, at: 0)
-            else { return }
+            else { return sealer.dropMalformedPacket() }
             header = read
             start = VirtioNetHeader.byteCount
         }
@@ -105,13 +105,13 @@ where Port: ~Copyable, Sender: ~Copyable, Receiver: ~Copyable, Host: ~Copyable {
         host.report(.segmentationRefused(errno: refusal.errno))
     }
 
-    /// Writes an ICMP error to the TUN. If it is refused, it is dropped.
+    /// Writes an ICMP error to the TUN. If it is refused, it is dropped and counted.
     private mutating func bounce(_ bounce: Sealer.Bounce, of bytes: RawSpan) {
         let piece: InlineArray<1, FlowCoalescer.Piece> = [
             FlowCoalescer.Piece(
                 offset: bounce.offset - VirtioNetHeader.byteCount,
                 length: bounce.length + VirtioNetHeader.byteCount)
         ]
-        _ = port.write(piece.span, of: bytes)
+        if port.write(piece.span, of: bytes) != .written { countRefusedWrites(1) }
     }
 }

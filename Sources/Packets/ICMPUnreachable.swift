@@ -1,8 +1,8 @@
 /// The reply to a packet that no peer accepts: ICMPv4 host unreachable (type 3, code 1) or ICMPv6 address
 /// unreachable (type 1, code 3), like the kernel's WireGuard sends.
 ///
-/// Its source is the destination of the packet: the kernel drops a packet from the TUN whose source is an
-/// address of the host itself as a martian.
+/// Its source is the destination of the packet. With an address of the host as source, the kernel would drop
+/// the reply as a martian when it arrives from the TUN.
 package enum ICMPUnreachable {
     /// The maximum length of a reply in bytes.
     package static var maximumLength: Int { 1280 }

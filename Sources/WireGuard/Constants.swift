@@ -15,8 +15,8 @@ package enum Constants {
     package static let rekeyTimeout = Interval.seconds(5)
     /// The maximum random delay added to timers, so that two hosts do not stay synchronized.
     package static let maximumJitter = Interval.milliseconds(333)
-    /// An initiation is retried while no more retries than this were sent before: Rekey-Attempt-Time ÷
-    /// Rekey-Timeout (§6.4).
+    /// Another retry is allowed after at most this many, so there are 19 retries and 20 initiations:
+    /// Rekey-Attempt-Time ÷ Rekey-Timeout (§6.4), as in the kernel.
     package static let maximumHandshakeAttempts: UInt32 = 18
     /// Keepalive-Timeout: how long after unanswered data a keepalive is sent (§6.5).
     package static let keepaliveTimeout = Interval.seconds(10)

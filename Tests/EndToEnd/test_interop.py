@@ -33,7 +33,7 @@ def cells(*tables):
             for table in tables for cell in table]
 
 
-# scripts/interop makes the README's table of this test.
+# scripts/interop prints the results of this test as the table in docs/testing.md.
 @pytest.mark.parametrize("preshared", [False, True], ids=["no preshared key", "preshared key"])
 @pytest.mark.parametrize("outer", [4, 6], ids=["outer IPv4", "outer IPv6"])
 @pytest.mark.parametrize("cell", cells(CELLS, OLD_CELLS, KERNEL_CELLS))

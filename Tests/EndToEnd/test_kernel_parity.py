@@ -12,7 +12,7 @@ from swireguard_dev.topology import (OUTER, PORT, Site, two_machines, two_sites,
     wait_for_the_next_initiation)
 from swireguard_dev.traffic import assert_no_answer, family, ping, send_stream
 
-# ICMP errors: the sender of an undeliverable packet is told, as by any router.
+# ICMP errors: the sender of an undeliverable packet gets one, as from any router.
 
 UNREACHABLE = {4: "Destination Host Unreachable", 6: "Address unreachable"}
 NOBODY = {4: "192.168.241.77", 6: "fd00::77"}

@@ -59,7 +59,7 @@ def test_both_ends_log_a_handshake():
                 (b, name_of(a), f"from {OUTER[4][1]}:{a.port}, sent response {response:08x}"),
                 (b, name_of(a), f"keypair {response:08x} is now current")):
             # The lines are written after the message was sent.
-            wait_until(lambda: lines(site, *words), f"{words} is told")
+            wait_until(lambda: lines(site, *words), f"{words} is logged")
             assert len(lines(site, *words)) == 1, (words, site.daemon.log_text())
 
 

@@ -18,11 +18,11 @@ struct PacingTests {
     }
 
     private static func datagrams(_ bytes: Int) -> Pacing.Event {
-        .received(messages: 1, byteCount: bytes, datagramBytes: bytes)
+        .received(messages: 1, byteCount: bytes, innerUDPBytes: bytes)
     }
 
     private static func others(_ bytes: Int) -> Pacing.Event {
-        .received(messages: 1, byteCount: bytes, datagramBytes: 0)
+        .received(messages: 1, byteCount: bytes, innerUDPBytes: 0)
     }
 
     static let rows = [
@@ -43,29 +43,29 @@ struct PacingTests {
         Row(
             "a turn that read a datagram yields",
             [
-                .readable(isUp: true), .read(byteCount: 100, isDatagram: true),
-                .read(byteCount: 100, isDatagram: false), .endedReading,
+                .readable(isUp: true), .read(byteCount: 100, isInnerUDP: true),
+                .read(byteCount: 100, isInnerUDP: false), .endedReading,
             ], .yield),
         Row(
             "a turn that read none does not",
-            [.readable(isUp: true), .read(byteCount: 100, isDatagram: false), .endedReading],
+            [.readable(isUp: true), .read(byteCount: 100, isInnerUDP: false), .endedReading],
             .proceed),
         Row(
             "datagrams of the turn before do not count",
             [
-                .readable(isUp: true), .read(byteCount: 100, isDatagram: true), .endedReading,
+                .readable(isUp: true), .read(byteCount: 100, isInnerUDP: true), .endedReading,
                 .readable(isUp: true), .endedReading,
             ], .proceed),
-        Row("15 datagrams are written without a yield", [.wroteDatagrams(15)], .proceed),
+        Row("15 datagrams are written without a yield", [.wroteInnerUDP(15)], .proceed),
         Row(
-            "16 datagrams are followed by a yield", [.wroteDatagrams(15), .wroteDatagrams(1)],
+            "16 datagrams are followed by a yield", [.wroteInnerUDP(15), .wroteInnerUDP(1)],
             .yield),
         Row(
-            "after a yield the count starts again", [.wroteDatagrams(16), .wroteDatagrams(15)],
+            "after a yield the count starts again", [.wroteInnerUDP(16), .wroteInnerUDP(15)],
             .proceed),
         Row(
             "the rest of the datagrams is followed by a yield at the end of the turn",
-            [.receivable, .wroteDatagrams(1), datagrams(100), .endedReceiving(isEmpty: true)],
+            [.receivable, .wroteInnerUDP(1), datagrams(100), .endedReceiving(isEmpty: true)],
             .yield),
         Row(
             "a turn without datagrams does not yield",
@@ -101,7 +101,7 @@ struct PacingTests {
         Row(
             "what was read from the TUN counts as something else",
             [
-                .readable(isUp: true), .read(byteCount: 20_000, isDatagram: true), .endedReading,
+                .readable(isUp: true), .read(byteCount: 20_000, isInnerUDP: true), .endedReading,
                 .receivable, datagrams(20_000), .endedReceiving(isEmpty: true),
             ], .proceed),
         Row(
@@ -113,8 +113,8 @@ struct PacingTests {
         Row(
             "a rest counts as a yield",
             [
-                .receivable, .wroteDatagrams(15), datagrams(20_000),
-                .endedReceiving(isEmpty: true), .wroteDatagrams(15),
+                .receivable, .wroteInnerUDP(15), datagrams(20_000),
+                .endedReceiving(isEmpty: true), .wroteInnerUDP(15),
             ], .proceed),
         Row("an idle worker sleeps at once", [.willWait], .proceed),
         Row(
@@ -124,7 +124,7 @@ struct PacingTests {
             "both directions count",
             [
                 .receivable, others(16 << 10), .readable(isUp: true),
-                .read(byteCount: 16 << 10, isDatagram: false), .willWait,
+                .read(byteCount: 16 << 10, isInnerUDP: false), .willWait,
             ], .yield),
         Row(
             "only once for the same bytes", [.receivable, others(32 << 10), .willWait, .willWait],
@@ -146,7 +146,7 @@ struct PacingTests {
         _ = pacing.handle(.readable(isUp: true))
         #expect(pacing.isFirstCall)
         while pacing.mayRead {
-            _ = pacing.handle(.read(byteCount: 100, isDatagram: false))
+            _ = pacing.handle(.read(byteCount: 100, isInnerUDP: false))
             reads += 1
         }
         #expect(reads == 64)
@@ -170,13 +170,13 @@ struct PacingTests {
     func limits() {
         var pacing = Pacing()
         #expect(pacing.receiveLimit == 32)
-        _ = pacing.handle(.received(messages: 2, byteCount: 16_385, datagramBytes: 0))
+        _ = pacing.handle(.received(messages: 2, byteCount: 16_385, innerUDPBytes: 0))
         #expect(pacing.receiveLimit == 8)
-        _ = pacing.handle(.received(messages: 2, byteCount: 16_385, datagramBytes: 8193))
+        _ = pacing.handle(.received(messages: 2, byteCount: 16_385, innerUDPBytes: 8193))
         #expect(pacing.receiveLimit == 2)
-        _ = pacing.handle(.received(messages: 2, byteCount: 16_385, datagramBytes: 8192))
+        _ = pacing.handle(.received(messages: 2, byteCount: 16_385, innerUDPBytes: 8192))
         #expect(pacing.receiveLimit == 8)
-        _ = pacing.handle(.received(messages: 2, byteCount: 16_384, datagramBytes: 16_384))
+        _ = pacing.handle(.received(messages: 2, byteCount: 16_384, innerUDPBytes: 16_384))
         #expect(pacing.receiveLimit == 32)
     }
 }

@@ -16,12 +16,12 @@ struct WakeUpRateTests {
     }
 
     @Test(
-        "from the 33rd on, wake-ups in quick succession are many", arguments: [0, 1, 6])
+        "the 33rd wake-up in quick succession is the first to cause a pause", arguments: [0, 1, 6])
     func close(milliseconds: UInt64) {
         #expect(ofMany(40, every: milliseconds) == (1...40).map { $0 > 32 })
     }
 
-    @Test("wake-ups with longer intervals never are", arguments: [7, 20, 1000])
+    @Test("wake-ups with longer intervals cause no pause", arguments: [7, 20, 1000])
     func apart(milliseconds: UInt64) {
         #expect(!ofMany(1000, every: milliseconds).contains(true))
     }

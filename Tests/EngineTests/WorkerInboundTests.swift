@@ -43,7 +43,7 @@ struct WorkerInboundTests {
     func refusedSuperPacket() {
         receive(packets(3))
         receive((3..<6).map { Bench.packet($0, back: true) })
-        // Twice as a whole; then each packet by itself, the second of them in vain.
+        // The super-packet twice, then each packet separately. The second packet is refused twice.
         bench.script.writeResults = [.refused, .refused, .written, .failed(12), .failed(12)]
         bench.run([.datagrams4], [.datagrams4])
         let written = bench.script.written

@@ -33,10 +33,11 @@ struct WorkerLifeTests {
             mailbox: bench.mailbox, shared: bench.alice.device.shared, coalescing: [],
             usesSegmentation: true, jitterSeed: 1)
         bench.script.waits = [[.mail], [.mail]]
-        bench.script.onPause = { _ in }
+        var held: [Bool] = []
+        bench.script.onWait = { held.append(bench.mailbox.holdsOldSockets) }
         worker.run()
         #expect(bench.script.listened == [FakeSockets(socket4: nil)], "the first was replaced")
-        #expect(!bench.mailbox.holdsOldSockets)
+        #expect(held == [true, false, false], "confirmed with the first mail")
         #expect(worker.socket4 == nil && worker.socket6 == .v6)
     }
 

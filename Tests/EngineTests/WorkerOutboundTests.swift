@@ -115,7 +115,9 @@ struct WorkerOutboundTests {
         #expect(source == nil)
     }
 
-    @Test("segments are not used if the sockets or the settings do without", arguments: [0, 1])
+    @Test(
+        "segmented sends are not used if the sockets or the settings disable them",
+        arguments: [0, 1])
     func noSegments(isOfSettings: Int) {
         bench.usesSegmentation = isOfSettings == 0
         bench.script.deliver(packets(3))
@@ -123,13 +125,30 @@ struct WorkerOutboundTests {
         #expect(bench.script.sent4.count == 3)
     }
 
-    @Test("a packet for nobody is answered with an ICMP error to the TUN")
+    @Test("a packet without a peer is answered with an ICMP error to the TUN")
     func bounce() {
         bench.script.deliver([InnerPacket.udp4(from: 1, to: 77)])
         bench.run([.packets])
         #expect(bench.script.sent4.isEmpty)
         #expect(bench.script.written.count == 1)
         #expect(bench.script.written.first?[9] == 1, "the protocol is ICMP")
+    }
+
+    @Test("an ICMP error that the TUN refuses is counted")
+    func refusedBounce() {
+        bench.script.writeResults = [.refused]
+        bench.script.deliver([InnerPacket.udp4(from: 1, to: 77)])
+        bench.run([.packets])
+        #expect(bench.alice.drops(.refusedWrite) == 1)
+    }
+
+    @Test("a read without room for its virtio header is counted", arguments: [0, 4, 10])
+    func shortRead(byteCount: Int) {
+        bench.script.hasVirtioNetHeader = true
+        bench.script.reads = [.bytes(byteCount)]
+        bench.run([.packets])
+        #expect(bench.alice.drops(.malformedPacket) == 1)
+        #expect(bench.script.sent4.isEmpty)
     }
 
     @Test("a TUN that is gone ends the worker and wakes the control thread")

@@ -90,7 +90,7 @@ INLINE vector broadcast(uint32_t word)
     return _mm512_set1_epi32((int)word);
 }
 
-// The code for AVX2 makes tags meanwhile. Here they are faster alone.
+// The AVX2 code computes tags between the rounds. Here, computing them separately is faster.
 struct tags;
 
 TARGET static void key_stream(uint8_t rows[][64], const vector common[16], const uint32_t *block,

@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// A descriptor of a TUN, through which its link is found by whatever name and in whatever network
-/// namespace it has now.
+/// A descriptor of a TUN. It finds the link of the TUN by its current name, in its current network
+/// namespace.
 struct TunReference: ~Copyable {
     private let descriptor: FileDescriptor
 

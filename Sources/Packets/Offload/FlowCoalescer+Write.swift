@@ -13,7 +13,7 @@ extension FlowCoalescer {
         var last = 0
         var count = 1
         var firstPiece = 0
-        var holdsDatagrams = false
+        var holdsInnerUDP = false
         /// The length of the super-packet without its virtio header. This and the properties below are set
         /// only for packets that may be joined.
         var length = 0

@@ -97,12 +97,12 @@ package struct FlowCoalescer: ~Copyable, Sendable {
         case .outsider: break
         }
         let write = startWrite(packet)
-        writes[write].holdsDatagrams = Self.isDatagram(buffer, at: offset, length: length)
+        writes[write].holdsInnerUDP = Self.isInnerUDP(buffer, at: offset, length: length)
     }
 
     /// Whether a packet that is not joined carries UDP, or may carry it because it is a fragment. Parses
     /// only the fixed header.
-    private static func isDatagram(_ buffer: RawSpan, at offset: Int, length: Int) -> Bool {
+    private static func isInnerUDP(_ buffer: RawSpan, at offset: Int, length: Int) -> Bool {
         guard length >= IPHeader.shortestLength4 else { return false }
         switch buffer.byte(at: offset) >> 4 {
         case IPVersion.v4.rawValue:
@@ -150,9 +150,9 @@ package struct FlowCoalescer: ~Copyable, Sendable {
     }
 
     /// Whether write `index` is UDP, or a fragment, which is usually UDP.
-    package func holdsDatagrams(writeAt index: Int) -> Bool {
+    package func holdsInnerUDP(writeAt index: Int) -> Bool {
         precondition(index >= 0 && index < writeCount)
-        return writes[index].holdsDatagrams
+        return writes[index].holdsInnerUDP
     }
 
     /// The range of piece `index` in the buffer. Valid after `finish`.
@@ -221,7 +221,7 @@ extension FlowCoalescer {
         }
         guard segment.hasCorrectChecksums(in: buffer) else {
             let write = startWrite(packet)
-            writes[write].holdsDatagrams = !segment.isTCP
+            writes[write].holdsInnerUDP = !segment.isTCP
             flows[flow].canGrow = false
             return
         }
@@ -247,7 +247,7 @@ extension FlowCoalescer {
         writes[write].headerLength = segment.headerLength
         writes[write].transport = segment.transport
         writes[write].isTCP = segment.isTCP
-        writes[write].holdsDatagrams = !segment.isTCP
+        writes[write].holdsInnerUDP = !segment.isTCP
         flows[flow] = Flow(segment, write: write)
         latestFlow = flow
     }

@@ -4,13 +4,14 @@ import Synchronization
 public enum DropReason: Int, CaseIterable, Sendable, BitwiseCopyable {
     /// From the TUN: neither IPv4 nor IPv6, or its lengths are impossible.
     case malformedPacket
-    /// From the TUN: no peer has an allowed IP that contains the destination.
+    /// From the TUN: no peer has an allowed IP that contains the destination, or the peer was removed.
     case noPeer
     /// From the TUN: the peer of the destination has no endpoint yet.
     case noEndpoint
     /// From the TUN: one of our own datagrams, routed to the peer whose endpoint it is addressed to.
     case routingLoop
-    /// From the TUN: newer packets replaced it before there was a session.
+    /// From the TUN: newer packets replaced it before there was a session, or the staged packets of all
+    /// peers have reached their limit.
     case stagedOverflow
     /// From the TUN: staged until the last handshake attempt was not answered.
     case unanswered

@@ -271,7 +271,7 @@ package struct Opener: ~Copyable {
                 known = source
             }
             byteCount += messageLength
-            // The kernel never joins this many packets; the check only guards the bound.
+            // Does not happen: the kernel joins fewer packets. The check keeps the coalescer in bounds.
             guard !coalescer.isFull else {
                 drop(.batchOverflow, tables)
                 continue

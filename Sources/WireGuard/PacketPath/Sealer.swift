@@ -91,7 +91,7 @@ package struct Sealer: ~Copyable {
     }
 
     /// Whether the last packet loaded is UDP, or a fragment, which usually is UDP.
-    package var holdsDatagrams: Bool { planIsUDP }
+    package var holdsInnerUDP: Bool { planIsUDP }
 
     /// Whether the device is up. Packets that are loaded while it is down are dropped.
     package var isUp: Bool { shared.isUp.load(ordering: .relaxed) }
@@ -236,6 +236,11 @@ package struct Sealer: ~Copyable {
     package mutating func stopSegmentation(now observed: ObservedInstant) {
         let now = shared.clock.time(at: observed, for: &clockReader)
         segmentationPause = now + Constants.segmentationPause
+    }
+
+    /// Counts a read of the TUN that is too short for its virtio header.
+    package func dropMalformedPacket() {
+        shared.drop(.malformedPacket)
     }
 
     /// Counts datagrams that the kernel refused.

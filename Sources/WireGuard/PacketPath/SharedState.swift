@@ -111,7 +111,7 @@ package final class SharedState: @unchecked Sendable {
 
     // MARK: Requests to the control thread
 
-    /// Requests something for a peer of the control thread: puts the peer on its list.
+    /// Records requests of a peer, and puts the peer on the control thread's list.
     func request(
         _ requests: SharedPeer.Requests, of slot: PeerSlot, in tables: borrowing SharedTables
     ) -> Wake {
@@ -134,8 +134,8 @@ package final class SharedState: @unchecked Sendable {
         return request(cause, of: slot, in: tables)
     }
 
-    /// Lends the timers of a peer to `body`, and requests an earlier look at the peer if `body` returns
-    /// that a deadline needs one.
+    /// Passes the timers of a peer to `body`, and requests an earlier wake-up for the peer if `body` returns
+    /// ``Wake/needed``.
     @inline(__always)
     func withTimers(
         of slot: PeerSlot, in tables: borrowing SharedTables,

@@ -59,7 +59,7 @@ final class Configurator {
         device.apply(change, at: now)
     }
 
-    /// Binds sockets, unless there are some: an interface that comes up without a port takes any.
+    /// Binds sockets if there are none: an interface that comes up without a port uses any free one.
     func bindIfNeeded() {
         do throws(SystemError) {
             let areNew = try sockets.bindIfNeeded(mark: device.firewallMark, using: provider)

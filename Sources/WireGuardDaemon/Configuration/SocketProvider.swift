@@ -1,6 +1,6 @@
 import LinuxIO
 
-/// What the configuration of an interface needs of the system: sockets for its workers.
+/// Binds UDP sockets and passes them to the workers, for ``Configurator``.
 protocol SocketProvider {
     /// Binds a pair of sockets per worker to one port, 0 for any.
     func bind(port: UInt16, mark: UInt32) throws(SystemError) -> [UDPSocketPair]

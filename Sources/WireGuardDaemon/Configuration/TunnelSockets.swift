@@ -42,8 +42,8 @@ struct TunnelSockets {
         return true
     }
 
-    /// Whether a request for `port` takes new sockets. The port in use stays when it is asked for by
-    /// number, and a request for any port moves from a port that was chosen by number.
+    /// Whether a request for `port` needs new sockets. A request for the port in use keeps the sockets; a
+    /// request for any port (0) rebinds if the last request named a port.
     private func needsBinding(_ port: UInt16) -> Bool {
         guard port != requestedPort || (port != 0 && pairs.isEmpty) else { return false }
         return port != pairs.first?.port

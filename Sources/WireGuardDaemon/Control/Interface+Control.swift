@@ -9,8 +9,8 @@ extension Interface {
     package func run() throws(SystemError) {
         defer { end() }
         try watchDescriptors()
-        // The workers are started and keep their priority. A flood of handshakes must take little time
-        // from packets; where packets take all there is, sessions must still be renewed.
+        // The workers have started and keep their priority. A flood of handshakes must not slow packets
+        // down much, and packets that use the whole processor must not prevent new sessions.
         Thread.lowerPriority(by: Self.niceness)
         quietKernel()
         perform(LinkFollower.steps(to: link.state, isUp: device.isUp))
@@ -27,7 +27,7 @@ extension Interface {
         }
     }
 
-    /// How much nicer this thread is than the command that started it: a third of the weight of a worker.
+    /// Added to the nice value of this thread after the workers' start: a third of a worker's weight.
     /// With a tenth (10), renewing the sessions of 100 000 peers fell behind on a busy machine, and pings
     /// were no faster.
     private static var niceness: Int32 { 5 }

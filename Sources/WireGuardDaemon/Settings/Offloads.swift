@@ -18,13 +18,13 @@ package struct Offloads: Sendable {
         udpReceive = try variables.isOn("WG_UDP_GRO")
     }
 
-    /// What to ask of the TUN.
+    /// The offloads to request from the TUN.
     var ofTun: TunOffloads {
         guard tun else { return [] }
         return tunDatagrams ? .all : TunOffloads.all.subtracting(.datagrams)
     }
 
-    /// What to ask of UDP sockets.
+    /// The receive offload to request from UDP sockets.
     var receiveOffload: UDPSocket.ReceiveOffload {
         udpReceive ? .enabled : .disabled
     }

@@ -64,7 +64,7 @@ extension Interface {
         return workers
     }
 
-    /// How much nicer the other programs are than the workers, if the process has the right to that. The
+    /// How far the workers' nice value is below that of other programs, if the process has CAP_SYS_NICE. The
     /// kernel's WireGuard runs before all programs. The nice value counts within a session or control group;
     /// between groups the kernel uses the weights of the groups.
     ///

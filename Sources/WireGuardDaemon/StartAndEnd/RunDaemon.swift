@@ -4,7 +4,7 @@ import WireGuard
 
 /// How a daemon ended.
 package enum DaemonOutcome: Equatable, Sendable {
-    /// It was told to end, or its interface was deleted.
+    /// It received a signal, or its interface or socket was deleted.
     case ended
     /// It did not start or could not continue. The reason was printed or logged.
     case failed

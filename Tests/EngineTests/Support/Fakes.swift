@@ -127,6 +127,7 @@ struct FakeHost: WorkerHost, ~Copyable {
         if milliseconds == 0 {
             events = script.polls.next() ?? []
         } else {
+            script.onWait()
             guard let next = script.waits.next() else { throw Script.Ended() }
             events = next
         }

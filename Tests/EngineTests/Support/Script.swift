@@ -38,6 +38,8 @@ final class Script: @unchecked Sendable {
     var outcomes4: [SendOutcome] = []
     var outcomes6: [SendOutcome] = []
     var listenFails = false
+    /// Called before each wait that is not a poll.
+    var onWait: () -> Void = {}
     /// Called with each pause.
     var onPause: (Int) -> Void = { _ in }
 

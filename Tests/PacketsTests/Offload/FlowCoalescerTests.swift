@@ -141,7 +141,7 @@ struct FlowCoalescerTests {
         let result = Coalesced(
             packets.map { $0.with { $0.isVersion6 = isVersion6 }.bytes } + [[0x45], [0x60]],
             coalescing: coalescing)
-        #expect(result.holdsDatagrams == [true, false, false, true, false, false])
+        #expect(result.holdsInnerUDP == [true, false, false, true, false, false])
     }
 
     @Test("writes of UDP are marked, joined or not", arguments: [false, true])
@@ -153,7 +153,7 @@ struct FlowCoalescerTests {
         let result = Coalesced(packets.map { $0.with { $0.isVersion6 = isVersion6 }.bytes })
         // Three datagrams, the last of them shorter; two segments; an acknowledgment; a datagram.
         #expect(result.pieceLengths.map(\.count) == [3, 2, 1, 1])
-        #expect(result.holdsDatagrams == [true, false, false, true])
+        #expect(result.holdsInnerUDP == [true, false, false, true])
     }
 
     @Test("bytes that are not a packet still have a write")

@@ -7,7 +7,7 @@ struct Coalesced {
     /// The bytes of each write, virtio header first.
     var writes: [[UInt8]] = []
     /// Whether each write is marked as UDP.
-    var holdsDatagrams: [Bool] = []
+    var holdsInnerUDP: [Bool] = []
     /// The packets of each write after `separate`, with their virtio headers.
     var separated: [[[UInt8]]] = []
 
@@ -38,7 +38,7 @@ struct Coalesced {
         coalescer.finish(in: &span)
         for index in 0..<coalescer.writeCount {
             let pieces = coalescer.write(at: index).map { coalescer.piece(at: $0) }
-            holdsDatagrams.append(coalescer.holdsDatagrams(writeAt: index))
+            holdsInnerUDP.append(coalescer.holdsInnerUDP(writeAt: index))
             pieceLengths.append(pieces.map(\.length))
             writes.append(pieces.flatMap { buffer.array($0.offset, $0.length) })
         }

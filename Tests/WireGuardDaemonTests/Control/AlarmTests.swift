@@ -7,7 +7,7 @@ import WireGuard
 
 @Suite("Alarm")
 struct AlarmTests {
-    /// Whether the alarm goes off within so many milliseconds.
+    /// Whether the alarm goes off within `milliseconds`.
     private func goesOff(_ alarm: borrowing Alarm, within milliseconds: Int32) -> Bool {
         var request = pollfd(
             fd: alarm.descriptor.rawValue, events: Int16(POLLIN), revents: 0)

@@ -53,7 +53,7 @@ struct LinkFollowerTests {
             LinkFollower.steps(after: .removed, isUp: true) == [.end(.interfaceDeleted)])
     }
 
-    @Test("a change of forwarding fits super-packets")
+    @Test("a change of forwarding limits super-packets again")
     func forwarding() {
         #expect(LinkFollower.steps(after: .forwarding, isUp: true) == [.fitSuperpackets])
     }

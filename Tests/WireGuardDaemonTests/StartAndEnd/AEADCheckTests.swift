@@ -20,7 +20,7 @@ struct AEADCheckTests {
         #expect(sink.lines == ["DEBUG: (wgtest) packets are sealed by \(name)"])
     }
 
-    @Test("an implementation that was asked for and does not work stops the start")
+    @Test("the start fails if the implementation that WG_AEAD names does not work")
     func refused() {
         for obstacle in [AEADImplementation.Obstacle.notBuilt, .notStarted, .wrongAnswers] {
             #expect(throws: StartError.self) {

@@ -133,7 +133,7 @@ struct InterfaceTests {
         return daemon.request("", on: client)
     }
 
-    @Test("it takes over a TUN and a socket that were opened beforehand")
+    @Test("it adopts a TUN and a socket that another process opened")
     func descriptors() throws {
         try RunningDaemon.inNewNamespace {
             let tun = try TunDevice.create(try #require(InterfaceName("wgt1")))

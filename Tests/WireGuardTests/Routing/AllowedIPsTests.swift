@@ -7,7 +7,8 @@ import WireGuard
 struct AllowedIPsTests {
     private static let prefixes: [(prefix: String, owner: UInt32)] = [
         ("192.168.4.0/24", 0), ("192.168.4.4/32", 0), ("192.168.0.0/16", 1),
-        ("192.95.5.64/27", 1), ("192.95.5.65/27", 2),  // replaces the prefix before, because host bits are cleared
+        // The second replaces the first: host bits are cleared.
+        ("192.95.5.64/27", 1), ("192.95.5.65/27", 2),
         ("2001:db8:6000:6b00::c05f:543/128", 3), ("2001:db8:6000:6b00::/64", 2),
         ("0.0.0.0/0", 4), ("::/0", 4), ("::/0", 5),  // replaces the prefix before
         ("2404:6800::/32", 6), ("2404:6800:4004:800:dead:beef:dead:beef/64", 7),

@@ -5,22 +5,22 @@ import WireGuardTestSupport
 
 @testable import WireGuard
 
-/// A bad link between Alice and Bob that keeps books: it loses and reorders, follows each session by
-/// what is to be read on the wire, and holds all that is sent against the rules.
+/// A lossy, reordering link between Alice and Bob that checks the protocol: it follows each session by its
+/// unencrypted header fields, and records an issue for each datagram that breaks a rule.
 ///
-/// Each message that is no keepalive carries one packet, and a host sends its packets in order: so the
-/// link knows which packet it lost without a key.
+/// Each message except keepalives carries one packet, and hosts send packets in order, so the link can
+/// identify a lost packet without decrypting it.
 final class LinkAudit {
-    /// One session, as the link saw it come about.
+    /// One session, as observed on the link.
     final class Session {
         /// 0 for Alice, 1 for Bob.
         let initiator: Int
         /// When the responder derived it.
         let derived: ObservedInstant
-        /// When the response arrives, if it does: when the initiator derives it.
+        /// When the response arrives and the initiator derives the session, unless the response is lost.
         let arrival: ObservedInstant
         var isConsumed = false
-        /// When the first message of the initiator arrives: before, the responder may not use it.
+        /// When the initiator's first message arrives. The responder must not use the session earlier.
         var confirmation: ObservedInstant?
         var nextCounters: [UInt64] = [0, 0]
 
@@ -58,16 +58,16 @@ final class LinkAudit {
     /// Sessions whose response was consumed, in order.
     private(set) var sessions: [Session] = []
     private(set) var handshakeMessages: [HandshakeMessage] = []
-    /// What initiators sent under keys of 120 s and more, each of which asks for a new session.
+    /// Messages that initiators sent under keys of at least 120 s. Each must start a new session.
     private(set) var lateSends: [(time: ObservedInstant, session: Session)] = []
     private(set) var wipes: [ObservedInstant] = []
     private(set) var confirmations: [(time: ObservedInstant, host: Int)] = []
-    /// Everything but data, for the message of a test that fails.
+    /// All events except data messages, for failure messages.
     private var chronicle: [(time: ObservedInstant, line: String)] = []
     private(set) var lostPackets = 0
     private(set) var reordered = 0
     private(set) var expiredUnderWay = 0
-    /// How many packets each host was given to send, and the flights of those that left.
+    /// The number of packets passed to each host, and the flights of those that it sent.
     private var sentCount: [UInt32] = [0, 0]
     private var flights: [[Flight]] = [[], []]
     private var isReceived: [[Bool]] = [[], []]
@@ -100,18 +100,20 @@ final class LinkAudit {
         hosts[host].send(stream.packet(number, from: addresses[host], to: addresses[1 - host]))
     }
 
-    /// Takes what arrived, and expects each packet once, and only what was not lost.
+    /// Takes the received packets, and expects each packet at most once and no lost packet.
     func drain() {
         for host in 0...1 {
             for packet in hosts[1 - host].received {
                 let number = Int(NumberedStream.number(of: packet))
                 guard number < flights[host].count, !isReceived[host][number] else {
-                    Issue.record("packet \(number) of \(hosts[host].name) came twice")
+                    Issue.record("packet \(number) of \(hosts[host].name) arrived twice")
                     continue
                 }
                 isReceived[host][number] = true
                 let flight = flights[host][number]
-                if flight.isLost { Issue.record("packet \(number) was lost, and yet it came") }
+                if flight.isLost {
+                    Issue.record("packet \(number) was lost on the link but arrived")
+                }
                 if flight.session.age(at: flight.arrival, of: 1 - host) >= .seconds(180) {
                     Issue.record("packet \(number) was accepted under a key past 180 s")
                 }
@@ -162,13 +164,13 @@ final class LinkAudit {
         _ capture: Capture, from host: Int, _ isLost: Bool, _ arrival: ObservedInstant
     ) {
         guard capture.type == 4, let session = sessionsByIndex[capture.littleEndian(at: 4)] else {
-            Issue.record("a message of no session")
+            Issue.record("a message that belongs to no session")
             return
         }
         let counter =
             UInt64(capture.littleEndian(at: 8)) | UInt64(capture.littleEndian(at: 12)) << 32
         if counter != session.nextCounters[host] {
-            Issue.record("counter \(counter) in the place of \(session.nextCounters[host])")
+            Issue.record("counter \(counter) instead of \(session.nextCounters[host])")
         }
         session.nextCounters[host] = counter + 1
         let age = session.age(at: now, of: host)
@@ -195,7 +197,7 @@ final class LinkAudit {
                 $0.initiator == host && $0.arrival == now
             }
             guard let session else {
-                Issue.record("a session that nobody answered for")
+                Issue.record("a session without a response")
                 return
             }
             session.isConsumed = true
@@ -220,8 +222,8 @@ final class LinkAudit {
         if case .responseConsumed? = hosts[host].events.dropLast().last { true } else { false }
     }
 
-    /// The cause that an initiation names holds: no session that may send, one of ours that is old, or
-    /// data without an answer for 15 s.
+    /// Expects that the cause of an initiation is true: there is no session that can send, our own session
+    /// is old, or data was not answered for 15 s.
     private func check(_ cause: InitiationCause, of host: Int) {
         let session = current[host]
         let age = session?.age(at: now, of: host)
@@ -231,27 +233,29 @@ final class LinkAudit {
             case .packetsWait, .keepaliveDue: age.map { $0 >= .seconds(180) } ?? true
             case .keyIsOld: isOurs && age.map { $0 >= .seconds(120) } == true
             case .keyExpiresSoon: isOurs && age.map { $0 >= .seconds(165) } == true
-            // The trace says so just before.
+            // The event before this one reports it.
             case .noAnswer:
                 hosts[host].events.dropLast().last == .noAnswer(hosts[1 - host].publicKey)
             case .retry(let attempt): (1...19).contains(attempt)
             }
         guard !holds else { return }
         let name = hosts[host].name
-        Issue.record("\(name) began anew: \(cause), under a key of \(age?.inSeconds ?? -1) s")
+        Issue.record(
+            "\(name) sent an initiation with a wrong cause (\(cause)), under a key of \(age?.inSeconds ?? -1) s"
+        )
     }
 
-    /// Lets go of sessions that are too old to be heard of again.
+    /// Removes sessions that are too old to carry messages.
     private func forget() {
         sessionsByIndex = sessionsByIndex.filter {
             now.since($0.value.derived) < .seconds(1_000)
         }
     }
 
-    // MARK: The books
+    // MARK: Checks at the end
 
-    /// Expects that each packet arrived, was lost by the link, waits, or came too late for its key:
-    /// those are counted.
+    /// Expects that each packet arrived, was lost on the link, is staged, or arrived after its key had
+    /// expired. Counts the expired ones.
     func expectNothingLost() {
         drain()
         for host in 0...1 {
@@ -269,8 +273,8 @@ final class LinkAudit {
         }
     }
 
-    /// Expects that between two sessions lie no more than 120 s, but for the time in which the
-    /// initiator sent nothing, and the time that retries took.
+    /// Expects at most 120 s between two sessions, plus the time in which the initiator was silent and the
+    /// time of retries.
     ///
     /// - Returns: how many gaps were longer.
     func expectExplainedGaps() -> Int {
@@ -278,19 +282,19 @@ final class LinkAudit {
         for (earlier, later) in zip(sessions, sessions.dropFirst())
         where later.arrival.since(earlier.arrival) > .seconds(120) {
             longer += 1
-            // What was under way when the earlier one came about is no attempt at another.
+            // Messages in flight when the earlier session started are not attempts to start a later one.
             let attempts = handshakeMessages.filter {
                 $0.time > earlier.arrival + .milliseconds(200) && $0.time <= later.arrival
                     && !isSpared($0)
             }
             guard let first = attempts.first else {
-                Issue.record("a session out of nothing")
+                Issue.record("a session without an initiation")
                 continue
             }
-            // 1. Quiet: had the initiator sent, it would have begun in the same moment.
+            // 1. Silence: an initiator that sends under an old key starts a handshake immediately.
             let missed = lateSends.filter { $0.session === earlier && $0.time < first.time }
             if !missed.isEmpty {
-                Issue.record("\(missed.count) messages under a key of 120 s made no initiation")
+                Issue.record("\(missed.count) messages under a key of 120 s started no handshake")
             }
             // 2. Retries: each within 5.334 s, and for a reason.
             let times = attempts.map(\.time) + [later.arrival]
@@ -308,8 +312,8 @@ final class LinkAudit {
         return longer
     }
 
-    /// Whether the initiator was shown that a session is there while it waited for its response, so
-    /// that it let go of it.
+    /// Whether another session was confirmed while the initiator waited for the response, so that it
+    /// stopped retrying.
     private func isSpared(_ message: HandshakeMessage) -> Bool {
         let initiator = message.type == 1 ? message.host : 1 - message.host
         return confirmations.contains {
@@ -318,14 +322,14 @@ final class LinkAudit {
         }
     }
 
-    /// When the initiation left that a response may be for.
+    /// The earliest time of an initiation that this response can answer.
     private func initiation(before response: HandshakeMessage) -> ObservedInstant {
         ObservedInstant(
             nanoseconds: response.time.nanoseconds - Interval.milliseconds(200).nanoseconds)
     }
 
-    /// Whether an initiation was lost, or its response, or was forgotten: for the other's, which was
-    /// under way at the same time, or when all keys were wiped.
+    /// Whether an initiation failed: it or its response was lost, or the initiator discarded it because the
+    /// peer's initiation crossed it or because all keys were wiped.
     private func hasFailed(
         _ attempt: HandshakeMessage, among attempts: [HandshakeMessage]
     ) -> Bool {

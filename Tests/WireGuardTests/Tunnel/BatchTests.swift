@@ -112,16 +112,16 @@ struct BatchTests {
     }
 
     @Test(
-        "holdsDatagrams is true for UDP and for IPv6 fragments", arguments: [UInt8(1), 6, 17, 44])
+        "holdsInnerUDP is true for UDP and for IPv6 fragments", arguments: [UInt8(1), 6, 17, 44])
     func datagrams(protocolNumber: UInt8) {
         var sealer = makeSealer()
         for packet in [equal[0], InnerPacket.udp6(from: 1, to: 2)] {
             _ = seal([packet], by: &sealer)
-            let isOfDatagram = sealer.holdsDatagrams
+            let isOfDatagram = sealer.holdsInnerUDP
             var other = packet
             other[packet[0] >> 4 == 4 ? 9 : 6] = protocolNumber
             _ = seal([other], by: &sealer)
-            let isOfOther = sealer.holdsDatagrams
+            let isOfOther = sealer.holdsInnerUDP
             #expect(isOfDatagram)
             // 44 is the fragment header of IPv6.
             #expect(isOfOther == (protocolNumber == 17 || protocolNumber == 44))

@@ -149,7 +149,7 @@ struct SessionUnitTests {
         }
     }
 
-    @Test("the device's time never goes back, and goes on after a step")
+    @Test("the device's time never goes back, and continues after a step")
     func steadyTime() {
         let clock = SteadyClock()
         var reader = SteadyClock.Reader()
@@ -186,7 +186,7 @@ struct SessionUnitTests {
         #expect(clock.reading(at: .after(1_003)) == .after(12))
     }
 
-    @Test("a thread that was told nothing for long learns of a step with its second reading")
+    @Test("a thread that has not read the clock for long notices a step with its second reading")
     func idleThread() {
         let clock = SteadyClock()
         var busy = SteadyClock.Reader()

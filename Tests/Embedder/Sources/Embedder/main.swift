@@ -6,14 +6,14 @@ try Cryptography.initialize()
 var random = SystemRandom()
 let key = PrivateKey(random: &random)
 let peer = PrivateKey(random: &random).publicKey
-let address = SocketAddress(address: .v4(IPv4Address(bits: 0xC000_0201)), port: 51820)
+guard let address = SocketAddress("192.0.2.1:51820"), let allIPv4 = IPPrefix("0.0.0.0/0") else {
+    preconditionFailure("an address is not valid")
+}
 var change = ConfigurationChange()
 change.privateKey = .set(key.copy())
 change.addPeer(peer)
 change.withLastPeer { $0.endpoint = address }
-if let everything = IPPrefix(.v4(IPv4Address(bits: 0)), length: 0) {
-    change.addAllowedIP(everything, .add)
-}
+change.addAllowedIP(allIPv4, .add)
 
 let now = Moment(
     instant: .init(nanoseconds: 0), wall: WallTime(seconds: 1_800_000_000, nanoseconds: 0))
