@@ -197,7 +197,7 @@ struct WorkerOutboundTests {
         bench.script.deliver([[1, 2, 3]])
         bench.run([.packets])
         #expect(bench.script.sent4.isEmpty)
-        #expect(bench.alice.drops(.malformedPacket) == 1)
+        #expect(bench.alice.drops(.malformedPacket) == 2)
     }
 
     @Test("a busy loop of empty wake-ups is slowed down")

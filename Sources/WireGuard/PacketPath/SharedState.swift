@@ -42,6 +42,10 @@ package final class SharedState: @unchecked Sendable {
     }
 
     deinit {
+        // Here their types are known: destroyed with the tables, a peer costs 0.3 µs more, since the compiler
+        // does not specialize that.
+        unsafe tables.pointee.peers.removeAll()
+        unsafe tables.pointee.keypairs.removeAll()
         unsafe tables.deinitialize(count: 1)
         unsafe tables.deallocate()
     }

@@ -18,10 +18,7 @@ struct Slab<Element: ~Copyable>: ~Copyable {
     init() {}
 
     deinit {
-        for (index, occupied) in isOccupied.enumerated() where occupied {
-            unsafe address(UInt32(index)).deinitialize(count: 1)
-        }
-        for index in unsafe chunks.indices { unsafe chunks[index].deallocate() }
+        destroyAll()
     }
 
     /// Inserts a value and returns its slot.
@@ -44,6 +41,15 @@ struct Slab<Element: ~Copyable>: ~Copyable {
         count -= 1
     }
 
+    /// Destroys all values and frees their memory.
+    mutating func removeAll() {
+        destroyAll()
+        unsafe chunks = []
+        isOccupied = []
+        free = []
+        count = 0
+    }
+
     /// Whether a slot holds a value.
     func contains(_ slot: UInt32) -> Bool {
         Int(slot) < isOccupied.count && isOccupied[Int(slot)]
@@ -57,6 +63,13 @@ struct Slab<Element: ~Copyable>: ~Copyable {
             // An occupied slot holds a value, which only the control thread destroys.
             yield unsafe address(slot).pointee
         }
+    }
+
+    private borrowing func destroyAll() {
+        for (index, occupied) in isOccupied.enumerated() where occupied {
+            unsafe address(UInt32(index)).deinitialize(count: 1)
+        }
+        for index in unsafe chunks.indices { unsafe chunks[index].deallocate() }
     }
 
     @inline(__always)
