@@ -1,3 +1,5 @@
+import CSodium
+
 /// Decodes and encodes the text of 32-byte keys, as `wg` reads and writes them.
 ///
 /// Decoding is for secrets: it has no branch and no memory access that depends on the characters, and
@@ -125,8 +127,9 @@ enum KeyText {
     ) -> Int32 {
         let isAtLeast = (Int32(first.value) &- 1) &- character
         let isAtMost = character &- (Int32(last.value) &+ 1)
-        // Both differences are negative exactly inside the range.
-        return (isAtLeast & isAtMost) &>> 31
+        // Both differences are negative exactly inside the range. Without `csodium_opaque`, the optimizer
+        // turns the masks into branches.
+        return csodium_opaque((isAtLeast & isAtMost) &>> 31)
     }
 }
 
