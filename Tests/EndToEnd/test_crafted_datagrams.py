@@ -29,7 +29,7 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["v4", "v6"])
 def test_a_single_byte_would_be_noticed(open_site):
     site = open_site()
     site.tunnel.handshake()
-    with pytest.raises(AssertionError, match="1 packets came out"):
+    with pytest.raises(AssertionError, match="the daemon sent 1 packets"):
         with site.silence():
             site.tunnel.send(site.tunnel.peer.seal(site.tunnel.echo().encode()))
 
