@@ -17,7 +17,7 @@ bool cipsecmb_is_built(void);
 // freed.
 const char *_Nonnull cipsecmb_version(void);
 
-// The state of the calling thread, of which 60 KiB are resident. Allocated by the first call in a thread and
+// The state of the calling thread; 60 KiB of it are resident. Allocated by the first call in a thread and
 // freed when the thread ends. NULL if the library is not part of this build or does not support this
 // processor, or if there is no memory.
 struct cipsecmb *_Nullable cipsecmb_of_thread(void);

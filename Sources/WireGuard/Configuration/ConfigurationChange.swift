@@ -3,8 +3,8 @@ import WireGuardCrypto
 
 /// The changes that a set asks for. It is complete and checked before any of it is applied.
 ///
-/// One set may name a hundred thousand prefixes, so the prefixes of all peers are in one array, of which
-/// each peer has a range. Keys are in locked memory from the moment they are parsed, and are wiped at
+/// One set may name a hundred thousand prefixes, so one array holds the prefixes of all peers, and each
+/// peer has a range of it. Keys are in locked memory from the moment they are parsed, and are wiped at
 /// the end of the value's lifetime.
 public struct ConfigurationChange: ~Copyable, Sendable {
     /// The change of the private key.

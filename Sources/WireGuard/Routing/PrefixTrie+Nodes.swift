@@ -63,7 +63,7 @@ extension PrefixTrie {
         @inline(__always)
         var singleOwner: UInt32 { ownerAndDepth >> 8 }
 
-        /// The index of the claim at a bit of `prefixes`, of which several are set.
+        /// The index of the claim at a bit of `prefixes`, which can have several bits set.
         @inline(__always)
         func claim(at prefix: UInt64) -> UInt32 {
             firstClaim &+ PrefixTrie.rank(of: prefix, in: prefixes)
@@ -83,7 +83,7 @@ extension PrefixTrie {
         }
     }
 
-    /// The memory of a trie: its nodes, of which index 0 is the root, and their claims.
+    /// The memory of a trie: its nodes, with the root at index 0, and their claims.
     ///
     /// Only the methods here change runs, so that a node and its runs always change together.
     struct Nodes: ~Copyable, Sendable {
