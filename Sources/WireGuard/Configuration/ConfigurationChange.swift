@@ -13,6 +13,8 @@ public struct ConfigurationChange: ~Copyable, Sendable {
     public var listenPort: UInt16?
     /// The mark of outgoing datagrams, 0 for none; nil for no change.
     public var firewallMark: UInt32?
+    /// Whether to wipe the keys of all sessions first, see ``Tunnel/wipeSessions()``.
+    public var wipesSessions = false
     /// Whether to remove all peers first, including those named here.
     public var replacesPeers = false
     /// The changes of peers, in the order in which they apply. A peer may occur more than once.

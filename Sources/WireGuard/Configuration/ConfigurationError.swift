@@ -31,6 +31,8 @@ public enum ConfigurationError: Error, Hashable, Sendable {
         case listenPort = "listen_port"
         /// The mark of outgoing datagrams.
         case firewallMark = "fwmark"
+        /// Wipes the keys of all sessions first. `wg` does not know this key.
+        case wipeSessions = "wipe_sessions"
         /// Removes all peers first.
         case replacePeers = "replace_peers"
         /// Starts the lines of a peer.

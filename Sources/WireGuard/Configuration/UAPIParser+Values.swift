@@ -31,6 +31,8 @@ extension ConfigurationError.Key {
             self = .firewallMark
         } else if name.equals("replace_peers") {
             self = .replacePeers
+        } else if name.equals("wipe_sessions") {
+            self = .wipeSessions
         } else {
             return nil
         }

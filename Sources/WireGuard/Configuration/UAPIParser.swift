@@ -210,6 +210,9 @@ extension UAPIParser {
         case .replacePeers:
             try require("true", value, key)
             change.replacesPeers = true
+        case .wipeSessions:
+            try require("true", value, key)
+            change.wipesSessions = true
         default:
             throw .unknownKey(line: lineCount)
         }

@@ -66,6 +66,12 @@ package struct CookieChecker: ~Copyable, Sendable {
             key: cookieKey.bytes, into: &encryptedCookie, at: 0)
     }
 
+    /// Wipes the secrets: cookies made from them are no longer accepted.
+    package mutating func wipeSecrets() {
+        current = nil
+        previous = nil
+    }
+
     private mutating func renewSecret(now: Instant, random: inout some RandomSource) {
         if let birth = current?.birth, now.since(birth) < Self.secretLife { return }
         previous = current.take()

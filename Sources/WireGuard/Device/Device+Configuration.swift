@@ -22,6 +22,7 @@ extension Device {
     /// those that are not in the new list are removed.
     package func apply(_ change: borrowing ConfigurationChange, at observed: Moment) {
         let moment = steady(observed)
+        if change.wipesSessions { wipeSessions() }
         switch change.privateKey {
         case .unchanged: break
         case .cleared: setIdentity(nil, at: moment)

@@ -134,7 +134,10 @@ package final class Device {
         // starts below.
         handleTimeouts(of: peer, at: moment)
         let requests = tables.peers[slot.rawValue].takeRequests()
-        if requests.contains(.keyConfirmed) { confirmNextKeypair(of: peer, at: moment) }
+        // Without keypairs, they were wiped since the request.
+        if requests.contains(.keyConfirmed), !peer.keypairs.all.isEmpty {
+            confirmNextKeypair(of: peer, at: moment)
+        }
         if let cause = requests.cause { initiate(peer, cause, at: moment) }
         schedule(peer)
     }

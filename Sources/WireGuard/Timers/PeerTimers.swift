@@ -82,6 +82,11 @@ package struct PeerTimers: ~Copyable, Sendable {
         restart(zeroKeyMaterial, at: now + Constants.zeroKeyMaterialAfterTime)
     }
 
+    /// Call this after all keys of the peer were wiped before their time.
+    package func keysWiped() {
+        stop(zeroKeyMaterial)
+    }
+
     /// Call this when the handshake is given up after its last retry.
     package func handshakeGivenUp(now: Instant) -> Wake {
         stop(sendKeepalive)

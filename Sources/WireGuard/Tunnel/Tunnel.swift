@@ -44,6 +44,7 @@ import WireGuardCrypto
 /// - ``init(random:)``
 /// - ``bringUp(now:)``
 /// - ``takeDown()``
+/// - ``wipeSessions()``
 /// - ``isUp``
 /// - ``mtu``
 /// - ``listenPort``
@@ -141,6 +142,16 @@ public final class Tunnel {
     /// configuration stays.
     public func takeDown() {
         device.bringDown()
+        collect()
+    }
+
+    /// Wipes the keys of all sessions and pending handshakes. Configuration, counters and staged packets
+    /// stay; the next packet to a peer starts a handshake.
+    ///
+    /// Call it before the machine hibernates, and before and after a snapshot of its memory. If two copies
+    /// of one tunnel ran, they would seal different packets with the same key and counter.
+    public func wipeSessions() {
+        device.wipeSessions()
         collect()
     }
 

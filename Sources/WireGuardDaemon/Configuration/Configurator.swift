@@ -57,6 +57,9 @@ final class Configurator {
             throw .refusedBySystem(code: error.code)
         }
         device.apply(change, at: now)
+        if change.wipesSessions {
+            log.info("wiped all sessions: a client of the socket asked for it")
+        }
     }
 
     /// Binds sockets if there are none: an interface that comes up without a port uses any free one.

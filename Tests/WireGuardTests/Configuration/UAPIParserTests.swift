@@ -112,6 +112,7 @@ struct UAPIParserTests {
             "listen_port=1 ", "listen_port= 1", "listen_port=off",
             "listen_port=99999999999999999999",
             "fwmark=", "fwmark=4294967296", "fwmark=0xca6c", "fwmark=off", "fwmark=-0",
+            "wipe_sessions=false", "wipe_sessions=", "wipe_sessions=1", "wipe_sessions=true ",
             "replace_peers=false", "replace_peers=", "replace_peers=1", "replace_peers=True",
             "replace_peers=true ", "=", "=1", "nonsense=1", "errno=0", "get=1", "set=1",
             "preshared_key=\(key(1))", "endpoint=1.2.3.4:5", "allowed_ip=1.2.3.4/5", "remove=true",
@@ -121,7 +122,9 @@ struct UAPIParserTests {
             "public_key=\(key(1).dropLast())z",
         ])
     func refusedOfDevice(line: String) {
-        let keys = ["private_key", "listen_port", "fwmark", "replace_peers", "public_key"]
+        let keys = [
+            "private_key", "listen_port", "fwmark", "replace_peers", "wipe_sessions", "public_key",
+        ]
         let expected = refusal(of: line, keys: keys, number: 3)
         #expect(transcript("set=1\nlisten_port=1\n\(line)\n\nget=1\n\n") == [expected, "get"])
     }
@@ -130,6 +133,7 @@ struct UAPIParserTests {
         "peer lines that are refused",
         arguments: [
             "private_key=\(key(1))", "listen_port=1", "fwmark=1", "replace_peers=true",
+            "wipe_sessions=true",
             "preshared_key=", "preshared_key=\(key(1))00", "preshared_key=\(key(1).dropLast())",
             "endpoint=", "endpoint=1.2.3.4", "endpoint=1.2.3.4:", "endpoint=:5",
             "endpoint=1.2.3.4:65536",

@@ -130,6 +130,7 @@ struct ConcurrencyTests {
                 }
             case 60: device.setMTU(1_280 + round % 200)
             case 70: device.clearSources()
+            case 75 where round % 200 == 75: device.wipeSessions()
             case 80 where round % 300 == 80:
                 device.bringDown()
                 device.bringUp(at: time.now)
