@@ -18,8 +18,8 @@ from swireguard_dev import daemon, kernel_interface, machines, project
 TOOLS = {
     "cc": "gcc", "ip": "iproute2", "iperf3": "iperf3", "nft": "nftables", "nsenter": "util-linux",
     "ping": "iputils-ping", "podman": "podman", "debootstrap": "debootstrap", "runc": "runc",
-    "setpriv": "util-linux", "sysctl": "procps", "unshare": "util-linux", "wg": "wireguard-tools",
-    "wg-quick": "wireguard-tools",
+    "setpriv": "util-linux", "sysctl": "procps", "tshark": "tshark", "unshare": "util-linux",
+    "wg": "wireguard-tools", "wg-quick": "wireguard-tools",
 }
 TIME_LIMIT = 60  # seconds, for tests without the marker `limit`
 
