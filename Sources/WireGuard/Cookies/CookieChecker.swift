@@ -11,7 +11,7 @@ import WireGuardCrypto
 /// The checker keeps no state per source: it recomputes the cookie of a source from the secret. It
 /// creates cookies from a secret for 120 s, and accepts them for another 5 s.
 package struct CookieChecker: ~Copyable, Sendable {
-    private let mac1Key: Bytes32
+    private let mac1: MAC1Check
     private let cookieKey: Bytes32
     private var current: AgedSecret?
     private var previous: AgedSecret?
@@ -23,14 +23,13 @@ package struct CookieChecker: ~Copyable, Sendable {
 
     /// Creates the checker of a host with this static key.
     package init(publicKey: PublicKey) {
-        mac1Key = CookieKeys.mac1Key(for: publicKey)
+        mac1 = MAC1Check(publicKey: publicKey)
         cookieKey = CookieKeys.cookieKey(for: publicKey)
     }
 
     /// Whether mac1 is valid: the sender knows our public key.
     package borrowing func hasValidMAC1(_ macs: MACs) -> Bool {
-        let mac1 = BLAKE2s.mac(key: mac1Key.bytes, macs.coveredByMAC1)
-        return ConstantTime.equal(mac1.bytes, macs.mac1)
+        mac1.accepts(macs)
     }
 
     /// Whether mac2 is valid: the sender received one of our cookies at the address it sends from.

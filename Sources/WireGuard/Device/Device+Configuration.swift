@@ -60,6 +60,8 @@ extension Device {
         case .some(let new): checker = CookieChecker(publicKey: new.publicKey)
         case .none: checker = nil
         }
+        let mac1Check = new.map { MAC1Check(publicKey: $0.publicKey) }
+        control.exclusively { tables in tables.mac1Check = mac1Check }
         if let own = new.flatMap({ peersByKey[$0.publicKey] }) { remove(own) }
         for peer in orderedPeers() {
             let slot = peer.slot.rawValue

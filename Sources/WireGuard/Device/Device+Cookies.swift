@@ -12,12 +12,7 @@ extension Device {
             drop(message, .noPrivateKey)
             return false
         }
-        let isUnderLoad = load.isUnderLoad(
-            queued: message.waiting, capacity: Constants.handshakeQueueLength, now: moment.instant)
-        guard
-            let reason = refusal(
-                of: macs, from: message.remote, isUnderLoad: isUnderLoad, at: moment)
-        else { return true }
+        guard let reason = refusal(of: macs, of: message, at: moment) else { return true }
         if reason == .cookieRequired {
             sendCookieReply(to: macs, of: message, sender: sender, at: moment)
         }
@@ -27,13 +22,16 @@ extension Device {
 
     /// Why the MACs of a message are not accepted, nil if they are.
     private func refusal(
-        of macs: MACs, from remote: SocketAddress, isUnderLoad: Bool, at moment: SteadyMoment
+        of macs: MACs, of message: HandshakeQueue.Message, at moment: SteadyMoment
     ) -> DropReason? {
+        // The worker checked mac1 too, but perhaps with a private key that was replaced since.
         guard checker?.hasValidMAC1(macs) == true else { return .invalidMAC1 }
+        let isUnderLoad = load.isUnderLoad(
+            queued: message.waiting, capacity: Constants.handshakeQueueLength, now: moment.instant)
         guard isUnderLoad else { return nil }
-        guard checker?.hasValidMAC2(macs, from: remote, now: moment.instant) == true
+        guard checker?.hasValidMAC2(macs, from: message.remote, now: moment.instant) == true
         else { return .cookieRequired }
-        return limiter.admits(remote.address, now: moment.instant) ? nil : .overRate
+        return limiter.admits(message.remote.address, now: moment.instant) ? nil : .overRate
     }
 
     private func sendCookieReply(

@@ -89,6 +89,18 @@ package enum HandshakeMessage: BitwiseCopyable, ~Escapable {
         }
     }
 
+    /// The MACs of an initiation or a response; nil for a cookie reply, which has none.
+    var macs: MACs? {
+        @_lifetime(copy self)
+        get {
+            switch self {
+            case .initiation(let message): message.macs
+            case .response(let message): message.macs
+            case .cookieReply: nil
+            }
+        }
+    }
+
     /// The index for a log: the receiver's, or an initiation's sender, which is its only index.
     var index: ReceiverIndex {
         switch self {

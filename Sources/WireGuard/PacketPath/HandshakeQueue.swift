@@ -1,10 +1,12 @@
 import Packets
 import Synchronization
 
-/// The bounded queue of handshake messages from the packet path, which only parses them, to the control
-/// thread, which does the cryptography.
+/// The bounded queue of handshake messages from the packet path, which parses them and checks mac1, to
+/// the control thread, which does the other cryptography.
 ///
-/// Its length is the measure of load. A flood fills it and is dropped here, without an effect on data.
+/// The number of initiations and responses in it is the measure of load. A flood fills it and is dropped
+/// here, without an effect on data. Cookie replies have no mac1: anybody can send them. They do not count
+/// as load, and at most ``maximumCookieReplies`` wait at once.
 final class HandshakeQueue: Sendable {
     /// A handshake message or cookie reply from the queue.
     struct Message {
@@ -12,7 +14,7 @@ final class HandshakeQueue: Sendable {
         let kind: HandshakeMessage.Kind
         let remote: SocketAddress
         let source: SourceAddress?
-        /// Messages in the queue, this one included.
+        /// Initiations and responses in the queue, this message included if it is one.
         let waiting: Int
 
         /// The message, as it was parsed before it was queued.
@@ -37,11 +39,15 @@ final class HandshakeQueue: Sendable {
         var entries = Array(repeating: Entry(), count: Constants.handshakeQueueLength)
         var head = 0
         var count = 0
+        var cookieReplies = 0
 
         static let stride = HandshakeInitiation.byteCount
     }
 
     private let ring = Mutex(Ring())
+
+    /// The maximum number of cookie replies in the queue.
+    static let maximumCookieReplies = Constants.handshakeQueueLength / 8
 
     /// Copies a message to the end of the queue.
     ///
@@ -53,6 +59,10 @@ final class HandshakeQueue: Sendable {
         ring.withLock { ring in
             let length = message.bytes.byteCount
             guard ring.count < ring.entries.count else { return nil }
+            if message.kind == .cookieReply {
+                guard ring.cookieReplies < Self.maximumCookieReplies else { return nil }
+                ring.cookieReplies += 1
+            }
             let index = (ring.head + ring.count) % ring.entries.count
             ring.entries[index] = Ring.Entry(
                 length: length, kind: message.kind, remote: remote, source: source)
@@ -69,7 +79,7 @@ final class HandshakeQueue: Sendable {
             guard ring.count > 0 else { return nil }
             let entry = ring.entries[ring.head]
             let start = ring.head * Ring.stride
-            let waiting = ring.count
+            let waiting = ring.count - ring.cookieReplies
             var message = Message(
                 bytes: Array(repeating: 0, count: entry.length), kind: entry.kind,
                 remote: entry.remote, source: entry.source, waiting: waiting)
@@ -79,6 +89,7 @@ final class HandshakeQueue: Sendable {
             bytes.copy(entry.length, from: ring.bytes.bytes, at: start, to: 0)
             ring.head = (ring.head + 1) % ring.entries.count
             ring.count -= 1
+            if entry.kind == .cookieReply { ring.cookieReplies -= 1 }
             return message
         }
     }

@@ -85,7 +85,7 @@ package struct Opener: ~Copyable {
                 counter = data.counter
             case .handshake(let handshake):
                 // Also while down: the control thread may be about to bring the device up.
-                queue(handshake, message)
+                queue(handshake, message, tables)
                 continue
             case nil:
                 shared.drop(.malformedMessage, remote: message.remote)
@@ -101,15 +101,31 @@ package struct Opener: ~Copyable {
         }
     }
 
+    /// Queues a handshake message for the control thread. Checks mac1 first: a sender who does not know
+    /// our public key must not take room in the queue, whose length is the measure of load.
     private mutating func queue(
-        _ handshake: HandshakeMessage, _ message: UDPArrival<SegmentRange>
+        _ handshake: HandshakeMessage, _ message: UDPArrival<SegmentRange>,
+        _ tables: borrowing SharedTables
     ) {
+        if let reason = Self.refusal(of: handshake, tables.mac1Check) {
+            shared.drop(reason, index: handshake.index, remote: message.remote)
+            return
+        }
         let outcome = shared.handshakes.append(
             handshake, remote: message.remote, source: message.source)
         switch outcome {
         case let queued?: wake |= queued
         case nil: shared.drop(.handshakeQueueFull, remote: message.remote)
         }
+    }
+
+    private static func refusal(
+        of handshake: HandshakeMessage, _ mac1Check: MAC1Check?
+    ) -> DropReason? {
+        // A cookie reply has no mac1. The control thread checks whether it answers a message of ours.
+        guard let macs = handshake.macs else { return nil }
+        guard let mac1Check else { return .noPrivateKey }
+        return mac1Check.accepts(macs) ? nil : .invalidMAC1
     }
 
     private mutating func gather(

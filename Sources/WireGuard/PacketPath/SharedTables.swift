@@ -16,6 +16,8 @@ struct SharedTables: ~Copyable {
     var keypairs = Slab<Keypair>()
     /// Maps a receiver index to its keypair.
     var indices = IndexTable()
+    /// Checks mac1 of received messages; nil without a private key.
+    var mac1Check: MAC1Check?
     /// The directed broadcast addresses of the networks of the interface. Packets to them are not
     /// answered with ICMP errors.
     var broadcastAddresses: [IPv4Address] = []

@@ -48,17 +48,12 @@ extension Host {
         body(tunnel.device.tables.keypairs[slot])
     }
 
-    /// Fills the handshake queue with invalid initiations until the device is under load.
+    /// Puts the device under load for the next second, as a long handshake queue does.
     func overload() {
-        var junk = [UInt8](repeating: 0, count: HandshakeInitiation.byteCount)
-        junk[0] = 1
-        for _ in 0..<Constants.handshakeQueueLength / 4 {
-            withBytes(junk) {
-                _ = tunnel.device.shared.handshakes.append(
-                    HandshakeMessage(parsed: $0, kind: .initiation),
-                    remote: Pair.address(203, 0, 113, 9, port: 9), source: nil)
-            }
-        }
+        let length = Constants.handshakeQueueLength
+        let device = tunnel.device
+        _ = device.load.isUnderLoad(
+            queued: length, capacity: length, now: device.steady(now.instant))
     }
 
     /// The number of events equal to this one.

@@ -1,3 +1,4 @@
+import Packets
 import Testing
 import WireGuardTestSupport
 
@@ -140,14 +141,77 @@ struct UnderLoadTests {
 
     @Test("a full queue drops the newest, and queued messages are handled")
     func fullQueue() {
-        for _ in 0..<5 { pair.bob.overload() }
+        flood(signed(junk(type: 1), for: pair.bob.publicKey), count: capacity + 1)
+        #expect(pair.bob.tunnel.drops(.handshakeQueueFull) == 1)
         pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
         network.settle()
-        #expect(pair.bob.tunnel.drops(.handshakeQueueFull) == 1)
+        #expect(pair.bob.tunnel.drops(.handshakeQueueFull) == 2)
         pair.bob.handleTimeout()
-        #expect(
-            pair.bob.tunnel.drops(.invalidMAC1) == UInt64(Constants.handshakeQueueLength))
+        #expect(pair.bob.tunnel.drops(.cookieRequired) == UInt64(capacity))
         network.advance(by: .seconds(7))
         #expect(pair.bob.received.count == 1)
+    }
+
+    @Test(
+        "messages with a wrong mac1 neither take room in the queue nor cause load",
+        arguments: [UInt8(1), 2])
+    func junkCausesNoLoad(type: UInt8) {
+        flood(junk(type: type), count: 2 * capacity)
+        #expect(pair.bob.tunnel.drops(.invalidMAC1) == UInt64(2 * capacity))
+        #expect(pair.bob.tunnel.device.shared.handshakes.next() == nil)
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        network.settle()
+        #expect(network.eve.seen(3) == [])
+        #expect(pair.bob.received.count == 1)
+    }
+
+    @Test("cookie replies, which need no key, leave room in the queue and cause no load")
+    func junkCookieReplies() {
+        flood(junk(type: 3), count: 2 * capacity)
+        let limit = HandshakeQueue.maximumCookieReplies
+        #expect(pair.bob.tunnel.drops(.handshakeQueueFull) == UInt64(2 * capacity - limit))
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        network.settle()
+        pair.bob.handleTimeout()
+        network.settle()
+        #expect(pair.bob.tunnel.drops(.unknownIndex) == UInt64(limit))
+        #expect(network.eve.seen(3) == [])
+        #expect(pair.bob.received.count == 1)
+        // The queue has room for replies again.
+        flood(junk(type: 3), count: 1)
+        #expect(pair.bob.tunnel.drops(.handshakeQueueFull) == UInt64(2 * capacity - limit))
+    }
+
+    @Test("without a private key, handshake messages are not queued")
+    func noPrivateKey() {
+        pair.bob.configure("private_key=" + String(repeating: "0", count: 64))
+        flood(signed(junk(type: 1), for: pair.bob.publicKey), count: 3)
+        #expect(pair.bob.tunnel.drops(.noPrivateKey) == 3)
+        #expect(pair.bob.tunnel.device.shared.handshakes.next() == nil)
+    }
+
+    private var capacity: Int { Constants.handshakeQueueLength }
+
+    private func junk(type: UInt8) -> [UInt8] {
+        let lengths = [
+            HandshakeInitiation.byteCount, HandshakeResponse.byteCount, CookieReply.byteCount,
+        ]
+        var bytes = [UInt8](repeating: 0, count: lengths[Int(type) - 1])
+        bytes[0] = type
+        return bytes
+    }
+
+    /// Passes messages to Bob's packet path in one burst, before the control thread runs.
+    private func flood(_ message: [UInt8], count: Int) {
+        let device = pair.bob.tunnel.device
+        var path = SinglePacketPath(
+            shared: device.shared, gate: device.shared.makeGate(), jitterSeed: 1)
+        var packets = Outputs<[UInt8]>()
+        let arrival = UDPArrival(
+            bytes: SegmentRange(), remote: Pair.address(203, 0, 113, 9, port: 9))
+        let now = pair.bob.now.instant
+        withBytes(message) { bytes in
+            for _ in 0..<count { _ = path.open(bytes, arrival, to: &packets, now: now) }
+        }
     }
 }

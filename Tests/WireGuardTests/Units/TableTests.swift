@@ -179,36 +179,73 @@ struct TableTests {
     @Test("the handshake queue is a bounded ring")
     func handshakeQueue() {
         let queue = HandshakeQueue()
-        let remote = SocketAddress(address: .v4(IPv4Address(bits: 1)), port: 1)
-        let kinds: [(HandshakeMessage.Kind, byteCount: Int)] = [
-            (.initiation, HandshakeInitiation.byteCount),
-            (.response, HandshakeResponse.byteCount), (.cookieReply, CookieReply.byteCount),
-        ]
-        func append(_ number: Int) -> Wake? {
-            let (kind, byteCount) = kinds[number % 3]
-            var bytes = [UInt8](repeating: 0xBB, count: byteCount)
-            bytes[0] = UInt8(number & 0xFF)
-            bytes[1] = UInt8(number >> 8)
-            return withBytes(bytes) {
-                queue.append(
-                    HandshakeMessage(parsed: $0, kind: kind), remote: remote, source: nil)
-            }
-        }
         #expect(queue.next() == nil)
         for round in 0..<3 {
             for number in 0..<1_024 {
-                #expect(append(number) == (number == 0 ? .needed : .notNeeded))
+                let wake = append(number, kinds[number % 2], to: queue)
+                #expect(wake == (number == 0 ? .needed : .notNeeded))
             }
-            #expect(append(9_999) == nil)
-            for number in 0..<(round == 1 ? 700 : 1_024) {
+            #expect(append(1_024, .initiation, to: queue) == nil)
+            for number in 0..<(round == 2 ? 1_024 : 500) {
                 let message = queue.next()
                 #expect(message?.waiting == 1_024 - number)
-                #expect(message?.kind == kinds[number % 3].0)
-                #expect(message?.bytes.count == kinds[number % 3].byteCount)
-                #expect(message?.bytes.prefix(2) == [UInt8(number & 0xFF), UInt8(number >> 8)])
+                expectMessage(message, number, kinds[number % 2])
             }
             while queue.next() != nil {}
         }
+    }
+
+    @Test("at most 128 cookie replies are queued, and they do not count as waiting")
+    func queuedCookieReplies() {
+        let queue = HandshakeQueue()
+        for round in 0..<3 {
+            for number in 0..<128 {
+                #expect(append(number, .cookieReply, to: queue) != nil)
+                #expect(append(number, .response, to: queue) == .notNeeded)
+            }
+            #expect(append(128, .cookieReply, to: queue) == nil)
+            for number in 0..<(round == 2 ? 128 : 50) {
+                let reply = queue.next()
+                #expect(reply?.waiting == 128 - number)
+                expectMessage(reply, number, .cookieReply)
+                #expect(append(number, .cookieReply, to: queue) == .notNeeded)
+                let response = queue.next()
+                #expect(response?.waiting == 128 - number)
+                expectMessage(response, number, .response)
+            }
+            while queue.next() != nil {}
+        }
+    }
+
+    private let kinds: [HandshakeMessage.Kind] = [.initiation, .response]
+
+    private func byteCount(_ kind: HandshakeMessage.Kind) -> Int {
+        switch kind {
+        case .initiation: HandshakeInitiation.byteCount
+        case .response: HandshakeResponse.byteCount
+        case .cookieReply: CookieReply.byteCount
+        }
+    }
+
+    private func append(
+        _ number: Int, _ kind: HandshakeMessage.Kind, to queue: HandshakeQueue
+    ) -> Wake? {
+        var bytes = [UInt8](repeating: 0xBB, count: byteCount(kind))
+        bytes[0] = UInt8(number & 0xFF)
+        bytes[1] = UInt8(number >> 8)
+        return withBytes(bytes) {
+            queue.append(
+                HandshakeMessage(parsed: $0, kind: kind),
+                remote: SocketAddress(address: .v4(IPv4Address(bits: 1)), port: 1), source: nil)
+        }
+    }
+
+    private func expectMessage(
+        _ message: HandshakeQueue.Message?, _ number: Int, _ kind: HandshakeMessage.Kind
+    ) {
+        #expect(message?.kind == kind)
+        #expect(message?.bytes.count == byteCount(kind))
+        #expect(message?.bytes.prefix(2) == [UInt8(number & 0xFF), UInt8(number >> 8)])
     }
 }
 
