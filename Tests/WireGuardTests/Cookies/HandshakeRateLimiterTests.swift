@@ -52,13 +52,51 @@ struct HandshakeRateLimiterTests {
         #expect(limiter.count == 2)
     }
 
-    @Test("at most 65 536 sources, and room again a second later")
+    @Test("a /48 has 200 handshakes a second and 50 at once, however many /64s it uses")
+    func site() {
+        var limiter = HandshakeRateLimiter()
+        var admitted = 0
+        for number in 0..<20_000 as Range<UInt64> {
+            let address = IPAddress.v6(
+                IPv6Address(high: 0x2001_0DB8_0007_0000 | number, low: number))
+            let now = Instant.after(1 + Double(number) / 10_000)
+            if limiter.admits(address, now: now) { admitted += 1 }
+        }
+        #expect(50 + 2 * 200 - 1...50 + 2 * 200 ~= admitted)
+        #expect(limiter.count <= 300, "a small part of the table")
+        #expect(limiter.siteCount == 1)
+        let elsewhere = IPAddress.v6(IPv6Address(high: 0x2001_0DB8_0008_0000, low: 1))
+        expect(limiter.admits(elsewhere, now: .after(3)), is: true)
+    }
+
+    @Test("what the /48 refuses costs the /64 nothing, and the other way around")
+    func refusedByOne() {
+        var limiter = HandshakeRateLimiter()
+        func address(_ network: UInt64) -> IPAddress {
+            .v6(IPv6Address(high: 0x2001_0DB8_0007_0000 | network, low: 1))
+        }
+        // One /64 asks a hundred times: only its five handshakes are charged to the /48.
+        for number in 0..<100 {
+            expect(limiter.admits(address(0), now: .after(1)), is: number < 5)
+        }
+        for network in 1...45 as ClosedRange<UInt64> {
+            expect(limiter.admits(address(network), now: .after(1)), is: true)
+        }
+        for _ in 0..<100 { expect(limiter.admits(address(99), now: .after(1)), is: false) }
+        #expect(limiter.count == 46, "a refused /64 gets no bucket")
+        // After 26 ms the /48 has five more, and the /64 that was refused has its whole burst.
+        for number in 0..<6 {
+            expect(limiter.admits(address(99), now: .after(1.026)), is: number < 5)
+        }
+    }
+
+    @Test("at most 65 536 sources, and room again as soon as their buckets are full")
     func capacity() {
         var limiter = HandshakeRateLimiter()
         func address(_ number: Int) -> IPAddress {
             number % 2 == 0
                 ? .v4(IPv4Address(bits: UInt32(number)))
-                : .v6(IPv6Address(high: UInt64(number), low: 0))
+                : .v6(IPv6Address(high: UInt64(number) << 16, low: 0))
         }
         for number in 0..<HandshakeRateLimiter.capacity {
             expect(limiter.admits(address(number), now: .after(1)), is: true)
@@ -66,8 +104,8 @@ struct HandshakeRateLimiterTests {
         #expect(limiter.count == 65_536)
         expect(limiter.admits(address(65_536), now: .after(1)), is: false)
         expect(limiter.admits(address(0), now: .after(1)), is: true, "known sources go on")
-        expect(limiter.admits(address(65_536), now: .after(1.9)), is: false)
-        expect(limiter.admits(address(65_536), now: .after(2.1)), is: true)
+        expect(limiter.admits(address(65_536), now: .after(1.2)), is: false)
+        expect(limiter.admits(address(65_536), now: .after(1.3)), is: true)
         #expect(limiter.count == 1)
         limiter.sweep(now: .after(4))
         #expect(limiter.count == 0)

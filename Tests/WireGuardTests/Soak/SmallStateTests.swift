@@ -77,11 +77,11 @@ struct SmallStateTests {
         var limiter = HandshakeRateLimiter()
         let now = Instant.after(100)
         for source in 0..<HandshakeRateLimiter.capacity {
-            let address = IPAddress.v6(IPv6Address(high: UInt64(source), low: 1))
+            let address = IPAddress.v6(IPv6Address(high: UInt64(source) << 16, low: 1))
             expect(limiter.admits(address, now: now), is: true)
         }
         for source in HandshakeRateLimiter.capacity..<2 * HandshakeRateLimiter.capacity {
-            let address = IPAddress.v6(IPv6Address(high: UInt64(source), low: 1))
+            let address = IPAddress.v6(IPv6Address(high: UInt64(source) << 16, low: 1))
             expect(limiter.admits(address, now: now), is: false)
         }
         #expect(limiter.count == 65_536)
@@ -91,7 +91,7 @@ struct SmallStateTests {
         let device = pair.bob.tunnel.device
         let moment = pair.bob.now
         for source in 0..<HandshakeRateLimiter.capacity {
-            let address = IPAddress.v6(IPv6Address(high: UInt64(source), low: 1))
+            let address = IPAddress.v6(IPv6Address(high: UInt64(source) << 16, low: 1))
             expect(device.limiter.admits(address, now: moment.instant.steady), is: true)
         }
         var caller = try Caller(pair.alice, calling: pair.bob.publicKey)
