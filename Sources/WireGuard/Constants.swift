@@ -28,7 +28,7 @@ package enum Constants {
     package static let initiationInterval = Interval.milliseconds(20)
     /// Staged packets for each peer; beyond it the oldest is dropped.
     package static let maximumStagedPackets = 128
-    /// Bytes of staged packets for all peers together.
+    /// Bytes of staged packets for all peers together; beyond it the peer that holds most drops its oldest.
     package static let maximumStagedBytes = 4 << 20
     /// Capacity of the handshake queue. The device is under load if it is one eighth full.
     package static let handshakeQueueLength = 1024

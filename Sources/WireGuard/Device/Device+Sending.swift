@@ -79,7 +79,7 @@ extension Device {
     func sendStaged(_ peer: Peer, at moment: SteadyMoment) {
         let slot = peer.slot.rawValue
         guard let endpoint = tables.peers[slot].endpoint.withLock({ $0 }) else { return }
-        let packets = shared.takeStaged(of: tables.peers[slot])
+        let packets = shared.takeStaged(of: peer.slot, in: tables)
         guard !packets.isEmpty else { return }
         let keypair = tables.peers[slot].current.load(ordering: .acquiring)
         guard keypair != SharedPeer.noKeypair,

@@ -15,11 +15,11 @@ extension Device {
     /// Handles expired timers of at most `limit` peers. Returns whether more peers are due.
     func handleTimeouts(at moment: SteadyMoment, atMost limit: Int) -> Bool {
         var budget = limit
-        while let first = deadlines.first, first.deadline <= moment.instant {
+        while let first = deadlines.first, first.key <= moment.instant {
             guard budget > 0 else { return true }
             budget -= 1
             guard let peer = peer(first.slot) else {
-                deadlines.set(first.slot, deadline: nil)
+                deadlines.set(first.slot, key: nil)
                 continue
             }
             handleTimeouts(of: peer, at: moment)
@@ -78,7 +78,7 @@ extension Device {
         let slot = peer.slot.rawValue
         while true {
             let deadline = tables.peers[slot].timers.nextDeadline
-            deadlines.set(peer.slot, deadline: deadline)
+            deadlines.set(peer.slot, key: deadline)
             tables.peers[slot].timers.wakeUp.store(
                 deadline?.nanoseconds ?? .max, ordering: .sequentiallyConsistent)
             // The packet path may have stored an earlier deadline before it saw `wakeUp`.

@@ -22,7 +22,8 @@ package final class Device {
     var nextSerial: UInt64 = 0
     /// Peers with an initiation that waits for its response, by the initiation's sender index.
     var handshakes: [ReceiverIndex: Peer] = [:]
-    var deadlines = DeadlineHeap()
+    /// The earliest deadline of each peer.
+    var deadlines = SlotHeap<Instant>()
     /// The greatest timestamp of all initiations that this device sent.
     var greatestTimestamp: TAI64N?
     var checker: CookieChecker?
@@ -83,7 +84,7 @@ package final class Device {
     /// When ``handleWork(at:)`` must be called even without a wake-up, by the caller's clock; nil for
     /// never.
     package var nextDeadline: ObservedInstant? {
-        [deadlines.first?.deadline, traceSecond].compactMap(\.self).min().map {
+        [deadlines.first?.key, traceSecond].compactMap(\.self).min().map {
             shared.clock.reading(at: $0)
         }
     }

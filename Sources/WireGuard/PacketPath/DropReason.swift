@@ -11,7 +11,7 @@ public enum DropReason: Int, CaseIterable, Sendable, BitwiseCopyable {
     /// From the TUN: one of our own datagrams, routed to the peer whose endpoint it is addressed to.
     case routingLoop
     /// From the TUN: newer packets replaced it before there was a session, or the staged packets of all
-    /// peers have reached their limit.
+    /// peers reached their limit while this peer held most.
     case stagedOverflow
     /// From the TUN: staged until the last handshake attempt was not answered.
     case unanswered

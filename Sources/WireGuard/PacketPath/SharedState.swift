@@ -27,8 +27,8 @@ package final class SharedState: @unchecked Sendable {
     /// The UDP port of the device, 0 for none.
     let listenPort = Atomic<UInt16>(0)
     let isUp = Atomic<Bool>(false)
-    /// Bytes of all peers' staged packets.
-    let stagedBytes = Atomic<Int>(0)
+    /// How many bytes of staged packets each peer holds.
+    let stagedShares = Mutex(StagedShares())
     let clock = SteadyClock()
     /// Whether a routing loop was seen; the daemon logs the first one.
     let hasLooped = Atomic<Bool>(false)

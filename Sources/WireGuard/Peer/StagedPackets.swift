@@ -23,6 +23,16 @@ struct StagedPackets: Sendable {
         return (dropped, freed)
     }
 
+    /// Drops the oldest packet.
+    ///
+    /// - Returns: the number of dropped packets, not counting keepalives.
+    mutating func dropOldest() -> Int {
+        guard !packets.isEmpty else { return 0 }
+        let oldest = packets.removeFirst()
+        byteCount -= oldest.byteCount
+        return oldest.isKeepalive ? 0 : 1
+    }
+
     /// Puts packets back before all others, as when the session was lost before they were sealed.
     /// Drops the oldest ones if there is no room for all.
     ///

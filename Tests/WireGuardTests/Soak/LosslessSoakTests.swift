@@ -126,7 +126,7 @@ struct Footprint: Equatable {
         let device = host.tunnel.device
         inUse = [
             device.tables.indices.count, device.tables.keypairs.count, device.handshakes.count,
-            device.tables.peers.count, device.shared.stagedBytes.load(ordering: .relaxed),
+            device.tables.peers.count, device.shared.stagedBytes,
         ]
         capacity = [device.tables.indices.capacity, device.tables.keypairs.capacity]
     }

@@ -72,7 +72,7 @@ struct ConcurrencyTests {
         device.bringDown()
         #expect(device.tables.keypairs.count == 0)
         #expect(device.tables.indices.count == 0)
-        #expect(device.shared.stagedBytes.load(ordering: .relaxed) == 0)
+        #expect(device.shared.stagedBytes == 0)
     }
 
     /// The test ends after this many packets have arrived.

@@ -297,7 +297,7 @@ struct ConfigurationTests {
         #expect(pair.alice.indexCount == 0 && pair.alice.nextTimeout == nil)
         #expect(device.tables.peers.count == 0 && device.tables.keypairs.count == 0)
         #expect(device.tables.routes.count == 0)
-        #expect(device.shared.stagedBytes.load(ordering: .relaxed) == 0)
+        #expect(device.shared.stagedBytes == 0)
         network.eve.meddle = { _ in .pass }
         network.advance(by: .seconds(10))
         let before = pair.alice.tunnel.drops(.noPeer)

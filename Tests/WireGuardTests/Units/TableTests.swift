@@ -53,7 +53,7 @@ struct TableTests {
     )
     func deadlineHeap(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
-        var heap = DeadlineHeap()
+        var heap = SlotHeap<Instant>()
         var model: [UInt32: UInt64] = [:]
         for _ in 0..<scaled(release: 200_000, debug: 5_000) {
             let slot = UInt32.random(in: 0..<100, using: &random)
@@ -61,17 +61,17 @@ struct TableTests {
                 Int.random(in: 0..<4, using: &random) == 0
                 ? nil : .random(in: 0..<1_000, using: &random)
             heap.set(
-                PeerSlot(rawValue: slot), deadline: deadline.map { Instant(nanoseconds: $0) })
+                PeerSlot(rawValue: slot), key: deadline.map { Instant(nanoseconds: $0) })
             model[slot] = deadline
-            expect(heap.first?.deadline.nanoseconds, is: model.values.min())
+            expect(heap.first?.key.nanoseconds, is: model.values.min())
             expect(
-                heap.first.map { model[$0.slot.rawValue] == $0.deadline.nanoseconds },
+                heap.first.map { model[$0.slot.rawValue] == $0.key.nanoseconds },
                 is: model.isEmpty ? nil : true)
         }
         var order: [UInt64] = []
         while let first = heap.first {
-            order.append(first.deadline.nanoseconds)
-            heap.set(first.slot, deadline: nil)
+            order.append(first.key.nanoseconds)
+            heap.set(first.slot, key: nil)
         }
         #expect(order == model.values.sorted())
     }

@@ -1,8 +1,7 @@
-/// The deadlines of all peers: a binary heap with at most one entry for each peer slot. A new deadline
-/// replaces the old one.
-struct DeadlineHeap {
+/// A binary heap with at most one key for each peer slot. A new key of a slot replaces the old one.
+struct SlotHeap<Key: Comparable> {
     private struct Entry {
-        var deadline: Instant
+        var key: Key
         var slot: PeerSlot
     }
 
@@ -10,29 +9,36 @@ struct DeadlineHeap {
     /// The position in `entries` of each slot, −1 for none.
     private var positions: [Int32] = []
 
-    /// The earliest deadline.
-    var first: (deadline: Instant, slot: PeerSlot)? {
-        entries.first.map { ($0.deadline, $0.slot) }
+    /// The least key.
+    var first: (key: Key, slot: PeerSlot)? {
+        entries.first.map { ($0.key, $0.slot) }
     }
 
-    /// Sets, moves or (nil) removes the deadline of a peer.
-    mutating func set(_ slot: PeerSlot, deadline: Instant?) {
+    /// The key of a peer, nil for none.
+    func key(of slot: PeerSlot) -> Key? {
+        let index = Int(slot.rawValue)
+        guard index < positions.count, positions[index] >= 0 else { return nil }
+        return entries[Int(positions[index])].key
+    }
+
+    /// Sets, moves or (nil) removes the key of a peer.
+    mutating func set(_ slot: PeerSlot, key: Key?) {
         let index = Int(slot.rawValue)
         while positions.count <= index { positions.append(-1) }
         let position = Int(positions[index])
-        switch (deadline, position) {
+        switch (key, position) {
         case (nil, -1):
             return
         case (nil, _):
             remove(at: position)
-        case (let deadline?, -1):
-            entries.append(Entry(deadline: deadline, slot: slot))
+        case (let key?, -1):
+            entries.append(Entry(key: key, slot: slot))
             positions[index] = Int32(entries.count - 1)
             siftUp(entries.count - 1)
-        case (let deadline?, _):
-            let earlier = deadline < entries[position].deadline
-            entries[position].deadline = deadline
-            if earlier { siftUp(position) } else { siftDown(position) }
+        case (let key?, _):
+            let isLess = key < entries[position].key
+            entries[position].key = key
+            if isLess { siftUp(position) } else { siftDown(position) }
         }
     }
 
@@ -50,7 +56,7 @@ struct DeadlineHeap {
         var child = start
         while child > 0 {
             let parent = (child - 1) / 2
-            guard entries[child].deadline < entries[parent].deadline else { return }
+            guard entries[child].key < entries[parent].key else { return }
             swap(child, parent)
             child = parent
         }
@@ -61,7 +67,7 @@ struct DeadlineHeap {
         while true {
             var least = parent
             for child in [2 * parent + 1, 2 * parent + 2] where child < entries.count {
-                if entries[child].deadline < entries[least].deadline { least = child }
+                if entries[child].key < entries[least].key { least = child }
             }
             guard least != parent else { return }
             swap(parent, least)
