@@ -88,7 +88,7 @@ where Port: ~Copyable, Sender: ~Copyable, Receiver: ~Copyable, Host: ~Copyable {
             if sealer.takeWakeForDrops() == .needed { host.wakeControlThread() }
         }
         if let refusal = outcome.refusal { stopSegmentation(refusal, now: now) }
-        while let peer = sender.takeStalePeer(from: &outcome) { sealer.clearSource(of: peer) }
+        while let peer = sender.takeStalePeer(from: &outcome) { sealer.forgetSource(of: peer) }
     }
 
     private mutating func stopSegmentation(

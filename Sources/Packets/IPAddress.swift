@@ -51,7 +51,10 @@ public struct SocketAddress: Hashable, Sendable, BitwiseCopyable {
     }
 }
 
-/// The local address and interface that a datagram arrived at, so that the answer can leave from there.
+/// The local address and interface that a datagram arrived at, so that the answer can leave from that
+/// address.
+///
+/// The interface is a hint. The answer leaves by the interface that the route to the remote names now.
 public struct SourceAddress: Hashable, Sendable, BitwiseCopyable {
     /// The local address that the datagram was sent to.
     public var address: IPAddress
@@ -63,5 +66,14 @@ public struct SourceAddress: Hashable, Sendable, BitwiseCopyable {
     public init(address: IPAddress, interfaceIndex: UInt32) {
         self.address = address
         self.interfaceIndex = interfaceIndex
+    }
+}
+
+extension SourceAddress {
+    /// Whether the address has a meaning only together with the interface: it is a link-local IPv6 address,
+    /// and the remote has no scope that names the interface.
+    package func needsInterface(to remote: SocketAddress) -> Bool {
+        guard case .v6(let address) = address else { return false }
+        return address.high >> 54 == 0xFE80 >> 6 && remote.scope == 0
     }
 }

@@ -74,8 +74,11 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
 
     /// Adds a message.
     ///
+    /// The kernel looks up the route with the source. Only a link-local IPv6 source of a message to a
+    /// remote without a scope forces its interface, because it has a meaning only there.
+    ///
     /// - Parameter transmit: what to send. Its remote must be of this family; a source of the other
-    ///   family is ignored. The interface index of the source, unless 0, forces the interface.
+    ///   family is ignored.
     package mutating func append(_ transmit: UDPTransmit<SegmentRange>) {
         let bytes = transmit.bytes
         precondition(
@@ -87,6 +90,9 @@ package struct SendBatch: ~Copyable, @unchecked Sendable {
         // The kernel rejects a segment size above the length.
         if bytes.segmentSize >= bytes.length { entry.bytes.segmentSize = 0 }
         if entry.source?.address.family != family { entry.source = nil }
+        if entry.source?.needsInterface(to: transmit.remote) == false {
+            entry.source?.interfaceIndex = 0
+        }
         unsafe entries[index] = entry
         unsafe messages[index].msg_hdr.msg_namelen = names[index].encode(transmit.remote)
         describe(index, source: entry.source, segmentSize: entry.bytes.segmentSize)

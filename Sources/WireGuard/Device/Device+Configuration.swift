@@ -33,7 +33,7 @@ extension Device {
         }
         if let mark = change.firewallMark, mark != firewallMark {
             firewallMark = mark
-            clearSources()
+            forgetSources()
         }
         if change.replacesPeers {
             for peer in orderedPeers() { remove(peer) }
@@ -47,7 +47,7 @@ extension Device {
     /// Sets the port that the sockets are bound to, 0 for none.
     package func setListenPort(_ port: UInt16) {
         guard shared.listenPort.exchange(port, ordering: .relaxed) != port else { return }
-        clearSources()
+        forgetSources()
     }
 
     // MARK: The device's own key
@@ -100,7 +100,7 @@ extension Device {
         var isReachable = false
         if let remote = peerChange.endpoint {
             isReachable = tables.peers[slot].endpoint.withLock { $0 == nil }
-            tables.peers[slot].move(to: Endpoint(remote: remote, source: nil))
+            tables.peers[slot].move(to: Endpoint(remote: remote))
         }
         applyAllowedIPs(peerChange, of: change, to: peer)
         applyKeepalive(peerChange, to: peer, isNewlyReachable: isReachable, at: moment)

@@ -143,10 +143,8 @@ extension Device {
         _ message: HandshakeQueue.Message, from peer: Peer, at moment: SteadyMoment
     ) {
         let slot = peer.slot.rawValue
-        let generation = tables.sourceGeneration.load(ordering: .relaxed)
-        tables.peers[slot].move(
-            to: Endpoint(
-                remote: message.remote, source: message.source, sourceGeneration: generation))
+        tables.peers[slot].follow(
+            message.remote, source: message.source, tables.sourceGenerations)
         tables.peers[slot].receivedBytes.wrappingAdd(
             UInt64(message.bytes.count), ordering: .relaxed)
         withTimers(of: peer) { timers in

@@ -140,16 +140,17 @@ extension Device {
         }
     }
 
-    /// A message as a datagram to a peer; counts its bytes as sent.
+    /// A message as a datagram to a peer; counts its bytes as sent, and asks about the route if it may have
+    /// changed.
     private func datagram(
         _ bytes: [UInt8], to peer: Peer, _ endpoint: Endpoint, trafficClass: UInt8
     ) -> UDPTransmit<[UInt8]> {
         tables.peers[peer.slot.rawValue].sentBytes.wrappingAdd(
             UInt64(bytes.count), ordering: .relaxed)
-        let generation = tables.sourceGeneration.load(ordering: .relaxed)
+        let generations = tables.sourceGenerations
+        if endpoint.needsCheck(generations) { unchecked.insert(peer.slot) }
         var datagram = UDPTransmit(
-            bytes: bytes, remote: endpoint.remote,
-            source: endpoint.sourceGeneration == generation ? endpoint.source : nil,
+            bytes: bytes, remote: endpoint.remote, source: endpoint.usableSource(generations),
             trafficClass: trafficClass)
         datagram.peer = peer.slot
         return datagram

@@ -38,7 +38,7 @@ extension Device {
         }
         if expired.contains(.retransmitHandshake) { retransmit(peer, at: moment) }
         if expired.contains(.newHandshake) {
-            clearSource(of: peer.slot)
+            forgetSource(of: peer.slot)
             trace(.noAnswer(peer.publicKey))
             initiate(peer, .noAnswer, at: moment)
         }
@@ -69,7 +69,7 @@ extension Device {
             return
         }
         tables.peers[slot].timers.handshakeAttempts.store(attempts + 1, ordering: .relaxed)
-        clearSource(of: peer.slot)
+        forgetSource(of: peer.slot)
         initiate(peer, .retry(attempts + 1), at: moment)
     }
 

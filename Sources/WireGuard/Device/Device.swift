@@ -34,6 +34,8 @@ package final class Device {
     /// Peers with requests of the packet path; those from `nextRequest` on are not handled yet.
     private var requests: [PeerSlot] = []
     private var nextRequest = 0
+    /// Peers that were sent to and whose sources were not checked against the present routes.
+    var unchecked: Set<PeerSlot> = []
     /// Events since the last ``takeEvents()``; empty unless ``isTracing``.
     var events: [TraceEvent] = []
     /// When to report the drops that were not recorded in this second; nil if no drop was traced.
@@ -114,6 +116,11 @@ package final class Device {
         outbox.append(datagram)
     }
 
+    /// Removes the source from the datagrams to a peer that wait in the outbox.
+    func withdrawSource(of slot: PeerSlot) {
+        for index in outbox.indices where outbox[index].peer == slot { outbox[index].source = nil }
+    }
+
     private func handleRequests(at moment: SteadyMoment, atMost limit: Int) -> Bool {
         // Newer requests wait until these are handled; the wake-up for them was already signalled.
         let wereLeft = nextRequest < requests.count
@@ -135,6 +142,7 @@ package final class Device {
         // starts below.
         handleTimeouts(of: peer, at: moment)
         let requests = tables.peers[slot.rawValue].takeRequests()
+        if requests.contains(.sourceCheck) { unchecked.insert(slot) }
         // Without keypairs, they were wiped since the request.
         if requests.contains(.keyConfirmed), !peer.keypairs.all.isEmpty {
             confirmNextKeypair(of: peer, at: moment)
@@ -180,7 +188,7 @@ package final class Device {
     package func setMTU(_ mtu: Int) {
         guard shared.mtu.exchange(mtu, ordering: .relaxed) != mtu else { return }
         // Segmented sends may fit network paths now that refused them before.
-        clearSources()
+        tables.mtuGeneration.wrappingAdd(1, ordering: .relaxed)
     }
 
     /// Sets the directed broadcast addresses of the interface's networks. Packets to them are not
@@ -188,18 +196,6 @@ package final class Device {
     package func setBroadcastAddresses(_ addresses: [IPv4Address]) {
         guard addresses != tables.broadcastAddresses else { return }
         control.exclusively { tables in tables.broadcastAddresses = addresses }
-    }
-
-    /// Forgets cached sources and refused segmentation. Call this when routes or addresses of the
-    /// system change.
-    package func clearSources() {
-        tables.sourceGeneration.wrappingAdd(1, ordering: .relaxed)
-    }
-
-    /// Forgets a peer's cached source. Call this when a send from it failed.
-    package func clearSource(of slot: PeerSlot) {
-        guard peer(slot) != nil else { return }
-        tables.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
     }
 
     /// Counts datagrams from ``takeDatagrams()`` that could not be sent.

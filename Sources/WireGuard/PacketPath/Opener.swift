@@ -230,10 +230,8 @@ package struct Opener: ~Copyable {
     private mutating func noteReceived(
         _ slot: PeerSlot, _ tables: borrowing SharedTables, now: Instant
     ) {
-        let generation = tables.sourceGeneration.load(ordering: .relaxed)
-        tables.peers[slot.rawValue].move(
-            to: Endpoint(
-                remote: run.remote, source: run.source, sourceGeneration: generation))
+        tables.peers[slot.rawValue].follow(
+            run.remote, source: run.source, tables.sourceGenerations)
         if tables.peers[slot.rawValue].confirm(run.keypair) {
             wake |= shared.request(.keyConfirmed, of: slot, in: tables)
         }

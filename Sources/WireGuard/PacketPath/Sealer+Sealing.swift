@@ -52,13 +52,18 @@ extension Sealer {
             shared.drop(.noEndpoint, packets: run.count, peer: slot)
             return .notNeeded
         }
-        let generation = tables.sourceGeneration.load(ordering: .relaxed)
-        let source = endpoint.sourceGeneration == generation ? endpoint.source : nil
+        let generations = tables.sourceGenerations
+        // Used until the check has an answer.
+        let source = endpoint.usableSource(generations)
+        let wake =
+            endpoint.needsCheck(generations)
+            ? shared.request(.sourceCheck, of: slot, in: tables) : .notNeeded
         let ecn = entries[run.lowerBound].ecn
         var limits: SegmentedSend.Limits =
             if case .v4 = endpoint.remote.address { .v4 } else { .v6 }
         if !usesSegmentation || now < segmentationPause
-            || tables.peers[slot.rawValue].refusesSegmentation(generation: generation, now: now)
+            || tables.peers[slot.rawValue].refusesSegmentation(
+                generation: tables.mtuGeneration.load(ordering: .relaxed), now: now)
         {
             limits.segments = 1
         }
@@ -78,7 +83,7 @@ extension Sealer {
         if let datagrams { append(datagrams, endpoint.remote, source, ecn, slot) }
 
         tables.peers[slot.rawValue].sentBytes.wrappingAdd(UInt64(byteCount), ordering: .relaxed)
-        return noteSent(slot, under: keypair, tables, now: now)
+        return wake | noteSent(slot, under: keypair, tables, now: now)
     }
 
     private mutating func append(

@@ -225,7 +225,7 @@ package struct Sealer: ~Copyable {
         gate.withTables { tables in
             guard tables.peers.contains(slot.rawValue) else { return }
             tables.peers[slot.rawValue].refuseSegmentation(
-                generation: tables.sourceGeneration.load(ordering: .relaxed), now: now)
+                generation: tables.mtuGeneration.load(ordering: .relaxed), now: now)
         }
     }
 
@@ -249,11 +249,11 @@ package struct Sealer: ~Copyable {
     }
 
     /// Forgets the cached source of a peer, after the kernel refused a send from it.
-    package func clearSource(of slot: PeerSlot) {
+    package func forgetSource(of slot: PeerSlot) {
         gate.withTables { tables in
             // The peer may have been removed since its batch was sealed.
             guard tables.peers.contains(slot.rawValue) else { return }
-            tables.peers[slot.rawValue].endpoint.withLock { $0?.source = nil }
+            tables.peers[slot.rawValue].endpoint.withLock { $0?.forgetSource() }
         }
     }
 }

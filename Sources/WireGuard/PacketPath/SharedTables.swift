@@ -26,4 +26,16 @@ struct SharedTables: ~Copyable {
     /// It is atomic, so the control thread changes it without the gates. An atomic also makes the
     /// struct address-only: a borrow is passed as one pointer, not as a copy of every field.
     let sourceGeneration = Atomic<UInt32>(0)
+    /// Sources that were checked in an older generation are checked again.
+    let routeGeneration = Atomic<UInt32>(0)
+    /// Grows when the MTU of the tunnel changes. Segmented sends may then fit network paths that refused
+    /// them.
+    let mtuGeneration = Atomic<UInt32>(0)
+
+    /// The present generations of sources and routes.
+    var sourceGenerations: SourceGenerations {
+        SourceGenerations(
+            source: sourceGeneration.load(ordering: .relaxed),
+            route: routeGeneration.load(ordering: .relaxed))
+    }
 }

@@ -25,9 +25,11 @@ struct SharedPeer: ~Copyable, Sendable {
     let receiveErrors = Atomic<UInt64>(0)
     /// When the last initiation or response was sent, in nanoseconds; 0 to allow the next one at once.
     let lastHandshakeSent = Atomic<UInt64>(0)
-    /// The last segmented send that was too large for the network path: the source generation in the
-    /// upper half, the second until which segmentation stays off in the lower; 0 for none.
+    /// The last segmented send that was too large for the network path: the MTU generation in the upper
+    /// half, the second until which segmentation stays off in the lower; 0 for none.
     private let segmentationRefusal = Atomic<UInt64>(0)
+    /// What the last check of the source said about the route; 0 before the first one.
+    private let route = Atomic<Int>(0)
     /// Requests of the packet path that the control thread has not taken yet.
     private let requests = Atomic<UInt8>(0)
 
@@ -45,6 +47,8 @@ struct SharedPeer: ~Copyable, Sendable {
         static let rekeyAfterSending = Requests(rawValue: 8)
         /// Send an initiation: a packet was received, and the key expires soon.
         static let rekeyAfterReceiving = Requests(rawValue: 16)
+        /// Check the cached source against the route.
+        static let sourceCheck = Requests(rawValue: 32)
 
         /// Why an initiation is requested; nil if none is.
         var cause: InitiationCause? {
@@ -75,8 +79,48 @@ struct SharedPeer: ~Copyable, Sendable {
             defer { endpoint = new }
             return endpoint
         }
+        noteMove(from: old, to: new)
+    }
+
+    /// Sets the endpoint to where an authentic message came from and arrived. If both are as before, what
+    /// is known about the route stays.
+    func follow(
+        _ remote: SocketAddress, source: SourceAddress?, _ generations: SourceGenerations
+    ) {
+        let new = Endpoint(remote: remote, source: source, generations)
+        var old: Endpoint?
+        let hasMoved = endpoint.withLock { endpoint in
+            if endpoint?.agrees(with: new) == true { return false }
+            old = endpoint
+            endpoint = new
+            return true
+        }
+        if hasMoved { noteMove(from: old, to: new) }
+    }
+
+    private func noteMove(from old: Endpoint?, to new: Endpoint) {
         guard old?.remote.address != new.remote.address else { return }
         segmentationRefusal.store(0, ordering: .relaxed)
+        route.store(0, ordering: .relaxed)
+    }
+
+    /// Notes the answer to a question about the route. By another route than before segmented sends are
+    /// tried again.
+    ///
+    /// - Returns: false if the endpoint has changed since the question.
+    func noteCheck(_ check: SourceCheck, _ verdict: SourceVerdict) -> Bool {
+        let isCurrent = endpoint.withLock { endpoint in
+            guard endpoint?.remote == check.remote,
+                endpoint?.learntSource(check.generations) == check.source
+            else { return false }
+            endpoint?.noteCheck(
+                isUsable: verdict.isUsable, routeGeneration: check.generations.route)
+            return true
+        }
+        guard isCurrent, let new = verdict.route, new != 0 else { return isCurrent }
+        let old = route.exchange(new, ordering: .relaxed)
+        if old != 0, old != new { segmentationRefusal.store(0, ordering: .relaxed) }
+        return true
     }
 
     /// Notes that the network path to the peer refused a segmented send.
@@ -85,7 +129,7 @@ struct SharedPeer: ~Copyable, Sendable {
         segmentationRefusal.store(UInt64(generation) << 32 | UInt64(end), ordering: .relaxed)
     }
 
-    /// Whether the network path refused a segmented send recently, in the same source generation.
+    /// Whether the network path refused a segmented send recently, in the same MTU generation.
     func refusesSegmentation(generation: UInt32, now: Instant) -> Bool {
         let refusal = segmentationRefusal.load(ordering: .relaxed)
         return refusal != 0 && refusal >> 32 == UInt64(generation)

@@ -49,6 +49,7 @@ import WireGuardCrypto
 /// - ``mtu``
 /// - ``listenPort``
 /// - ``firewallMark``
+/// - ``checkSources(_:)``
 /// - ``forgetSources()``
 ///
 /// ### Inputs and outputs
@@ -177,10 +178,31 @@ public final class Tunnel {
     /// The firewall mark for the owner's socket (`SO_MARK` on Linux), 0 for none.
     public var firewallMark: UInt32 { device.firewallMark }
 
-    /// Forgets the local source addresses learnt so far. Call it when routes or addresses of the system
-    /// change.
+    /// Asks for each peer whether datagrams may still be sent from the local address that its last message
+    /// arrived at. Call it when routes, policy rules, links or addresses of the system change.
+    ///
+    /// A source that may not be used is left out of datagrams until another one is learnt, or until a later
+    /// call accepts it. As in the kernel, events that do not concern a source are no reason to drop it: the
+    /// peer may accept datagrams from no other address.
+    ///
+    /// - Parameter isUsable: whether the source may be used for the remote: it is an address of this system,
+    ///   and for IPv4, the route from it to the remote leaves by its interface.
+    public func checkSources(_ isUsable: (SocketAddress, SourceAddress) -> Bool) {
+        device.recheckSources()
+        for peer in device.orderedPeers() {
+            guard let check = device.sourceCheck(of: peer), let source = check.source else {
+                continue
+            }
+            device.finish(check, SourceVerdict(isUsable: isUsable(check.remote, source)))
+        }
+    }
+
+    /// Forgets the local source addresses of all peers, until their next messages arrive.
+    ///
+    /// Call it when the owner's socket is replaced. If only routes or addresses change, prefer
+    /// ``checkSources(_:)``.
     public func forgetSources() {
-        device.clearSources()
+        device.forgetSources()
     }
 
     // MARK: Inputs
@@ -257,6 +279,10 @@ public final class Tunnel {
     }
 
     private func collect() {
+        // The owner tells about routes in `checkSources`.
+        for check in device.takeSourceChecks() {
+            device.finish(check, SourceVerdict(isUsable: true))
+        }
         for datagram in device.takeDatagrams() {
             var datagram = datagram
             datagram.peer = nil

@@ -37,7 +37,10 @@ extension Interface {
         try watch(alarm.descriptor, .timer)
         try watch(wakeUp.event.descriptor, .wakeUp)
         try watch(link.descriptor, .link)
-        try watch(routes.descriptor, .routes)
+        switch routes {
+        case .some(let routes): try watch(routes.descriptor, .routes)
+        case .none: break
+        }
         try watch(listener.descriptor, .listener)
         switch socketWatch {
         case .some(let watched): try watch(watched.descriptor, .socketFile)
@@ -62,7 +65,7 @@ extension Interface {
             if workers.contains(where: \.hasEnded) { end(because: .interfaceDeleted) }
         case .link: handleLinkEvents()
         case .routes:
-            if routes.drain() { device.clearSources() }
+            if routes?.drain() == true { sourceFollower.noteEvent() }
         case .listener: acceptClients()
         case .socketFile:
             if socketWatch?.drain() == false { end(because: .socketDeleted) }
@@ -85,7 +88,9 @@ extension Interface {
         if !device.isUp { handleLinkEvents() }
         lookAtLink()
         let now = Clock.moment()
+        if sourceFollower.isCheckDue(now: now.instant) { device.recheckSources() }
         let hasMore = device.handleWork(at: now)
+        checkSources()
         sendDatagrams(at: now.instant)
         logTrace()
         uapi.evictStalled(now: now.instant)
@@ -95,7 +100,10 @@ extension Interface {
     }
 
     private func setAlarm() {
-        let deadlines = [device.nextDeadline, uapi.nextDeadline, linkFollower.nextLook]
+        let deadlines = [
+            device.nextDeadline, uapi.nextDeadline, linkFollower.nextLook,
+            sourceFollower.nextCheck,
+        ]
         do throws(SystemError) {
             try alarm.set(deadlines.compactMap(\.self).min())
         } catch {
@@ -104,16 +112,17 @@ extension Interface {
     }
 
     private func sendDatagrams(at now: ObservedInstant) {
-        let datagrams = device.takeDatagrams()
+        var datagrams = device.takeDatagrams()
         guard !datagrams.isEmpty else { return }
         // Empty if no port could be bound.
         guard let sockets = configurator.sockets.pairs.first else {
             return device.countRefusedSends(datagrams.count, at: now)
         }
+        checkSources(of: &datagrams)
         let outcome = sender.send(
             datagrams, through: sockets, usesSegmentation: settings.offloads.udpSegmentation,
             now: now)
-        for peer in outcome.staleSources { device.clearSource(of: peer) }
+        for peer in outcome.staleSources { device.forgetSource(of: peer) }
         device.countRefusedSends(outcome.dropped, at: now)
     }
 

@@ -18,7 +18,10 @@ package final class Interface {
     let signals: SignalDescriptor
     let wakeUp: WakeUp
     let epoll: Epoll
-    let routes: RouteMonitor
+    /// Reports changes of routes; nil if the system does not permit it. Sources are then not checked.
+    let routes: RouteMonitor?
+    let sourceChecker: SourceChecker
+    var sourceFollower = SourceFollower()
     let listener: UnixListener
     /// Reports the deletion of the socket's file; nil for a socket that was passed to us.
     let socketWatch: FileWatch?
@@ -46,7 +49,6 @@ package final class Interface {
             let alarm = try Alarm()
             let wakeUp = try WakeUp()
             let epoll = try Epoll()
-            let routes = try RouteMonitor()
             let link = try LinkMonitor(tun)
             let socketWatch: FileWatch? =
                 if let path = listener.path { try FileWatch(path: path) } else { nil }
@@ -57,7 +59,6 @@ package final class Interface {
             self.alarm = alarm
             self.wakeUp = wakeUp
             self.epoll = epoll
-            self.routes = routes
             self.link = link
             self.socketWatch = socketWatch
             self.workers = workers
@@ -68,6 +69,9 @@ package final class Interface {
         self.log = log
         self.device = device
         self.tun = tun
+        routes = try? RouteMonitor()
+        // What is not watched must not be kept.
+        sourceChecker = SourceChecker(routes == nil ? nil : try? RouteLookup())
         self.listener = listener
         configurator = Configurator(
             device: device,

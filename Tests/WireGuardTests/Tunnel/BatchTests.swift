@@ -146,8 +146,31 @@ struct BatchTests {
             #expect(seal(equal, by: &sealer).transmits.count == 1)
         }
         sealer.stopSegmentation(to: peer, now: pair.alice.now.instant)
-        pair.alice.tunnel.device.clearSources()
-        #expect(seal(equal, by: &sealer).transmits.count == 1, "another path may accept segments")
+        pair.alice.tunnel.mtu = 1300
+        #expect(seal(equal, by: &sealer).transmits.count == 1, "smaller datagrams may fit the path")
+    }
+
+    @Test("refused segments are tried again by another route, and not after unrelated events")
+    func segmentsByAnotherRoute() throws {
+        var sealer = makeSealer()
+        let device = pair.alice.tunnel.device
+        func check(route: Int) {
+            device.recheckSources()
+            _ = seal(equal, by: &sealer)
+            while device.handleWork(at: pair.alice.now) {}
+            let checks = device.takeSourceChecks()
+            #expect(checks.count == 1)
+            for check in checks {
+                device.finish(check, SourceVerdict(isUsable: true, route: route))
+            }
+        }
+        let peer = try #require(seal(equal, by: &sealer).transmits[0].peer)
+        check(route: 1)
+        sealer.stopSegmentation(to: peer, now: pair.alice.now.instant)
+        check(route: 1)
+        #expect(seal(equal, by: &sealer).transmits.count == 5)
+        check(route: 2)
+        #expect(seal(equal, by: &sealer).transmits.count == 1)
     }
 
     @Test("a different ECN mark, length or peer starts a new send; a packet without a peer bounces")

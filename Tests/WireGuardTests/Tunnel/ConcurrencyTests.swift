@@ -129,7 +129,8 @@ struct ConcurrencyTests {
                     change.addAllowedIP(IPPrefix("10.0.0.3/32"), .add)
                 }
             case 60: device.setMTU(1_280 + round % 200)
-            case 70: device.clearSources()
+            case 65: device.recheckSources()
+            case 70: device.forgetSources()
             case 75 where round % 200 == 75: device.wipeSessions()
             case 80 where round % 300 == 80:
                 device.bringDown()

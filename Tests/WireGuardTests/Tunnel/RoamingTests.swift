@@ -1,3 +1,4 @@
+import Packets
 import Testing
 import WireGuardTestSupport
 
@@ -107,6 +108,73 @@ struct RoamingTests {
         #expect(answer()?.source != nil)
         pair.bob.configure("fwmark=7")
         #expect(answer()?.source == nil)
+    }
+
+    @Test("an event of routes keeps the source, and asks about it once when the peer is sent to")
+    func checkedSource() {
+        let device = pair.bob.tunnel.device
+        func send() -> Tunnel.Datagram? {
+            pair.bob.tunnel.handlePacket(InnerPacket.udp4(from: 2, to: 1), now: pair.bob.now)
+            return pair.bob.tunnel.nextDatagram()
+        }
+        let source = SourceAddress(address: pair.bob.address.address, interfaceIndex: 1)
+        device.recheckSources()
+        #expect(send()?.source == source)
+        var questions: [SourceAddress] = []
+        pair.bob.tunnel.checkSources { remote, source in
+            #expect(remote == pair.alice.address)
+            questions.append(source)
+            return false
+        }
+        #expect(questions == [source])
+        #expect(send()?.source == nil)
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        network.settle()
+        #expect(send()?.source == nil, "the same link teaches nothing new")
+        pair.bob.tunnel.checkSources { _, _ in true }
+        #expect(send()?.source == source, "the route agrees again")
+    }
+
+    @Test("an answer about an endpoint that has moved since is ignored")
+    func lateAnswer() throws {
+        let device = pair.bob.tunnel.device
+        device.recheckSources()
+        let peer = try #require(device.orderedPeers().first)
+        let check = try #require(device.sourceCheck(of: peer))
+        pair.alice.move(to: elsewhere)
+        pair.alice.send(InnerPacket.udp4(from: 1, to: 2))
+        network.settle()
+        device.finish(check, SourceVerdict(isUsable: false))
+        pair.bob.tunnel.handlePacket(InnerPacket.udp4(from: 2, to: 1), now: pair.bob.now)
+        #expect(pair.bob.tunnel.nextDatagram()?.source != nil)
+    }
+
+    @Test("a response that waits to be sent loses a source that the route does not allow")
+    func checkedResponse() throws {
+        network.advance(by: .seconds(200))
+        pair.bob.tunnel.device.recheckSources()
+        var responses: [UDPTransmit<[UInt8]>] = []
+        pair.alice.tunnel.handlePacket(InnerPacket.udp4(from: 1, to: 2), now: pair.alice.now)
+        let initiation = try #require(pair.alice.tunnel.nextDatagram())
+        let device = pair.bob.tunnel.device
+        var opener = Opener(shared: device.shared, gate: device.shared.makeGate())
+        var coalescer = FlowCoalescer(maximumPackets: 4, coalescing: [])
+        var bytes = initiation.bytes
+        let arrival = UDPArrival(
+            bytes: SegmentRange(length: bytes.count), remote: pair.alice.address,
+            source: SourceAddress(address: pair.bob.address.address, interfaceIndex: 9))
+        bytes.edit {
+            _ = opener.open(
+                FixedArray(repeating: arrival, count: 1), count: 1, in: &$0, into: &coalescer,
+                now: pair.bob.now.instant)
+        }
+        while device.handleWork(at: pair.bob.now) {}
+        let checks = device.takeSourceChecks()
+        #expect(checks.map(\.source) == [arrival.source])
+        for check in checks { device.finish(check, SourceVerdict(isUsable: false)) }
+        responses = device.takeDatagrams()
+        #expect(responses.map(\.bytes.first) == [2])
+        #expect(responses.allSatisfy { $0.source == nil })
     }
 
     @Test("an initiation after unanswered data uses any source")
