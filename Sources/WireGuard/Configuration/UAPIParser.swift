@@ -45,6 +45,12 @@ public struct UAPIParser: ~Copyable, Sendable {
         state = .set
     }
 
+    /// Whether no request has begun since the last one. Blank lines begin none.
+    package var isBetweenRequests: Bool {
+        guard case .idle = state else { return false }
+        return line.byteCount == 0
+    }
+
     /// Parses up to the end of the next request.
     ///
     /// - Parameters:

@@ -8,6 +8,8 @@ struct StreamProtocol<Parser: ~Copyable, Request: ~Copyable>: Sendable {
     ///
     /// Returns a complete request, or nil when all bytes were read without completing one.
     let parse: @Sendable (inout Parser, RawSpan, inout Int) -> Request?
+    /// Whether the bytes after the last request begin no other one, such as blank lines.
+    let isBetweenRequests: @Sendable (borrowing Parser) -> Bool
 }
 
 /// The bytes of an answer. They may contain secrets; the value wipes them when it ends.

@@ -108,6 +108,8 @@ struct StreamServer<
         if isComplete {
             client.phase = .awaitingAnswer
             client.exchangeStart = client.input.byteCount > 0 ? now : nil
+        } else if format.isBetweenRequests(client.parser) {
+            client.exchangeStart = nil
         }
         return request
     }

@@ -13,7 +13,7 @@ extension StreamProtocol where Parser == UAPIParser, Request == UAPIRequest {
             makeParser: { UAPIParser() },
             parse: { parser, bytes, offset in
                 parser.read(bytes, from: &offset, resolveScope: scope)
-            })
+            }, isBetweenRequests: { $0.isBetweenRequests })
     }
 }
 

@@ -199,6 +199,26 @@ struct StreamServerTests {
         #expect(server.isOpen(client))
     }
 
+    @Test(
+        "a blank line after a request begins no other one",
+        arguments: [
+            ["a\n\n"], ["a\n", "\n"], ["\n"], ["\n\n", "\n"], ["a\n\nb\n\n\n"], ["a", "\n\n"],
+        ])
+    func blankLines(pieces: [String]) throws {
+        let server = try LineServer()
+        let client = try server.connect()
+        for piece in pieces {
+            client.write(piece)
+            server.serve(client, at: at(10))
+        }
+        #expect(server.nextDeadline == nil)
+        server.evictStalled(at: at(1_000_000_000))
+        #expect(server.isOpen(client))
+        client.write("\nincomplete")
+        server.serve(client, at: at(1_000_000_000))
+        #expect(server.nextDeadline == at(1_000_015_000))
+    }
+
     @Test("a client that pauses for 15 s in a request is closed")
     func pause() throws {
         let server = try LineServer()

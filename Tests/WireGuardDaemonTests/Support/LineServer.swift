@@ -5,9 +5,11 @@ import WireGuard
 
 @testable import WireGuardDaemon
 
-/// A protocol whose requests are lines of text.
+/// A protocol whose requests are lines of text. Blank lines are skipped.
 struct LineParser: ~Copyable {
     private var line: [UInt8] = []
+
+    var isBetweenRequests: Bool { line.isEmpty }
 
     mutating func read(_ bytes: RawSpan, from offset: inout Int) -> String? {
         while offset < bytes.byteCount {
@@ -17,6 +19,7 @@ struct LineParser: ~Copyable {
                 line.append(byte)
                 continue
             }
+            if line.isEmpty { continue }
             defer { line = [] }
             return String(decoding: line, as: UTF8.self)
         }
@@ -53,7 +56,8 @@ final class LineServer {
         self.directory = directory
         server = Server(
             StreamProtocol(
-                makeParser: { LineParser() }, parse: { $0.read($1, from: &$2) }),
+                makeParser: { LineParser() }, parse: { $0.read($1, from: &$2) },
+                isBetweenRequests: { $0.isBetweenRequests }),
             limits: limits)
     }
 
