@@ -93,6 +93,15 @@ int clinux_tun_get_interface(int fd, char *name, int *flags)
     return 0;
 }
 
+int clinux_link_mtu(int fd, unsigned int index)
+{
+    struct ifreq request = {0};
+    request.ifr_ifindex = (int)index;
+    if (ioctl(fd, SIOCGIFNAME, &request) < 0 || ioctl(fd, SIOCGIFMTU, &request) < 0)
+        return -1;
+    return request.ifr_mtu;
+}
+
 int clinux_tun_set_offload(int fd, unsigned int offload)
 {
     return ioctl(fd, TUNSETOFFLOAD, (unsigned long)offload);

@@ -115,6 +115,9 @@ int clinux_open(const char *_Nonnull path, int flags);
 int clinux_set_nonblocking(int fd);
 int clinux_duplicate(int fd);
 
+/// The MTU of the link with this index, through any socket (SIOCGIFNAME, SIOCGIFMTU); −1 if there is none.
+int clinux_link_mtu(int fd, unsigned int index);
+
 /// TUNSETIFF and TUNGETIFF; `name` has room for IFNAMSIZ bytes.
 int clinux_tun_set_interface(int fd, const char *_Nonnull name, int flags);
 int clinux_tun_get_interface(int fd, char *_Nonnull name, int *_Nonnull flags);

@@ -75,6 +75,12 @@ package struct RouteLookup: ~Copyable {
         }
     }
 
+    /// The MTU of a link in bytes; nil if there is no such link.
+    package func mtu(of interfaceIndex: UInt32) -> Int? {
+        let mtu = clinux_link_mtu(descriptor.rawValue, interfaceIndex)
+        return mtu < 0 ? nil : Int(mtu)
+    }
+
     private static func request(
         to remote: SocketAddress, from source: IPAddress?, through socket: Socket
     ) -> NetlinkMessage {

@@ -3,11 +3,21 @@ import Synchronization
 
 /// Cached sources: the local addresses that peers are sent to from (§2.1).
 extension Device {
-    /// Makes cached sources be checked again when they are next used. Call this when routes, policy rules,
-    /// links or addresses of the system may have changed.
+    /// Makes cached sources be checked again. Call this when routes, policy rules, links or addresses of the
+    /// system may have changed.
+    ///
+    /// Peers with a session are checked at once, so that already their next packet leaves from the right
+    /// source. If there are more than ``eagerChecks`` peers, each is checked when it is next sent to.
     package func recheckSources() {
         tables.routeGeneration.wrappingAdd(1, ordering: .relaxed)
+        guard peersByKey.count <= Self.eagerChecks else { return }
+        for peer in peersByKey.values where peer.keypairs.current != nil {
+            unchecked.insert(peer.slot)
+        }
     }
+
+    /// The maximum number of peers that an event causes to be checked at once: about 4 ms of look-ups.
+    package static let eagerChecks = 1024
 
     /// Forgets all cached sources, until messages arrive.
     package func forgetSources() {
@@ -36,7 +46,7 @@ extension Device {
         else { return nil }
         return SourceCheck(
             peer: peer.slot, remote: endpoint.remote, source: endpoint.learntSource(generations),
-            generations: generations)
+            hasAgreed: endpoint.hasAgreed, generations: generations)
     }
 
     /// Takes the answer to a question. If the source may not be used, datagrams that wait in the outbox are

@@ -225,6 +225,9 @@ package final class Device {
         peersByKey.values.sorted { $0.serial < $1.serial }
     }
 
+    /// The number of peers.
+    package var peerCount: Int { peersByKey.count }
+
     func persistentKeepalive(of peer: Peer) -> UInt16 {
         tables.peers[peer.slot.rawValue].timers.persistentKeepaliveSeconds.load(ordering: .relaxed)
     }

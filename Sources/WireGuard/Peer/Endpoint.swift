@@ -16,6 +16,8 @@ struct Endpoint: Sendable {
     private var checkedGeneration: UInt32?
     /// Whether the last check found that the route disagrees with `source`.
     private var isRefused = false
+    /// Whether a check found that the route leaves by the interface of arrival.
+    private(set) var hasAgreed = false
 
     /// Creates an endpoint without a source.
     init(remote: SocketAddress) {
@@ -50,9 +52,10 @@ struct Endpoint: Sendable {
     }
 
     /// Notes the result of a check of the source.
-    mutating func noteCheck(isUsable: Bool, routeGeneration: UInt32) {
+    mutating func noteCheck(_ verdict: SourceVerdict, routeGeneration: UInt32) {
         checkedGeneration = routeGeneration
-        isRefused = !isUsable
+        isRefused = !verdict.isUsable
+        hasAgreed = hasAgreed || verdict.agrees
     }
 
     /// Forgets the source, because a send from it failed.

@@ -113,8 +113,7 @@ struct SharedPeer: ~Copyable, Sendable {
             guard endpoint?.remote == check.remote,
                 endpoint?.learntSource(check.generations) == check.source
             else { return false }
-            endpoint?.noteCheck(
-                isUsable: verdict.isUsable, routeGeneration: check.generations.route)
+            endpoint?.noteCheck(verdict, routeGeneration: check.generations.route)
             return true
         }
         guard isCurrent, let new = verdict.route, new != 0 else { return isCurrent }

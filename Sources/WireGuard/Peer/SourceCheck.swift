@@ -11,6 +11,8 @@ package struct SourceCheck: Sendable {
     package let remote: SocketAddress
     /// The cached source; nil if none was learnt.
     package let source: SourceAddress?
+    /// Whether the route left by the interface of arrival at an earlier check.
+    package let hasAgreed: Bool
     let generations: SourceGenerations
 }
 
@@ -18,12 +20,15 @@ package struct SourceCheck: Sendable {
 package struct SourceVerdict: Equatable, Sendable {
     /// Whether the source may still be used.
     package var isUsable: Bool
+    /// Whether the route leaves by the interface of arrival.
+    package var agrees: Bool
     /// A number that differs for other routes; nil if the route is not known.
     package var route: Int?
 
     /// Creates a verdict.
-    package init(isUsable: Bool, route: Int? = nil) {
+    package init(isUsable: Bool, agrees: Bool = false, route: Int? = nil) {
         self.isUsable = isUsable
+        self.agrees = agrees
         self.route = route
     }
 }

@@ -88,7 +88,9 @@ extension Interface {
         if !device.isUp { handleLinkEvents() }
         lookAtLink()
         let now = Clock.moment()
-        if sourceFollower.isCheckDue(now: now.instant) { device.recheckSources() }
+        if sourceFollower.isCheckDue(now: now.instant, peers: device.peerCount) {
+            device.recheckSources()
+        }
         let hasMore = device.handleWork(at: now)
         checkSources()
         sendDatagrams(at: now.instant)

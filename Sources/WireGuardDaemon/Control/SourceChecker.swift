@@ -6,8 +6,10 @@ import WireGuard
 /// looks up.
 ///
 /// An IPv4 source is dropped if it is no address of the host any more, or if the route leaves by another
-/// interface than the one where the peer's message arrived. IPv6 has only the first rule, and sending
-/// itself checks that; but a link-local address must not leave by another link.
+/// interface than the one where the peer's message arrived. For IPv6, sending itself checks the first rule,
+/// and the second one applies to link-local addresses and once the route has left by that interface: the
+/// source then belongs to a route that was replaced. The kernel keeps such an IPv6 source, which networks
+/// that check sources would refuse on the new route.
 struct SourceChecker: ~Copyable {
     private let lookup: RouteLookup?
 
@@ -20,10 +22,12 @@ struct SourceChecker: ~Copyable {
     func verdict(on check: SourceCheck, through socket: RouteLookup.Socket) -> SourceVerdict {
         let present = answer(check.remote, check.source, socket)
         guard let source = check.source else {
-            return SourceVerdict(isUsable: true, route: Self.number(of: present))
+            return SourceVerdict(isUsable: true, route: number(of: present))
         }
         var other: RouteLookup.Answer?
-        let isUsable = Self.isUsable(source, for: check.remote, present) {
+        let isUsable = Self.isUsable(
+            source, for: check.remote, present, hasAgreed: check.hasAgreed
+        ) {
             let answer = answer(check.remote, nil, socket)
             other = answer
             return answer
@@ -31,16 +35,20 @@ struct SourceChecker: ~Copyable {
         guard isUsable else {
             // The system chooses another source, and perhaps another route.
             let answer = other ?? answer(check.remote, nil, socket)
-            return SourceVerdict(isUsable: false, route: Self.number(of: answer))
+            return SourceVerdict(isUsable: false, route: number(of: answer))
         }
-        return SourceVerdict(isUsable: true, route: Self.number(of: present))
+        var agrees = false
+        if case .route(let route) = present {
+            agrees = route.interfaceIndex == source.interfaceIndex
+        }
+        return SourceVerdict(isUsable: true, agrees: agrees, route: number(of: present))
     }
 
     /// Whether a datagram to a sender that is no peer may have this source.
     func isUsable(
         _ source: SourceAddress, for remote: SocketAddress, through socket: RouteLookup.Socket
     ) -> Bool {
-        Self.isUsable(source, for: remote, answer(remote, source, socket)) {
+        Self.isUsable(source, for: remote, answer(remote, source, socket), hasAgreed: false) {
             answer(remote, nil, socket)
         }
     }
@@ -58,16 +66,17 @@ struct SourceChecker: ~Copyable {
     ///
     /// - Parameters:
     ///   - answer: the answer to a look-up with the source.
+    ///   - hasAgreed: whether the route left by the interface of arrival before.
     ///   - other: looks up the route without the source. A refusal does not tell whether the source or
     ///     the route is missing.
     static func isUsable(
         _ source: SourceAddress, for remote: SocketAddress, _ answer: RouteLookup.Answer,
-        withoutSource other: () -> RouteLookup.Answer
+        hasAgreed: Bool, withoutSource other: () -> RouteLookup.Answer
     ) -> Bool {
         let isIPv4 = if case .v4 = source.address { true } else { false }
         switch answer {
         case .route(let route):
-            guard isIPv4 || source.needsInterface(to: remote) else { return true }
+            guard isIPv4 || hasAgreed || source.needsInterface(to: remote) else { return true }
             return source.interfaceIndex == 0 || source.interfaceIndex == route.interfaceIndex
         case .refused:
             guard isIPv4, case .route = other() else { return true }
@@ -76,8 +85,16 @@ struct SourceChecker: ~Copyable {
         }
     }
 
-    private static func number(of answer: RouteLookup.Answer) -> Int? {
-        if case .route(let route) = answer { route.hashValue } else { nil }
+    /// A number that differs for another next hop or another MTU of its link.
+    private func number(of answer: RouteLookup.Answer) -> Int? {
+        guard case .route(let route) = answer else { return nil }
+        var hasher = Hasher()
+        hasher.combine(route)
+        switch lookup {
+        case .some(let lookup): hasher.combine(lookup.mtu(of: route.interfaceIndex))
+        case .none: break
+        }
+        return hasher.finalize()
     }
 }
 

@@ -48,8 +48,27 @@ struct SourceCheckerTests {
                 .v6(IPv6Address(high: 0xFD01 << 48, low: 2))
             }
         let remote = SocketAddress(address: address, port: 1, scope: scope)
-        let result = SourceChecker.isUsable(source, for: remote, answer) { other }
+        let result = SourceChecker.isUsable(
+            source, for: remote, answer, hasAgreed: false
+        ) { other }
         #expect(result == isUsable)
+    }
+}
+
+@Suite("Source checker: a replaced route")
+struct ReplacedRouteTests {
+    @Test("an IPv6 source ends with the route by its link, and stays if the route never left by it")
+    func replacedRoute() {
+        let source = SourceAddress(
+            address: .v6(IPv6Address(high: 0xFD00 << 48, low: 2)), interfaceIndex: 5)
+        let remote = SocketAddress(
+            address: .v6(IPv6Address(high: 0xFD01 << 48, low: 2)), port: 1)
+        for hasAgreed in [false, true] {
+            let isUsable = SourceChecker.isUsable(
+                source, for: remote, .route(.init(interfaceIndex: 6)), hasAgreed: hasAgreed
+            ) { .unknown }
+            #expect(isUsable == !hasAgreed)
+        }
     }
 }
 
@@ -57,18 +76,40 @@ struct SourceCheckerTests {
 struct SourceFollowerTests {
     @Test("the first event causes a check at once, and a flood of events one check per interval")
     func flood() {
-        var follower = SourceFollower()
-        let isDue = follower.isCheckDue(now: at(0))
-        #expect(!isDue, "there was no event")
-        var checks = 0
-        for millisecond in 0..<UInt64(100) {
-            follower.noteEvent()
-            if follower.isCheckDue(now: at(millisecond)) { checks += 1 }
+        for (peers, most) in [(1, 100), (250, 20), (1000, 5), (100_000, 5)] {
+            var follower = SourceFollower()
+            let isDue = follower.isCheckDue(now: at(0), peers: peers)
+            #expect(!isDue, "there was no event")
+            var checks = 0
+            for millisecond in 0..<UInt64(100) {
+                follower.noteEvent()
+                if follower.isCheckDue(now: at(millisecond), peers: peers) { checks += 1 }
+            }
+            #expect(checks == most)
         }
-        #expect(checks == 5)
-        #expect(follower.nextCheck == at(100), "the last event is not forgotten")
-        let isLastDue = follower.isCheckDue(now: at(100))
+    }
+
+    @Test("the last event is not forgotten")
+    func lastEvent() {
+        var follower = SourceFollower()
+        for isDue in [true, false] {
+            follower.noteEvent()
+            let isCheckDue = follower.isCheckDue(now: at(0), peers: 1000)
+            #expect(isCheckDue == isDue)
+        }
+        #expect(follower.nextCheck == at(20))
+        let isLastDue = follower.isCheckDue(now: at(20), peers: 1000)
         #expect(isLastDue)
         #expect(follower.nextCheck == nil)
+    }
+
+    @Test("after the clock was set back, checks go on")
+    func clockStep() {
+        var follower = SourceFollower()
+        for time in [10_000, 0] as [UInt64] {
+            follower.noteEvent()
+            let isDue = follower.isCheckDue(now: at(time), peers: 1000)
+            #expect(isDue)
+        }
     }
 }
